@@ -1,0 +1,1 @@
+"""The MPyC backend: one operating-system process a party, Shamir shares between them."""

@@ -1,0 +1,1 @@
+"""The reference backend: every silo in one process, no secret sharing."""

@@ -1,0 +1,1 @@
+"""The syntax of a spec: secgen.lark is its only definition."""

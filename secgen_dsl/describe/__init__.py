@@ -1,0 +1,1 @@
+"""Plan (and run) to a document that an ethics board can audit."""

@@ -1,0 +1,1 @@
+"""What is said to a user when something is wrong: codes, spans, rendering."""

@@ -1,0 +1,117 @@
+"""One style of diagnostic: code, place, what is wrong in the user's words, a next step."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that a span points into.
+
+    Attributes:
+        name: as the user knows it (the path that they typed).
+        text: the whole text.
+    """
+
+    name: str
+    text: str = field(repr=False)
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """(line, column) of an offset, both from 1; an offset past the end is the end."""
+        before = self.text[: max(offset, 0)]
+        return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line (from 1), without its end; empty past the end."""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if number <= len(lines) else ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters ``start`` (inclusive) to ``end`` (exclusive) of a source."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        """Line of the first character, from 1."""
+        return self.source.position(self.start)[0]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """Something that a user should know or mend.
+
+    Attributes:
+        code: stable identifier, for example ``SG201`` (see ``codes.py``).
+        message: what is wrong, in the user's words, without a full stop.
+        span: where in a spec, if it is there.
+        place: where else: a file and row, a site.
+        label: a few words under the caret.
+        next_step: what to do about it.
+    """
+
+    code: str
+    message: str
+    severity: Severity = "error"
+    span: Span | None = None
+    place: str = ""
+    label: str = ""
+    next_step: str = ""
+
+    def where(self) -> str:
+        """The place in one line: ``file:line:column``, or what ``place`` says."""
+        if self.span is None:
+            return self.place
+        line, column = self.span.source.position(self.span.start)
+        return f"{self.span.source.name}:{line}:{column}"
+
+    def as_json(self) -> dict[str, object]:
+        """The diagnostic as plain JSON data."""
+        data: dict[str, object] = {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "place": self.where(),
+            "label": self.label,
+            "next": self.next_step,
+        }
+        if self.span is not None:
+            line, column = self.span.source.position(self.span.start)
+            end_line, end_column = self.span.source.position(self.span.end)
+            data["span"] = {
+                "line": line,
+                "column": column,
+                "end_line": end_line,
+                "end_column": end_column,
+            }
+        return data
+
+
+class SecgenError(Exception):
+    """Ends a command: one or more diagnostics, at least one of them an error."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic) -> None:
+        if isinstance(diagnostics, Diagnostic):
+            diagnostics = (diagnostics,)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__("; ".join(f"{d.code} {d.message}" for d in self.diagnostics))
+
+
+def fail(code: str, message: str, *, place: str = "", next_step: str = "") -> SecgenError:
+    """An error without a span, to be raised: ``raise fail("SG401", …)``."""
+    return SecgenError(Diagnostic(code=code, message=message, place=place, next_step=next_step))
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """``did you mean "x"?`` for the closest candidate, or an empty text."""
+    names = {name.lower(): name for name in candidates}
+    found = get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    return f'did you mean "{names[found[0]]}"?' if found else ""

@@ -1,0 +1,1 @@
+"""The program and the plan: frozen models, canonical JSON, hashes."""

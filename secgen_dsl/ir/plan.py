@@ -1,0 +1,118 @@
+"""The plan: a program with its rounds, noise and openings.  Its SHA-256 is what sites approve."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal
+
+from secgen_dsl.ir.base import BigInteger, Node, Rational
+from secgen_dsl.ir.program import Marginal, Program
+
+MERSENNE_61 = 2**61 - 1
+"""The field of every share in this format: a prime; products of two elements fit 128 bits."""
+
+LinearMap = Literal["identity", "centred"]
+"""The fixed integer-linear map A of a release, y = A(x + z).
+
+``identity``: y = v.  ``centred``: for each gene and label the row v of B cells becomes
+``B·v − Σv``, whose first B − 1 entries are kept (the last is minus their sum).
+"""
+
+
+class Release(Node):
+    """One measured marginal: what every silo adds noise to, and what is opened.
+
+    Attributes:
+        marginal: id of a marginal of the program, or of one the planner added.
+        map: the map A.
+        tables: number of tables T, each of which one person changes by one unit vector.
+        raw_cells: length of x and z, before the map.
+        opened: length of y = A(x + z).
+        sensitivity_squared: squared L2 sensitivity of all tables together, after the map and in
+            units of the noise of a raw cell: T for ``identity``, T·(1 − 1/B) for ``centred``.
+        variance: σ², the variance of one raw cell's noise as seen by a coalition of t parties;
+            this is what the certificate counts.
+        party_variance: σᵢ² ≥ σ²/(m − t), what every party draws for one raw cell.
+    """
+
+    marginal: str
+    map: LinearMap
+    tables: int
+    raw_cells: int
+    opened: int
+    sensitivity_squared: Rational
+    variance: Rational
+    party_variance: Rational
+
+
+class Round(Node):
+    """Releases that are shared and opened together."""
+
+    number: int
+    releases: tuple[Release, ...]
+
+
+class Opening(Node):
+    """One entry of the openings manifest: nothing else may leave secret sharing."""
+
+    round: int
+    marginal: str
+    values: int
+    recipients: Literal["parties"]
+
+
+class Plan(Node):
+    """A program and how it is carried out.
+
+    Attributes:
+        added: marginals that the planner measures in addition (label histograms).
+        parties: silos, then helpers; a party's index is its position.
+        threshold: t, the degree of the sharing polynomials.
+        modulus: p, the prime field of the shares.
+    """
+
+    format: Literal["secgen.plan/1"]
+    program: Program
+    added: tuple[Marginal, ...]
+    parties: tuple[str, ...]
+    threshold: int
+    modulus: BigInteger
+    rounds: tuple[Round, ...]
+    openings: tuple[Opening, ...]
+
+    def marginal(self, name: str) -> Marginal:
+        """The marginal of that id.  Raises KeyError if there is none."""
+        for marginal in (*self.program.marginals, *self.added):
+            if marginal.id == name:
+                return marginal
+        raise KeyError(name)
+
+    def releases(self) -> Iterator[Release]:
+        """All releases, round by round."""
+        for one_round in self.rounds:
+            yield from one_round.releases
+
+    def released_variance(self, release: Release) -> Fraction:
+        """Variance of a raw cell's noise in the opened sum: all m parties' draws, m·σᵢ²."""
+        return len(self.parties) * release.party_variance
+
+
+class Measurement(Node):
+    """The opened values of one release, in the order of its opened cells."""
+
+    marginal: str
+    values: tuple[int, ...]
+
+
+class Measurements(Node):
+    """All opened values of a run: noised, exact integers.  Nothing else leaves the protocol."""
+
+    format: Literal["secgen.measurements/1"]
+    plan_sha256: str
+    measurements: tuple[Measurement, ...]
+
+    def values(self, marginal: str) -> tuple[int, ...]:
+        """The opened values of a marginal.  Raises KeyError if it was not measured."""
+        for measurement in self.measurements:
+            if measurement.marginal == marginal:
+                return measurement.values
+        raise KeyError(marginal)

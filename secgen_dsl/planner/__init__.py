@@ -1,0 +1,1 @@
+"""Program to plan: strategy, allocation, calibration, predictions, certificate."""

@@ -1,0 +1,1 @@
+"""Sensitivities, mechanisms, accountants."""

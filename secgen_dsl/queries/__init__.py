@@ -1,0 +1,1 @@
+"""Row-local encoders: from a table to exact integer cells."""

@@ -1,0 +1,1 @@
+"""What runs at a site: table reader, exact noise, durable store, transport."""

@@ -1,0 +1,1 @@
+"""Tree to program: names resolved, panels expanded, domains and units known."""

@@ -1,0 +1,1 @@
+"""Measurements to model to samples to files."""

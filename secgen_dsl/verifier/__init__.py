@@ -1,0 +1,1 @@
+"""Re-derives every claim of a plan from the plan alone."""
