@@ -363,9 +363,7 @@ class Mesh:
             await asyncio.gather(sending, return_exceptions=True)
         return {peer.index: payload for peer, payload in zip(peers, received, strict=True)}
 
-    async def _send(
-        self, peer: _Peer, kind: Kind, number: int, payload: bytes, phase: str
-    ) -> None:
+    async def _send(self, peer: _Peer, kind: Kind, number: int, payload: bytes, phase: str) -> None:
         header = Header(kind, number, self._session.index, peer.sent, len(payload))
         frame = header.pack() + payload
         peer.sent += 1
