@@ -15,7 +15,7 @@ def _identity(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _centred(cells: NDArray[np.int64]) -> NDArray[np.int64]:
     bins = cells.shape[-1]
-    rows = bins * cells - cells.sum(axis=-1, keepdims=True)
+    rows: NDArray[np.int64] = bins * cells - cells.sum(axis=-1, keepdims=True)
     return rows[..., :-1].reshape(-1)
 
 
