@@ -1,0 +1,220 @@
+"""From lark's parse tree to ours: one method a rule of the grammar."""
+
+from fractions import Fraction
+from typing import Any
+
+from lark import Token, Transformer, v_args
+from lark.tree import Meta
+
+from secgen_dsl.diagnostics.diagnostic import Source, Span
+from secgen_dsl.syntax import tree
+
+
+def _unquote(token: Token) -> str:
+    text = str(token)
+    if token.type == "STRING":
+        return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return text
+
+
+def _find(children: list[Any], kind: type[Any]) -> Any:
+    return next((child for child in children if isinstance(child, kind)), None)
+
+
+@v_args(meta=True)
+class TreeBuilder(Transformer[Token, tree.Spec]):
+    """Builds the tree of one source."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+
+    def _span(self, meta: Meta) -> Span:
+        if meta.empty:
+            return Span(self._source, 0, 0)
+        return Span(self._source, meta.start_pos, meta.end_pos)
+
+    def start(self, meta: Meta, children: list[Any]) -> tree.Spec:
+        return tree.Spec(tuple(children), self._span(meta))
+
+    # ---- pieces ----
+    def name(self, meta: Meta, children: list[Token]) -> tree.Name:
+        return tree.Name(_unquote(children[0]).strip(), self._span(meta))
+
+    unit = name
+
+    def text(self, meta: Meta, children: list[Token]) -> tree.Text:
+        return tree.Text(_unquote(children[0]).strip(), self._span(meta))
+
+    def number(self, meta: Meta, children: list[Token]) -> tree.Number:
+        return tree.Number(Fraction(str(children[0])), self._span(meta))
+
+    def names(self, meta: Meta, children: list[tree.Name]) -> tuple[tree.Name, ...]:
+        return tuple(children)
+
+    factors = names
+    formats = names
+
+    def numbers(self, meta: Meta, children: list[tree.Number]) -> tuple[tree.Number, ...]:
+        return tuple(children)
+
+    def title(self, meta: Meta, children: list[tree.Text]) -> tree.Text:
+        return children[0]
+
+    def version(self, meta: Meta, children: list[Token]) -> tree.Version:
+        number = tree.Number(Fraction(str(children[0])), self._span(meta))
+        return tree.Version(number, self._span(meta))
+
+    # ---- who ----
+    def _prose(self, kind: str, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return tree.Prose(kind, children[0], self._span(meta))
+
+    def purpose(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("purpose", meta, children)
+
+    def irb_reference(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("reference", meta, children)
+
+    def contact(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("contact", meta, children)
+
+    def cohort(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("cohort", meta, children)
+
+    def inclusion(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("inclusion", meta, children)
+
+    def not_for(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("not_for", meta, children)
+
+    def retention(self, meta: Meta, children: list[tree.Text]) -> tree.Prose:
+        return self._prose("retention", meta, children)
+
+    def study(self, meta: Meta, children: list[Any]) -> tree.StudyBlock:
+        return tree.StudyBlock(children[0], tuple(children[1:]), self._span(meta))
+
+    def terms_open(self, meta: Meta, children: list[Any]) -> tree.TermsClause:
+        return tree.TermsClause("open", None, self._span(meta))
+
+    def terms_consent(self, meta: Meta, children: list[tree.Text]) -> tree.TermsClause:
+        return tree.TermsClause("consent", children[0], self._span(meta))
+
+    def terms_controlled(self, meta: Meta, children: list[tree.Text]) -> tree.TermsClause:
+        return tree.TermsClause("controlled", children[0], self._span(meta))
+
+    def source(self, meta: Meta, children: list[tree.Text]) -> tree.SourceClause:
+        return tree.SourceClause(children[0], self._span(meta))
+
+    def silo(self, meta: Meta, children: list[Any]) -> tree.SiloLine:
+        clauses = tuple(
+            child for child in children if isinstance(child, tree.TermsClause | tree.SourceClause)
+        )
+        return tree.SiloLine(children[0], _find(children, tree.Text), clauses, self._span(meta))
+
+    def silos(self, meta: Meta, children: list[Any]) -> tree.SilosBlock:
+        return tree.SilosBlock(children[0], tuple(children[1:]), self._span(meta))
+
+    def helper(self, meta: Meta, children: list[Any]) -> tree.HelperLine:
+        return tree.HelperLine(children[0], _find(children, tree.Text), self._span(meta))
+
+    def helpers(self, meta: Meta, children: list[Any]) -> tree.HelpersBlock:
+        return tree.HelpersBlock(tuple(children), self._span(meta))
+
+    def tolerate(self, meta: Meta, children: list[tree.Number]) -> tree.Tolerate:
+        return tree.Tolerate(children[0], self._span(meta))
+
+    def trust(self, meta: Meta, children: list[tree.Tolerate]) -> tree.TrustBlock:
+        return tree.TrustBlock(tuple(children), self._span(meta))
+
+    def key(self, meta: Meta, children: list[tree.Name]) -> tree.PersonKey:
+        return tree.PersonKey(children[0], self._span(meta))
+
+    def samples(self, meta: Meta, children: list[tree.Number]) -> tree.PersonBound:
+        return tree.PersonBound("samples", children[0], self._span(meta))
+
+    def people(self, meta: Meta, children: list[tree.Number]) -> tree.PersonBound:
+        return tree.PersonBound("people", children[0], self._span(meta))
+
+    def in_silos(self, meta: Meta, children: list[tree.Number]) -> tree.PersonBound:
+        return tree.PersonBound("silos", children[0], self._span(meta))
+
+    def person(self, meta: Meta, children: list[Any]) -> tree.PersonBlock:
+        return tree.PersonBlock(tuple(children), self._span(meta))
+
+    # ---- what ----
+    def otherwise(self, meta: Meta, children: list[tree.Name]) -> tree.Name:
+        return children[0]
+
+    def column(self, meta: Meta, children: list[Any]) -> tree.CategoryLine:
+        otherwise = children[2] if len(children) > 2 else None
+        return tree.CategoryLine(children[0], children[1], otherwise, self._span(meta))
+
+    def columns(self, meta: Meta, children: list[Any]) -> tree.ColumnsBlock:
+        return tree.ColumnsBlock(tuple(children), self._span(meta))
+
+    def public(self, meta: Meta, children: list[Any]) -> tree.PublicLine:
+        provenance = children[3] if len(children) > 3 else None
+        return tree.PublicLine(
+            children[0], children[1], children[2], provenance, self._span(meta)
+        )
+
+    def range(self, meta: Meta, children: list[tree.Number]) -> list[tree.Number]:
+        return children
+
+    def gene_file(self, meta: Meta, children: list[tree.Text]) -> tree.Text:
+        return children[0]
+
+    def panel(self, meta: Meta, children: list[Any]) -> tree.PanelLine:
+        name, unit, (low, high), genes = children
+        inline = genes if isinstance(genes, tuple) else None
+        file = genes if isinstance(genes, tree.Text) else None
+        return tree.PanelLine(name, unit, low, high, inline, file, self._span(meta))
+
+    def add_or_remove(self, meta: Meta, children: list[Any]) -> tree.AddOrRemove:
+        return tree.AddOrRemove(self._span(meta))
+
+    def epsilon(self, meta: Meta, children: list[tree.Number]) -> tree.BudgetLine:
+        return tree.BudgetLine("epsilon", children[0], self._span(meta))
+
+    def delta(self, meta: Meta, children: list[tree.Number]) -> tree.BudgetLine:
+        return tree.BudgetLine("delta", children[0], self._span(meta))
+
+    def privacy(self, meta: Meta, children: list[Any]) -> tree.PrivacyBlock:
+        return tree.PrivacyBlock(tuple(children), self._span(meta))
+
+    def equal_bins(self, meta: Meta, children: list[tree.Number]) -> tree.EqualBins:
+        return tree.EqualBins(children[0], self._span(meta))
+
+    def bins_at(self, meta: Meta, children: list[tuple[tree.Number, ...]]) -> tree.BinsAt:
+        return tree.BinsAt(children[0], self._span(meta))
+
+    def bins_from(self, meta: Meta, children: list[Any]) -> tree.BinsFrom:
+        return tree.BinsFrom(children[0], children[1], self._span(meta))
+
+    def weight(self, meta: Meta, children: list[tree.Number]) -> tree.Number:
+        return children[0]
+
+    def marginal(self, meta: Meta, children: list[Any]) -> tree.MarginalLine:
+        binning = _find(children[1:], tree.EqualBins | tree.BinsAt | tree.BinsFrom)  # type: ignore[arg-type]
+        weight = _find(children[1:], tree.Number)
+        return tree.MarginalLine(children[0], binning, weight, self._span(meta))
+
+    def measure(self, meta: Meta, children: list[Any]) -> tree.MeasureBlock:
+        return tree.MeasureBlock(tuple(children), self._span(meta))
+
+    # ---- to whom ----
+    def samples_to(self, meta: Meta, children: list[Any]) -> tree.SamplesLine:
+        formats = children[2] if len(children) > 2 else ()
+        return tree.SamplesLine(children[0], children[1], formats, self._span(meta))
+
+    def measurements_to(self, meta: Meta, children: list[tree.Name]) -> tree.MeasurementsLine:
+        return tree.MeasurementsLine(children[0], self._span(meta))
+
+    def release(self, meta: Meta, children: list[Any]) -> tree.ReleaseBlock:
+        return tree.ReleaseBlock(tuple(children), self._span(meta))
+
+    def sample_file(self, meta: Meta, children: list[Any]) -> tree.SampleFile:
+        return tree.SampleFile(children[0], children[1], self._span(meta))
+
+    def simulate(self, meta: Meta, children: list[Any]) -> tree.SimulateBlock:
+        return tree.SimulateBlock(tuple(children), self._span(meta))
