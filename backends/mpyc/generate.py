@@ -16,7 +16,6 @@ from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan, Release, Round
 
 _WIDTH = 100
-_MOST_PARTIES_SPELLED_OUT = 6
 _SLOT = re.compile(r"SLOT_[A-Z0-9_]+")
 
 
@@ -38,7 +37,8 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
     study, prepare, template = _cut(template, "prepare")
     between, exchange, tail = _cut(template, "exchange")
     prepare_head, release, prepare_tail = _cut(prepare, "release")
-    exchange_head, connect, exchange_tail = _cut(exchange, "connect")
+    exchange_head, connect, exchange = _cut(exchange, "connect")
+    share, add, open_total = _cut(exchange, "add")
 
     pieces = [head.rstrip("\n") + "\n\n", _fill(study, _study_slots(plan))]
     for one_round in plan.rounds:
@@ -51,8 +51,9 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
     for one_round in plan.rounds:
         slots = _round_slots(plan, one_round)
         first = one_round is plan.rounds[0]
-        pieces += [_fill(exchange_head, slots), connect if first else ""]
-        pieces.append(_fill(exchange_tail, slots))
+        pieces += [_fill(exchange_head, slots), connect if first else "", _fill(share, slots)]
+        pieces += [_fill(add, {"SLOT_DEALER": str(i)}) for i in range(1, len(plan.parties))]
+        pieces.append(_fill(open_total, slots))
     pieces.append(tail)
     return "".join(pieces)
 
@@ -89,10 +90,6 @@ def _study_slots(plan: Plan) -> dict[str, str]:
 
 
 def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
-    parties = len(plan.parties)
-    added = " + ".join(f"shares[{index}]" for index in range(parties))
-    if parties > _MOST_PARTIES_SPELLED_OUT:
-        added = "sum(shares[1:], start=shares[0])"
     openings = [
         f"({literal(opening.marginal)}, {opening.values})"
         for opening in plan.openings
@@ -101,7 +98,6 @@ def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
     return {
         "SLOT_ROUND": str(one_round.number),
         "SLOT_ROUND_TITLE": f"---- Round {one_round.number} of {len(plan.rounds)} ----",
-        "SLOT_SUM": added,
         "SLOT_OPENINGS": _tuple(openings),
     }
 

@@ -10,23 +10,18 @@ from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
 # <slots>
-# Names that stand for text of the plan; they are here so that linters and type checkers can read
-# the template, and are left out of the generated program.
-from typing import Any  # noqa: E402
-
-from secgen_dsl.ir.plan import LinearMap  # noqa: E402
-
-SLOT_PLAN = ""
+SLOT_PLAN = ""  # names that stand for text of the plan; only here for linters and type checkers
 SLOT_PARTIES = ("",)
 SLOT_THRESHOLD = 1
 SLOT_MODULUS = 2
 SLOT_ROUND = 1
 SLOT_MARGINAL = ""
 SLOT_VARIANCE = Fraction(4)
-SLOT_MAP: LinearMap = "identity"
+SLOT_DEALER = 1
 SLOT_OPENINGS = (("", 0),)
-shares: Any = ()
-SLOT_SUM: Any = 0
+from secgen_dsl.ir.plan import LinearMap  # noqa: E402
+
+SLOT_MAP: LinearMap = "identity"
 # </slots>
 PLAN_SHA256 = SLOT_PLAN
 PARTIES = SLOT_PARTIES
@@ -66,7 +61,10 @@ async def protocol(party: Party) -> None:
     # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
     shares = await party.share(SLOT_ROUND)
     # Step 5: the secure arrays are added, and the sum opened if all parties' shares agree.
-    total = SLOT_SUM
+    total = shares[0]
+    # <add>
+    total += shares[SLOT_DEALER]
+    # </add>
     openings = SLOT_OPENINGS
     await party.open(SLOT_ROUND, total, openings)
 
