@@ -1,10 +1,19 @@
 """Exact discrete Gaussian noise on integer vectors, from the system CSPRNG."""
 
 from fractions import Fraction
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.privacy.rounding import sqrt_not_below
+
+LARGEST_VARIANCE = Fraction(2) ** 100
+"""σ ≤ 2⁵⁰: a draw beyond ±2⁶² then has probability below e^(−2²³), and int64 cannot overflow."""
+
+_LIMIT = 2**62
 
 
 class NoiseSource(Protocol):
@@ -13,3 +22,90 @@ class NoiseSource(Protocol):
     def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
         """``cells`` fresh independent discrete Gaussian integers of at least that variance σ²."""
         ...
+
+
+class SystemNoise:
+    """opendp's sampler: N_Z(0, σ²) with mass proportional to exp(−x²/2σ²), exactly.
+
+    opendp 0.16 draws integer noise by the rational rejection sampler of Canonne, Kamath, Steinke
+    (NeurIPS 2020), with σ the exact rational value of the float that it is given, and with random
+    bits from the operating system's generator.  There is no state, no seed, and no way to give
+    one: every call draws afresh.
+    """
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        """``cells`` fresh independent draws from N_Z(0, σ²), with σ² ≥ ``variance``.
+
+        σ² exceeds ``variance`` by less than 2⁻⁵¹ of it, and not at all if √variance is a float.
+
+        Args:
+            marginal: for whose cells the noise is; used in messages only.
+            cells: length of the result, ≥ 0.
+            variance: 0 < σ² ≤ 2¹⁰⁰, an exact rational.
+
+        Returns:
+            Integers, shape (cells,).
+
+        Raises:
+            ValueError: a negative length or a variance out of its range.
+            SecgenError: SG401, the sampler failed or gave something that is not such a vector.
+        """
+        if cells < 0:
+            raise ValueError("a noise vector cannot have a negative length")
+        if cells == 0:
+            return np.zeros(0, dtype=np.int64)
+        scale = scale_not_below(variance)
+        try:
+            values = np.asarray(_sampler(scale)([0] * cells))
+        except Exception as error:
+            # Whatever went wrong inside the library, a party must stop without a share sent.
+            raise _failure(marginal, f"the library reports: {_first_line(error)}") from error
+        if values.shape != (cells,) or values.dtype != np.int64:
+            raise _failure(marginal, f"{values.size} values came back for {cells} cells")
+        if int(values.max()) > _LIMIT or int(values.min()) < -_LIMIT:
+            raise _failure(marginal, "a value lies at the edge of 64-bit integers")
+        return values
+
+
+def scale_not_below(variance: Fraction) -> float:
+    """The smallest float s with s² ≥ ``variance`` exactly, so that noise is never undercut.
+
+    Args:
+        variance: 0 < σ² ≤ 2¹⁰⁰.
+
+    Raises:
+        ValueError: the variance is out of its range.
+    """
+    if not 0 < variance <= LARGEST_VARIANCE:
+        raise ValueError(f"a noise variance must be positive and at most 2^100, not {variance}")
+    return sqrt_not_below(variance)
+
+
+@lru_cache(maxsize=64)
+def _sampler(scale: float) -> Any:
+    """opendp's measurement that adds noise of that scale to an integer vector.
+
+    The cache holds a description of the noise, not noise: the measurement keeps no state.
+    """
+    import opendp.prelude as opendp
+
+    # The sampler is proved and vetted, but opendp gates all of its measurements on this flag.
+    opendp.enable_features("contrib")
+    return opendp.m.make_gaussian(
+        opendp.vector_domain(opendp.atom_domain(T="i64")),
+        opendp.l2_distance(T=float),
+        scale=scale,
+    )
+
+
+def _failure(marginal: str, what: str) -> SecgenError:
+    return fail(
+        "SG401",
+        f'the noise for "{marginal}" could not be drawn: {what}',
+        place=f'noise of "{marginal}"',
+        next_step="nothing was sent; run again, and if it persists reinstall opendp and report it",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

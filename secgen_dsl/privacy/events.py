@@ -1,0 +1,66 @@
+"""What a certificate composes: shifted one-dimensional integer discrete Gaussians.
+
+Every release of a plan (tables; add-or-remove; one contribution) reduces to one such event:
+
+- ``identity``: a person moves one cell of each table by 1.  All other cells have the same law in
+  both worlds and cancel, so a table is N_Z(0, σ²) against its shift by 1.
+- ``centred``: by ``docs/decisions/0002-centred-tables-as-one-dimensional-gaussians.md`` the
+  likelihood ratio of a row's release depends, up to a factor that ``slack.centring_slack``
+  bounds, only on the integer T = B·z_b − Σz; and T's law is, up to another factor bounded there,
+  N_Z(0, B(B − 1)σ²) against its shift by B − 1.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from secgen_dsl.ir.plan import LinearMap
+
+
+@dataclass(frozen=True)
+class ShiftedGaussian:
+    """``count`` independent pairs N_Z(0, variance) against N_Z(shift, variance).
+
+    N_Z(0, V) has mass proportional to exp(−x²/2V) on the integers (Canonne, Kamath, Steinke,
+    NeurIPS 2020).  By the symmetry x → shift − x the two worlds may be exchanged.
+
+    Attributes:
+        variance: the parameter V > 0.
+        shift: d ≥ 1, the whole number by which one person moves the value.
+        count: number of such pairs, ≥ 1.
+    """
+
+    variance: Fraction
+    shift: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.variance <= 0 or self.shift < 1 or self.count < 1:
+            raise ValueError("an event needs variance > 0, shift ≥ 1 and count ≥ 1")
+
+    @property
+    def mu_squared(self) -> Fraction:
+        """count·d²/V, its part in a plan's μ²."""
+        return self.count * self.shift**2 / self.variance
+
+
+def event_of(linear_map: LinearMap, tables: int, bins: int, variance: Fraction) -> ShiftedGaussian:
+    """The event of a release.
+
+    Args:
+        linear_map: the release's map A.
+        tables: T ≥ 1.
+        bins: B; at least 2 for ``centred``, unused for ``identity``.
+        variance: σ² > 0 of a raw cell's noise, of the honest parties together.
+
+    Returns:
+        (σ², 1, T) for ``identity``; (B(B − 1)σ², B − 1, T) for ``centred``.  The event's
+        ``mu_squared`` equals the sensitivity of ``sensitivity`` divided by σ² in both cases.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+    if linear_map == "identity":
+        return ShiftedGaussian(variance=variance, shift=1, count=tables)
+    if bins < 2:
+        raise ValueError("a centred table needs at least two bins")
+    return ShiftedGaussian(variance=bins * (bins - 1) * variance, shift=bins - 1, count=tables)

@@ -1,0 +1,74 @@
+"""Label cells: from the texts of category columns to one index a person."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgen_dsl.ir.program import CategoryColumn
+from secgen_dsl.queries.table import PersonTable
+
+NO_CELL = -1
+"""Index of a person who adds nothing: a missing or unknown value in a column without ``else``."""
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def label_key(text: str) -> str | Decimal:
+    """What two label texts are compared by: trimmed text, numeric texts as exact numbers.
+
+    LANGUAGE rule 6: ``0`` = ``0.0000`` = ``-0``.  A number whose exponent ``Decimal`` cannot hold
+    is compared as text.
+    """
+    trimmed = text.strip()
+    if _NUMBER.fullmatch(trimmed):
+        try:
+            return Decimal(trimmed)
+        except InvalidOperation:
+            return trimmed
+    return trimmed
+
+
+def value_positions(column: CategoryColumn) -> dict[str | Decimal, int]:
+    """The column's listed values, by ``label_key``, with their positions in the list."""
+    positions: dict[str | Decimal, int] = {}
+    for position, value in enumerate(column.values):
+        positions.setdefault(label_key(value), position)
+    return positions
+
+
+def column_codes(column: CategoryColumn, texts: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Each text's position in ``column.values``.
+
+    Args:
+        column: the column; its ``otherwise`` stands for missing and unknown values.
+        texts: n texts.
+
+    Returns:
+        n positions in [0, len(column.values)), or ``NO_CELL``.
+    """
+    positions = value_positions(column)
+    otherwise = NO_CELL if column.otherwise is None else positions[label_key(column.otherwise)]
+    distinct, inverse = np.unique(texts, return_inverse=True)
+    codes = np.array(
+        [positions.get(label_key(str(text)), otherwise) for text in distinct], dtype=np.int64
+    )
+    return codes[inverse.reshape(-1)]
+
+
+def label_cells(columns: Sequence[CategoryColumn], table: PersonTable) -> NDArray[np.int64]:
+    """Each person's label cell, the index running fastest over the last column.
+
+    Returns:
+        ``table.people`` indices in [0, product of the numbers of values), or ``NO_CELL`` where
+        some column has no value for the person.  Without columns everybody is in cell 0.
+    """
+    cells = np.zeros(table.people, dtype=np.int64)
+    counted = np.ones(table.people, dtype=np.bool_)
+    for column in columns:
+        codes = column_codes(column, table.categories[column.name])
+        counted &= codes != NO_CELL
+        cells = cells * len(column.values) + codes
+    return np.where(counted, cells, NO_CELL)
