@@ -174,16 +174,12 @@ def _delimiter_step(found: str) -> str:
 def _rows(
     reader: Iterator[list[str]], width: int, line_place: Callable[[], str]
 ) -> Iterator[list[str]]:
-    while True:
-        # Only reading stands in the `with`: what the consumer raises passes through unchanged.
-        with _read_faults(line_place):
-            row = next(reader, None)
-        if row is None:
-            return
-        if len(row) > width:
-            raise _ragged(line_place(), len(row), width)
-        if row:
-            yield row + [""] * (width - len(row))
+    with _read_faults(line_place):
+        for row in reader:
+            if len(row) > width:
+                raise _ragged(line_place(), len(row), width)
+            if row:
+                yield row + [""] * (width - len(row))
 
 
 def _ragged(where: str, fields: int, width: int) -> SecgenError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
+from secgen_dsl.ir.statement import statement_of
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
 from secgen_dsl.semantics.public_files import PublicFile, reference_values
 from secgen_dsl.syntax import tree
@@ -254,19 +255,14 @@ class _Marginals:
         while identifier in taken:
             identifier = f"{base} ({number})"
             number += 1
-        factors = " * ".join([*names, panel.name] if panel else names)
-        phrase = {
-            "none": "",
-            "equal": f" in {bins} equal bins",
-            "at": " in bins at " + ", ".join(decimal_text(e) for e in (edges[0] if edges else ())),
-            "reference": f" in {bins} bins from {reference}",
-        }[kind]
-        weighted = f" weight {decimal_text(weight)}" if weight != 1 else ""
+        statement = statement_of(
+            tuple(names), panel.name if panel else None, bins, kind, reference, edges, weight
+        )
         self.marginals.append(
             Marginal(
                 kind="marginal",
                 id=identifier,
-                statement=f"marginal {factors}{phrase}{weighted}",
+                statement=statement,
                 columns=tuple(names),
                 panel=panel.name if panel else None,
                 bins=bins,

@@ -1,5 +1,6 @@
 """Tree to program: every name resolved, every list read, every default filled in and said."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,6 +34,7 @@ from secgen_dsl.syntax import tree
 BlockT = TypeVar("BlockT")
 LineT = TypeVar("LineT", bound="tree.Item | object")
 
+PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _MAXIMUM_GENES = 20_000
 _MAXIMUM_ROWS = 1_000_000
 
@@ -163,8 +165,14 @@ class _Resolver:
         """The names of a list; repeats and empty names are errors."""
         known: dict[str, None] = {}
         for name in names:
-            if not name.text:
-                self.found.error("SG207", f"an empty {what}", name.span, "", "give it a name")
+            if not name.text or not name.text.isprintable():
+                self.found.error(
+                    "SG207",
+                    f"a {what} needs a name that can be printed",
+                    name.span,
+                    "empty, or with control characters",
+                    "write plain text",
+                )
             elif name.text in known:
                 self.found.error(
                     "SG207",
@@ -284,6 +292,8 @@ class _Resolver:
                 "write: silos hold patients { … }",
             )
         self.distinct((line.name for line in block.silos), "silo")
+        for line in block.silos:
+            self.party_name(line.name)
         silos = []
         for line in block.silos:
             terms = [c for c in line.clauses if isinstance(c, tree.TermsClause)]
@@ -316,6 +326,7 @@ class _Resolver:
         silos = next(self.spec.all(tree.SilosBlock), None)
         taken = [line.name for line in silos.silos] if silos else []
         for line in lines:
+            self.party_name(line.name)
             if line.name.text in {name.text for name in taken}:
                 self.found.error(
                     "SG206",
@@ -326,6 +337,17 @@ class _Resolver:
                 )
             taken.append(line.name)
         return lines
+
+    def party_name(self, name: tree.Name) -> None:
+        """A party's name becomes a folder and a certificate's subject: plain words only."""
+        if not PARTY_NAME.fullmatch(name.text):
+            self.found.error(
+                "SG207",
+                "the name of a party has only letters, digits, `-` and `_`, and at most 40 of them",
+                name.span,
+                "not a party's name",
+                'put the full name behind it, in quotes: north "North Hospital"',
+            )
 
     def trust(self, parties: int, silos: tree.SilosBlock | None) -> int:
         block = self.block(tree.TrustBlock, "trust", "trust { tolerate 1 colluding party }")
