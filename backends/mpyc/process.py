@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 from pydantic import ValidationError
 
@@ -50,7 +50,7 @@ def main() -> int:
     except SecgenError as error:
         _write(channel, failure_line(error))
         return 1
-    end_with(sys.stdin.buffer)
+    end_with_launcher()
     return run_party(config, noise=SystemNoise(), verify=verify, channel=channel)
 
 
@@ -131,11 +131,13 @@ def private_output() -> TextIO:
     return channel
 
 
-def end_with(stream: BinaryIO) -> None:
-    """End this process when ``stream`` ends: a party does not outlive its launcher."""
+def end_with_launcher() -> None:
+    """End this process when its standard input ends: a party does not outlive its launcher."""
 
     def watch() -> None:
-        while stream.read(1):
+        # The descriptor, not sys.stdin: a thread that waits inside a buffered reader holds its
+        # lock when the interpreter closes it.
+        while os.read(0, 1):
             pass
         os._exit(1)
 
