@@ -1,0 +1,160 @@
+"""The study's program: one readable file from the plan, the same bytes on every machine.
+
+The text comes from ``template.py``, which is itself valid Python: blocks between ``# <name>`` and
+``# </name>`` are repeated for each round or release, and names in capitals that begin with
+``SLOT_`` are replaced, once.  Whatever comes from a spec enters as a literal or in a comment, both
+of printable characters only, so that no name can become code or hide it.
+"""
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Plan, Release, Round
+
+_WIDTH = 100
+_SLOT = re.compile(r"SLOT_[A-Z0-9_]+")
+
+
+def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
+    """The program that every party of the plan runs.
+
+    Args:
+        plan: a plan; with the places below it determines the program.
+        source_lines: marginal id → place of its statement in the spec, ``colorectal.secgen:47``;
+            for a marginal that the planner added, that of the statement that it serves.  The
+            place is left out where there is none.
+
+    Returns:
+        Python source text that ends with a line break.
+    """
+    template = Path(__file__).with_name("template.py").read_text(encoding="utf-8")
+    # Cut first and fill each piece once: text of the spec is never searched for slots.
+    head, _, template = _cut(template, "slots")
+    study, prepare, template = _cut(template, "prepare")
+    between, exchange, tail = _cut(template, "exchange")
+    prepare_head, release, prepare_tail = _cut(prepare, "release")
+    exchange_head, connect, exchange = _cut(exchange, "connect")
+    share, add, open_total = _cut(exchange, "add")
+
+    pieces = [head.rstrip("\n") + "\n\n", _fill(study, _study_slots(plan))]
+    for one_round in plan.rounds:
+        slots = _round_slots(plan, one_round)
+        pieces.append(_fill(prepare_head, slots))
+        for one in one_round.releases:
+            pieces.append(_fill(release, slots | _release_slots(plan, one, source_lines)))
+        pieces.append(_fill(prepare_tail, slots))
+    pieces.append(between)
+    for one_round in plan.rounds:
+        slots = _round_slots(plan, one_round)
+        first = one_round is plan.rounds[0]
+        pieces += [_fill(exchange_head, slots), connect if first else "", _fill(share, slots)]
+        pieces += [_fill(add, {"SLOT_DEALER": str(i)}) for i in range(1, len(plan.parties))]
+        pieces.append(_fill(open_total, slots))
+    pieces.append(tail)
+    return "".join(pieces)
+
+
+def literal(text: str) -> str:
+    """``text`` as a Python string literal of printable characters, in one line."""
+    written = repr(text)
+    if '"' not in text and "'" not in text:
+        written = f'"{written[1:-1]}"'
+    return written
+
+
+def printable(text: str) -> str:
+    """``text`` with whatever could end a comment, or deceive its reader, written as an escape.
+
+    Line and paragraph separators, control characters and the controls of writing direction
+    (Boucher and Anderson, "Trojan Source", 2021) are all unprintable to ``str.isprintable``.
+    """
+    return "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
+    )
+
+
+def _study_slots(plan: Plan) -> dict[str, str]:
+    return {
+        "SLOT_PLAN": literal(sha256_of(plan)),
+        "SLOT_PARTIES": _tuple([literal(name) for name in plan.parties]),
+        "SLOT_THRESHOLD": str(plan.threshold),
+        "SLOT_MODULUS": str(plan.modulus),
+    }
+
+
+def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
+    openings = [
+        f"({literal(opening.marginal)}, {opening.values})"
+        for opening in plan.openings
+        if opening.round == one_round.number
+    ]
+    return {
+        "SLOT_ROUND": str(one_round.number),
+        "SLOT_ROUND_TITLE": f"---- Round {one_round.number} of {len(plan.rounds)} ----",
+        "SLOT_OPENINGS": _tuple(openings),
+    }
+
+
+def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]) -> dict[str, str]:
+    marginal = plan.marginal(release.marginal)
+    tables, labels, bins = plan.program.shape(marginal)
+    place = source_lines.get(release.marginal, "")
+    mapped = {
+        "identity": "the noised counts as they are",
+        "centred": f"each row v of {bins} counts as {bins}*v - sum(v), its last entry left out",
+    }[release.map]
+    return {
+        "SLOT_STATEMENT": marginal.statement + (f"  [{place}]" if place else ""),
+        "SLOT_SHAPE": f"{tables} x {labels} x {bins} = {release.raw_cells}",
+        "SLOT_OPENED": f"{release.opened} values: {mapped}",
+        "SLOT_MARGINAL": literal(release.marginal),
+        "SLOT_VARIANCE": _fraction(release.party_variance),
+        "SLOT_MAP": literal(release.map),
+    }
+
+
+def _fraction(number: Fraction) -> str:
+    if number.denominator == 1:
+        return f"Fraction({number.numerator})"
+    return f"Fraction({number.numerator}, {number.denominator})"
+
+
+def _tuple(items: Sequence[str]) -> str:
+    """A tuple with an item on each line, as ruff lays it out."""
+    return "\n".join(["(", *(f"    {item}," for item in items), ")"]) if items else "()"
+
+
+def _cut(text: str, name: str) -> tuple[str, str, str]:
+    """What stands before, within and after the block of that name, its markers left out."""
+    before, rest = re.split(rf"^ *# <{name}>\n", text, maxsplit=1, flags=re.MULTILINE)
+    block, after = re.split(rf"^ *# </{name}>\n", rest, maxsplit=1, flags=re.MULTILINE)
+    return before, block, after
+
+
+def _fill(piece: str, slots: Mapping[str, str]) -> str:
+    return "".join(_fill_line(line, slots) + "\n" for line in piece.splitlines())
+
+
+def _fill_line(line: str, slots: Mapping[str, str]) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    if not line.lstrip().startswith("#"):
+        return _SLOT.sub(lambda slot: slots[slot[0]].replace("\n", f"\n{indent}"), line)
+    filled = _SLOT.sub(lambda slot: printable(slots[slot[0]]), line)
+    if len(filled) <= _WIDTH:
+        return filled
+    wrapped = textwrap.wrap(
+        filled.strip().removeprefix("# "),
+        width=_WIDTH,
+        initial_indent=f"{indent}# ",
+        subsequent_indent=f"{indent}# ",
+        break_long_words=True,
+        break_on_hyphens=False,
+    )
+    return "\n".join(wrapped)

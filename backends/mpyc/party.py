@@ -1,0 +1,322 @@
+"""One party of a run: verifies, prepares, connects, shares, opens; started by the launcher.
+
+``python -P -m secgen_dsl.backends.mpyc.party`` reads a configuration from standard input, writes
+JSON lines to standard output and ends with 0 or 1.  Noise comes from the system's generator; there
+is no argument, variable or field that changes that.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgen_dsl.backends.mpyc.cost import values_per_round
+from secgen_dsl.backends.mpyc.messages import PartyConfig
+from secgen_dsl.backends.mpyc.sharing import local_share, open_shares, secure_array, split
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Measurement, Measurements, Plan, Release, Round
+from secgen_dsl.queries.contribution import raw_cells
+from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.runtime.noise import NoiseSource
+from secgen_dsl.runtime.openings import OpeningsManifest
+from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
+from secgen_dsl.runtime.transport import Mesh, Session
+
+
+class Party:
+    """What the generated program calls, step by step.
+
+    Every method compares what it is asked with the verified plan and refuses anything else with
+    SG506 (an opening or frame) or SG514 (another step), so that the program cannot do more than
+    the plan says.
+
+    Args:
+        config: from the launcher.
+        plan: the verified plan.
+        table: this site's people; an empty table for a helper.
+        noise: where z comes from.
+        store: this party's durable store.
+        mpc: MPyC's runtime without its network.
+        report: called with the name of each phase and the bytes sent so far.
+    """
+
+    def __init__(
+        self,
+        config: PartyConfig,
+        plan: Plan,
+        *,
+        table: PersonTable,
+        noise: NoiseSource,
+        store: ContributionStore,
+        mpc: Any,
+        report: Callable[[str, int], None],
+    ) -> None:
+        self._config = config
+        self._plan = plan
+        self._plan_sha256 = sha256_of(plan)
+        self._table = table
+        self._noise = noise
+        self._store = store
+        self._mpc = mpc
+        self._report = report
+        self._manifest = OpeningsManifest(plan)
+        self._mesh: Mesh | None = None
+        self._kept: dict[int, dict[str, NDArray[np.int64]]] = {}
+        self._stored: dict[int, NDArray[np.int64]] = {}
+        self._opened: list[NDArray[np.int64]] = []
+        self._opened_by_earlier_run = self._earlier_run()
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes sent to all peers so far."""
+        return 0 if self._mesh is None else self._mesh.bytes_sent
+
+    def check_plan(
+        self, plan_sha256: str, parties: tuple[str, ...], threshold: int, modulus: int
+    ) -> None:
+        """Refuse a program that was generated for another plan (SG514)."""
+        stated = (plan_sha256, parties, threshold, modulus)
+        if stated != (
+            self._plan_sha256,
+            self._plan.parties,
+            self._plan.threshold,
+            self._plan.modulus,
+        ):
+            raise _departs("its constants are those of another plan")
+
+    # -- Steps 1 to 3, before connecting -------------------------------------------------------
+
+    def draws(self, number: int) -> bool:
+        """Whether round ``number`` needs a fresh contribution.
+
+        False in a restart whose contribution is stored: that one is used, whatever the data file
+        now says, and nothing is drawn.  Raises SecgenError SG511 if it was erased.
+        """
+        one_round = self._round(number)
+        if number - 1 > len(self._opened_by_earlier_run):
+            return True  # an earlier run never came so far
+        stored = self._store.find(self._key(number, self._opened_by_earlier_run))
+        if stored is None:
+            return True
+        if len(stored) != sum(release.opened for release in one_round.releases):
+            raise _departs("the stored contribution has another length")
+        self._stored[number] = stored
+        return False
+
+    def encode(self, marginal: str) -> NDArray[np.int64]:
+        """Step 1: x, shape (tables, label cells, bins)."""
+        self._release(marginal)
+        return raw_cells(self._plan.program, self._plan.marginal(marginal), self._table)
+
+    def noise(self, marginal: str, variance: Fraction) -> NDArray[np.int64]:
+        """Step 2: z, one independent draw for each raw cell, in the shape of x.
+
+        Args:
+            marginal: whose cells.
+            variance: σᵢ², as the plan has it.
+
+        Raises:
+            SecgenError: SG514, the plan has another variance, or the source gave something else.
+        """
+        release = self._release(marginal)
+        if variance != release.party_variance:
+            raise _departs(f"the variance of {marginal!r} is {release.party_variance} in the plan")
+        drawn = self._noise.draw(marginal, release.raw_cells, variance)
+        if drawn.shape != (release.raw_cells,) or drawn.dtype != np.int64:
+            raise _departs(f"the noise of {marginal!r} is not {release.raw_cells} integers")
+        return drawn.reshape(self._plan.program.shape(self._plan.marginal(marginal)))
+
+    def keep(self, number: int, marginal: str, contribution: NDArray[np.int64]) -> None:
+        """Keep y of one release until its round is stored."""
+        release = self._release(marginal)
+        if all(release is not one for one in self._round(number).releases):
+            raise _departs(f"{marginal!r} is not measured in round {number}")
+        if contribution.shape != (release.opened,) or contribution.dtype != np.int64:
+            raise _departs(f"{marginal!r} opens {release.opened} integers")
+        kept = self._kept.setdefault(number, {})
+        if marginal in kept:
+            raise _departs(f"{marginal!r} is contributed twice in round {number}")
+        kept[marginal] = contribution
+
+    def store(self, number: int) -> None:
+        """Step 3: make the round's contribution durable, all releases in the plan's order."""
+        if number in self._stored:
+            return  # by an earlier run, or already
+        one_round, kept = self._round(number), self._kept.get(number, {})
+        missing = [one.marginal for one in one_round.releases if one.marginal not in kept]
+        if missing:
+            raise _departs(f"round {number} lacks {', '.join(map(repr, missing))}")
+        if number != len(self._opened) + 1:
+            raise _departs(f"round {number} is not next")
+        contribution = np.concatenate([kept[one.marginal] for one in one_round.releases])
+        self._store.save(self._key(number, self._opened), contribution)
+        self._stored[number] = contribution
+
+    # -- Steps 4 and 5 ---------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Connect to every peer; only now do the others see anything of this party."""
+        self._report("connecting", 0)
+        config = self._config
+        session = Session(
+            parties=self._plan.parties,
+            index=config.index,
+            session=bytes.fromhex(config.session),
+            secret=bytes.fromhex(config.secret),
+            plan_sha256=self._plan_sha256,
+            release=_release_of_secgen(),
+            values=values_per_round(self._plan),
+            modulus=self._plan.modulus,
+            timeout=config.timeout,
+        )
+        listener = socket.socket(fileno=config.listener)
+        self._mesh = await Mesh.connect(session, listener, config.ports)
+
+    async def share(self, number: int) -> list[Any]:
+        """Step 4: share the round's stored y and receive a share of everybody's.
+
+        Returns:
+            One MPyC secure array for each dealer, in the order of the parties.
+        """
+        if number not in self._stored or number != len(self._opened) + 1:
+            raise _departs(f"round {number} is not stored, or not next")
+        mesh = self._connected(f"sharing in round {number}")
+        rows = split(self._stored[number], self._plan.threshold, len(self._plan.parties))
+        received = await mesh.share(number, rows)
+        received[self._config.index] = rows[self._config.index]
+        return [secure_array(received[index]) for index in range(len(self._plan.parties))]
+
+    async def open(
+        self, number: int, total: Any, openings: Sequence[tuple[str, int]]
+    ) -> dict[str, NDArray[np.int64]]:
+        """Step 5: open the sum of a round, if the plan lists exactly these openings.
+
+        Args:
+            number: the round.
+            total: the sum of the dealers' secure arrays.
+            openings: (marginal, number of values), in the order of the concatenated vector.
+
+        Returns:
+            Marginal → opened integers in (−p/2, p/2).
+
+        Raises:
+            SecgenError: SG505 the shares disagree; SG506 not on the manifest, or not next; SG513
+                an earlier run of this plan opened other values.
+        """
+        permit = self._manifest.permit(number, openings)
+        mesh = self._connected(f"opening round {number}")
+        if total.shape != (permit.values,):
+            raise _departs(f"the sum of round {number} has {total.size} values")
+        own = await local_share(self._mpc, total)
+        shares = await mesh.open(permit, own)
+        shares[self._config.index] = own
+        opened = open_shares(
+            [shares[index] for index in range(len(self._plan.parties))],
+            self._plan.threshold,
+            f"round {number}",
+        )
+        self._store.record_opened(self._key(number, self._opened), opened)
+        self._opened.append(opened)
+        return _by_marginal(permit.openings, opened)
+
+    async def close(self) -> None:
+        """Leave the mesh in order.  Raises SecgenError SG503 if a peer sends more."""
+        mesh = self._connected("closing")
+        await mesh.close()
+
+    def abort(self) -> None:
+        """Drop all connections at once."""
+        if self._mesh is not None:
+            self._mesh.abort()
+
+    def measurements(self) -> Measurements:
+        """All opened values, in the plan's order.  Raises SecgenError SG514 if a round is open."""
+        if len(self._opened) != len(self._plan.rounds):
+            raise _departs("it ended before every round was opened")
+        measurements = []
+        for one_round, opened in zip(self._plan.rounds, self._opened, strict=True):
+            lengths = [(release.marginal, release.opened) for release in one_round.releases]
+            for marginal, values in _by_marginal(lengths, opened).items():
+                measurements.append(
+                    Measurement(marginal=marginal, values=tuple(map(int, values.tolist())))
+                )
+        return Measurements(
+            format="secgen.measurements/1",
+            plan_sha256=self._plan_sha256,
+            measurements=tuple(measurements),
+        )
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _connected(self, phase: str) -> Mesh:
+        if self._mesh is None:
+            raise _departs(f"{phase} comes before connecting")
+        self._report(phase, self._mesh.bytes_sent)
+        return self._mesh
+
+    def _key(self, number: int, opened: Sequence[NDArray[np.int64]]) -> ContributionKey:
+        return ContributionKey(
+            plan_sha256=self._plan_sha256,
+            round=number,
+            parties=self._plan.parties,
+            index=self._config.index,
+            opened_before=digest_of_opened(opened[: number - 1]),
+        )
+
+    def _earlier_run(self) -> list[NDArray[np.int64]]:
+        """What an earlier run of the same plan opened, round by round.
+
+        These rounds are opened again from the same contributions, to the same values or not at
+        all (``ContributionStore.record_opened``), so the keys of later rounds are known already.
+        """
+        opened: list[NDArray[np.int64]] = []
+        for one_round in self._plan.rounds:
+            values = self._store.opened(self._key(one_round.number, opened))
+            if values is None:
+                break
+            opened.append(values)
+        return opened
+
+    def _round(self, number: int) -> Round:
+        for one_round in self._plan.rounds:
+            if one_round.number == number:
+                return one_round
+        raise _departs(f"the plan has no round {number}")
+
+    def _release(self, marginal: str) -> Release:
+        for release in self._plan.releases():
+            if release.marginal == marginal:
+                return release
+        raise _departs(f"the plan does not measure {marginal!r}")
+
+
+def _by_marginal(
+    openings: Sequence[tuple[str, int]], opened: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    ends = np.cumsum([values for _, values in openings])
+    parts = np.split(opened, ends[:-1])
+    return {marginal: part for (marginal, _), part in zip(openings, parts, strict=True)}
+
+
+def _release_of_secgen() -> str:
+    from importlib.metadata import version
+
+    return version("secgen")
+
+
+def _departs(what: str) -> SecgenError:
+    return fail(
+        "SG514",
+        f"the program departs from the plan: {what}",
+        next_step="nothing was sent; report this, it is a fault of secgen or a changed program",
+    )
+
+
+if __name__ == "__main__":
+    from secgen_dsl.backends.mpyc.process import main
+
+    raise SystemExit(main())

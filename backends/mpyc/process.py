@@ -1,0 +1,222 @@
+"""The process of a party: from a configuration to a result line or a diagnostic.
+
+A bundle is not code to run (PROTOCOL): the party verifies the plan, generates the program from it
+with its own release, requires the bundle's bytes to be equal, and runs its own copy.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from secgen_dsl.backends.mpyc.generate import generate_program
+from secgen_dsl.backends.mpyc.messages import (
+    PartyConfig,
+    PartyResult,
+    Progress,
+    failure_line,
+    progress_line,
+    read_config,
+    result_line,
+)
+from secgen_dsl.backends.mpyc.party import Party
+from secgen_dsl.backends.mpyc.sharing import start_mpyc
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.base import canonical_json, read_node
+from secgen_dsl.ir.plan import MERSENNE_61, Plan
+from secgen_dsl.queries.table import PersonTable, empty_table
+from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
+from secgen_dsl.runtime.store import ContributionStore
+
+Verify = Callable[[Plan], None]
+
+
+def main() -> int:
+    """An installed party: the system's noise, the installed verifier, the standard streams."""
+    channel = private_output()
+    try:
+        config = read_config(sys.stdin.buffer.readline())
+        from secgen_dsl.verifier import verify
+    except SecgenError as error:
+        _write(channel, failure_line(error))
+        return 1
+    end_with_launcher()
+    return run_party(config, noise=SystemNoise(), verify=verify, channel=channel)
+
+
+def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channel: TextIO) -> int:
+    """Run one party from its configuration to its last line.
+
+    Args:
+        config: from the launcher.
+        noise: where z comes from; an installed party's ``main`` knows only ``SystemNoise``.
+        verify: raises SecgenError for a plan whose claims do not hold.
+        channel: takes the JSON lines.
+
+    Returns:
+        The exit code: 0 after a result line, 1 after a line of diagnostics.  A fault that is no
+        diagnostic is reported as SG516; its details, which may hold a site's data, go to
+        ``party.log`` in the state folder and nowhere else.
+    """
+    start = time.monotonic()
+    os.umask(0o077)
+    log = logging.getLogger("secgen.party")
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    party_name = f"party {config.index}"
+    phase = "starting"
+
+    def report(new_phase: str, sent: int) -> None:
+        nonlocal phase
+        phase = new_phase
+        elapsed = time.monotonic() - start
+        log.info("%s: %d bytes sent, %.3f s", phase, sent, elapsed)
+        _write(channel, progress_line(Progress(party_name, phase, sent, elapsed)))
+
+    try:
+        state = Path(config.state)
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = logging.FileHandler(state / "party.log", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(handler)
+        plan = _read_plan(config)
+        party_name = plan.parties[config.index]
+        report("verifying the plan", 0)
+        verify(plan)
+        program = _own_program(config, plan, state)
+        with ContributionStore(state / "store.sqlite") as store:
+            report("preparing its noised counts", 0)
+            table = _read_table(config, plan, store)
+            mpc = start_mpyc(config.index, len(plan.parties), plan.threshold)
+            party = Party(
+                config, plan, table=table, noise=noise, store=store, mpc=mpc, report=report
+            )
+            _run(program, party, log)
+            result = PartyResult(party.measurements(), party.bytes_sent)
+        report("done", result.bytes_sent)
+        _write(channel, result_line(result))
+    except SecgenError as error:
+        log.info("ended: %s", error)
+        _write(channel, failure_line(error))
+        return 1
+    except Exception:
+        log.exception("fault in phase %r", phase)
+        fault = fail(
+            "SG516",
+            f"{party_name} stopped by a fault of secgen while {phase}",
+            place=party_name,
+            next_step="the details are in party.log in that party's state folder; they may hold "
+            "data, so look before passing them on",
+        )
+        _write(channel, failure_line(fault))
+        return 1
+    return 0
+
+
+def private_output() -> TextIO:
+    """The standard output for JSON lines alone; whatever else prints goes to standard error."""
+    sys.stdout.flush()
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def end_with_launcher() -> None:
+    """End this process when its standard input ends: a party does not outlive its launcher."""
+
+    def watch() -> None:
+        # The descriptor, not sys.stdin: a thread that waits inside a buffered reader holds its
+        # lock when the interpreter closes it.
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _read_plan(config: PartyConfig) -> Plan:
+    try:
+        plan = read_node(Plan, config.plan)
+    except ValidationError as error:
+        raise fail(
+            "SG515",
+            "the plan cannot be read by this release of secgen",
+            next_step="compile the bundle again with the release that all parties use",
+        ) from error
+    if canonical_json(plan) != config.plan.encode():
+        raise fail(
+            "SG515",
+            "the plan is not in canonical form, so its hash is not what the sites approved",
+            next_step="use the bundle's plan.json as it was written",
+        )
+    if plan.modulus != MERSENNE_61 or not 0 <= config.index < len(plan.parties):
+        raise fail(
+            "SG515",
+            "this plan is not one that the MPyC backend can run: its field or party is unknown",
+            next_step="compile the bundle again with this release of secgen",
+        )
+    return plan
+
+
+def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
+    """Generate this party's own program, compare it with the bundle's, and load it."""
+    text = generate_program(plan, config.source_lines)
+    if text != config.program:
+        raise fail(
+            "SG510",
+            "the bundle's program is not the one that this release generates from the plan",
+            next_step="compile the bundle again, and do not change its files",
+        )
+    path = state / "program.py"
+    path.write_text(text, encoding="utf-8")
+    specification = importlib.util.spec_from_file_location("secgen_generated_program", path)
+    if specification is None or specification.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(specification)
+    # No cached bytecode: the file that was just written is what runs.
+    sys.dont_write_bytecode = True
+    specification.loader.exec_module(module)
+    return module
+
+
+def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> PersonTable:
+    program = plan.program
+    if config.data_file is None:
+        genes = tuple(dict.fromkeys(gene for panel in program.panels for gene in panel.genes))
+        return empty_table(tuple(column.name for column in program.columns), genes)
+    from secgen_dsl.runtime.reader import read_people
+
+    name = plan.parties[config.index]
+    return read_people(program, Path(config.data_file), store.site_key(), name)
+
+
+def _run(program: ModuleType, party: Party, log: logging.Logger) -> None:
+    from mpyc.runtime import mpc
+
+    # MPyC binds its futures to the loop that it found when it was imported.
+    loop: asyncio.AbstractEventLoop = mpc._loop
+    loop.set_exception_handler(lambda _, context: log.info("loop: %s", context.get("message")))
+    try:
+        loop.run_until_complete(program.protocol(party))
+    finally:
+        party.abort()
+        # One more turn, so that dropped connections are closed before the process ends.
+        with contextlib.suppress(RuntimeError):
+            loop.run_until_complete(asyncio.sleep(0))
+
+
+def _write(channel: TextIO, line: str) -> None:
+    # A launcher that has gone away is no reason to fail differently.
+    with contextlib.suppress(OSError):
+        channel.write(line + "\n")
+        channel.flush()

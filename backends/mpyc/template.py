@@ -1,0 +1,72 @@
+"""What every party of this study runs, in order; generated from the plan, to be read beside it.
+
+A site never runs the copy that lies in a bundle: it generates its own from the plan it has
+verified, compares the bytes, and runs its own.  Steps are numbered as in PROTOCOL.
+"""
+
+from fractions import Fraction
+
+from secgen_dsl.backends.mpyc.party import Party
+from secgen_dsl.queries.maps import apply_map
+
+# <slots>
+SLOT_PLAN = ""  # names that stand for text of the plan; only here for linters and type checkers
+SLOT_PARTIES = ("",)
+SLOT_THRESHOLD = 1
+SLOT_MODULUS = 2
+SLOT_ROUND = 1
+SLOT_MARGINAL = ""
+SLOT_VARIANCE = Fraction(4)
+SLOT_DEALER = 1
+SLOT_OPENINGS = (("", 0),)
+from secgen_dsl.ir.plan import LinearMap  # noqa: E402
+
+SLOT_MAP: LinearMap = "identity"
+# </slots>
+PLAN_SHA256 = SLOT_PLAN
+PARTIES = SLOT_PARTIES
+THRESHOLD = SLOT_THRESHOLD  # so many parties may collude and learn no site's values
+MODULUS = SLOT_MODULUS  # the field of the shares
+
+
+async def protocol(party: Party) -> None:
+    """Encode, add noise, map, store; then connect, share, add and open, round by round."""
+    party.check_plan(PLAN_SHA256, PARTIES, THRESHOLD, MODULUS)
+
+    # Step 0: whatever depends on a site's people happens before it connects, so that the others
+    # can neither time it nor see it fail.
+    # <prepare>
+
+    # SLOT_ROUND_TITLE
+    if party.draws(SLOT_ROUND):  # a restart uses what it stored and draws nothing
+        # <release>
+        # SLOT_STATEMENT
+        # Step 1: x, SLOT_SHAPE exact counts.  They never leave this process.
+        x = party.encode(SLOT_MARGINAL)
+        # Step 2: z, discrete Gaussian, drawn for each count with the variance of one party.
+        z = party.noise(SLOT_MARGINAL, SLOT_VARIANCE)
+        # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
+        y = apply_map(SLOT_MAP, x + z)
+        party.keep(SLOT_ROUND, SLOT_MARGINAL, y)
+        # </release>
+    # </prepare>
+
+    # <exchange>
+    # SLOT_ROUND_TITLE
+    # Step 3: every y of the round is on disk before a share of it leaves.
+    party.store(SLOT_ROUND)
+    # <connect>
+    await party.connect()
+    # </connect>
+    # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
+    shares = await party.share(SLOT_ROUND)
+    # Step 5: the secure arrays are added, and the sum opened if all parties' shares agree.
+    total = shares[0]
+    # <add>
+    total += shares[SLOT_DEALER]
+    # </add>
+    openings = SLOT_OPENINGS
+    await party.open(SLOT_ROUND, total, openings)
+
+    # </exchange>
+    await party.close()

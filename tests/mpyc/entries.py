@@ -1,0 +1,111 @@
+"""Entry scripts of test parties: what an installed party cannot be told to do.
+
+Run as ``python -m tests.mpyc.entries NAME``.  Noise is injected here and nowhere else: the
+installed ``main`` knows no such argument.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgen_dsl.backends.mpyc import party as party_module
+from secgen_dsl.backends.mpyc.messages import PartyConfig, read_config
+from secgen_dsl.backends.mpyc.process import end_with_launcher, private_output, run_party
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.runtime.noise import SystemNoise
+
+
+class InjectedNoise:
+    """Integers that a test can compute again: different for each party and marginal."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        text = f"{self._index} {marginal} {variance}".encode()
+        seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
+        spread = int(variance) + 1
+        return np.random.default_rng(seed).integers(-spread, spread + 1, cells, dtype=np.int64)
+
+
+def tamper(config: PartyConfig) -> None:
+    """The party of index 1 changes one of its shares of the sum."""
+    honest = party_module.local_share
+
+    async def flipped(mpc: Any, secure: Any) -> NDArray[np.uint64]:
+        share = await honest(mpc, secure)
+        if config.index == 1:
+            share[0] ^= np.uint64(1)
+        return share
+
+    party_module.local_share = flipped  # type: ignore[assignment]
+
+
+def die(config: PartyConfig) -> None:
+    """The party of index 1 is killed in the middle of the run, its contribution stored."""
+    honest = party_module.Party.share
+
+    async def killed(self: Any, number: int) -> list[Any]:
+        if config.index == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await honest(self, number)
+
+    party_module.Party.share = killed  # type: ignore[method-assign]
+
+
+def hang(config: PartyConfig) -> None:
+    """The party of index 1 stops answering in the middle of the run."""
+    honest = party_module.Party.open
+
+    async def hanging(self: Any, *arguments: Any) -> dict[str, NDArray[np.int64]]:
+        if config.index == 1:
+            time.sleep(600)
+        return await honest(self, *arguments)
+
+    party_module.Party.open = hanging  # type: ignore[method-assign]
+
+
+def break_down(config: PartyConfig) -> None:
+    """The party of index 2 meets a fault of secgen itself, with data in its message."""
+
+    def broken(*_: object) -> NDArray[np.int64]:
+        raise RuntimeError("patient p17 has BRCA1")
+
+    if config.index == 2:
+        party_module.raw_cells = broken
+
+
+def nothing(config: PartyConfig) -> None:
+    """An ordinary party with injected noise."""
+
+
+BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
+    "injected": nothing,
+    "system": nothing,
+    "tamper": tamper,
+    "die": die,
+    "hang": hang,
+    "break": break_down,
+}
+
+
+def accept(plan: Plan) -> None:
+    """These tests build plans by hand; the verifier has tests of its own."""
+
+
+if __name__ == "__main__":
+    name = sys.argv[1]
+    channel = private_output()
+    config = read_config(sys.stdin.buffer.readline())
+    end_with_launcher()
+    BEHAVIOURS[name](config)
+    noise = SystemNoise() if name == "system" else InjectedNoise(config.index)
+    raise SystemExit(run_party(config, noise=noise, verify=accept, channel=channel))
