@@ -1,0 +1,54 @@
+# make demo   sets everything up and runs the main job on an embedded real cohort
+# make test   sets up, checks style, types and imports, and passes the tests
+# make test-full   also the slow studies
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-full lint types imports lock clean
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "secgen needs Python 3.11 or newer (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null \
+	  || { echo "python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python tools/demo.py
+
+test: $(READY) lint types imports
+	$(BIN)/python -m pytest -n 2
+
+test-full: $(READY) lint types imports
+	SECGEN_FULL=1 $(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Type checkers do not know of package-dir: they are shown the tree as it will be installed.
+build/tree: $(READY) FORCE
+	@rm -rf build/tree && mkdir -p build/tree && cp -r secgen_dsl build/tree/ \
+	  && cp -r backends grammar build/tree/secgen_dsl/
+
+types: build/tree
+	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p secgen_dsl
+
+imports: build/tree
+	PYTHONPATH=build/tree $(BIN)/lint-imports --no-cache
+
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	  --extra dev --no-emit-index-url --custom-compile-command "make lock" \
+	  pyproject.toml build-requirements.in -o requirements.lock
+
+clean:
+	rm -rf build $(VENV)
+
+FORCE:

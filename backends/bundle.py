@@ -1,0 +1,164 @@
+"""The bundle: a folder with a plan and everything that people read and sign about it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
+from secgen_dsl.ir.certificate import Certificate
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import Study
+
+PROGRAM_FILE = "party_program.py"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's contents.
+
+    Attributes:
+        sources: marginal id → ``spec:line``.
+        program_text: the generated party program, to be read; never executed from here.
+        public_files: reference name → (file name, bytes).
+    """
+
+    plan: Plan
+    study: Study
+    certificate: Certificate
+    sources: dict[str, str]
+    program_text: str
+    public_files: dict[str, tuple[str, bytes]]
+
+
+def pretty_json(node: Node) -> bytes:
+    """A node as indented JSON with sorted keys: for people; hashes are of the canonical form."""
+    data = json.loads(canonical_json(node))
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write under a temporary name, then rename: no reader ever sees half a file.
+
+    Raises:
+        SecgenError: SG701 if the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise fail(
+            "SG701",
+            f"cannot write: {(error.strerror or 'unknown reason').lower()}",
+            place=str(path),
+            next_step="choose another folder with -o or --out",
+        ) from error
+
+
+def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
+    """Write a bundle into a folder that does not exist or holds an older bundle.
+
+    Raises:
+        SecgenError: SG702 the folder holds something else, SG701 it cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or _foreign(folder)):
+        raise fail(
+            "SG702",
+            "the folder holds other files than a bundle's",
+            place=str(folder),
+            next_step="give the name of a new folder with -o",
+        )
+    files: dict[str, bytes] = {
+        "plan.json": pretty_json(bundle.plan),
+        "study.json": pretty_json(bundle.study),
+        "certificate.json": pretty_json(bundle.certificate),
+        "sources.json": _json(bundle.sources),
+        PROGRAM_FILE: bundle.program_text.encode(),
+    }
+    if spec is not None:
+        files["spec.secgen"] = spec
+    public = {}
+    for name, (file_name, data) in bundle.public_files.items():
+        stored = f"public/{len(public)}-{file_name}"
+        public[name] = stored
+        files[stored] = data
+    files["public.json"] = _json(public)
+    files[_MANIFEST] = _json(
+        {
+            "plan_sha256": sha256_of(bundle.plan),
+            "study_sha256": sha256_of(bundle.study),
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        }
+    )
+    temporary = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    for name, data in files.items():
+        write_file(temporary / name, data)
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle; every file must have the hash of the manifest.
+
+    Raises:
+        SecgenError: SG703 not a bundle, or one that was changed.
+    """
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        files = {}
+        for name, digest in manifest["files"].items():
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise ValueError(name)
+            files[name] = path.read_bytes()
+            if hashlib.sha256(files[name]).hexdigest() != digest:
+                raise fail(
+                    "SG703",
+                    f'the file "{name}" of the bundle was changed',
+                    place=str(folder),
+                    next_step="ask for the bundle again, or compile the spec",
+                )
+        public: Mapping[str, str] = json.loads(files["public.json"])
+        bundle = Bundle(
+            plan=read_node(Plan, files["plan.json"]),
+            study=read_node(Study, files["study.json"]),
+            certificate=read_node(Certificate, files["certificate.json"]),
+            sources={str(k): str(v) for k, v in json.loads(files["sources.json"]).items()},
+            program_text=files[PROGRAM_FILE].decode(),
+            public_files={
+                name: (stored.rsplit("/", 1)[-1], files[stored]) for name, stored in public.items()
+            },
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise fail(
+            "SG703",
+            "the folder is not a complete bundle",
+            place=str(folder),
+            next_step="give a spec, or a folder that `secgen compile` wrote",
+        ) from error
+    if bundle.certificate.plan_sha256 != sha256_of(bundle.plan):
+        raise fail(
+            "SG703",
+            "the certificate belongs to another plan",
+            place=str(folder),
+            next_step="compile the spec again",
+        )
+    return bundle
+
+
+def _json(data: object) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _foreign(folder: Path) -> bool:
+    return any(folder.iterdir()) and not (folder / _MANIFEST).is_file()

@@ -1,0 +1,240 @@
+"""Carries out a planned study on this machine and writes its results."""
+
+import json
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from secgen_dsl import __version__
+from secgen_dsl.backends.bundle import Bundle, pretty_json, write_file
+from secgen_dsl.cli.bundling import bundle_of
+from secgen_dsl.cli.description import describe_plan
+from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Measurements
+
+_STATE = "parties"
+_RECEIPT = "receipt.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its receipt as JSON data, and the names of its files."""
+
+    receipt: dict[str, object]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Protocol:
+    measurements: Measurements
+    bytes_sent: dict[str, int]
+    rounds: int
+
+
+def execute(
+    planned: PlannedStudy,
+    backend: Literal["mpyc", "plaintext"],
+    data: Mapping[str, Path],
+    out: Path,
+    seed: int | None,
+    timeout: float,
+    say: Callable[[str], None],
+) -> Finished:
+    """Run all parties, synthesise, write.
+
+    The results appear in ``out`` together, at the end.  Until then it holds nothing but the
+    parties' private folders, and these only if a party has stored its noised input: a run that
+    is started again goes on from there.
+
+    Raises:
+        SecgenError: SG702 ``out`` holds a finished run or something else; SG704 silos without
+            data; whatever the backend and the synthesis report.
+    """
+    start = time.monotonic()
+    _check_out(out)
+    files = _data_files(planned, data)
+    say(f"{_clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
+    bundle = bundle_of(planned)
+    say(f"{_clock(start)}  certified by two accountants")
+    created = not out.exists()
+    try:
+        if backend == "mpyc":
+            protocol = _run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
+        else:
+            protocol = _run_plaintext(planned, files)
+            say(f"{_clock(start)}  measured in one process, which saw every row")
+        results = _results(planned, bundle, protocol, backend, seed, out)
+    except BaseException:
+        _forget_unused(out, created)
+        raise
+    say(f"{_clock(start)}  synthetic data written")
+    return results
+
+
+def _clock(start: float) -> str:
+    return f"{time.monotonic() - start:6.1f} s"
+
+
+def _check_out(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir() or any(path.name != _STATE for path in out.iterdir()):
+        raise fail(
+            "SG702",
+            "the results' folder is not empty",
+            place=str(out),
+            next_step="give the name of a new folder with --out",
+        )
+
+
+def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Path]:
+    silos = [silo.name for silo in planned.plan.program.silos]
+    faults = [
+        Diagnostic(
+            "SG704",
+            f'there is no silo "{name}"',
+            place=f"--data {name}=…",
+            next_step=nearest(name, silos) or f"the silos are {', '.join(silos)}",
+        )
+        for name in data
+        if name not in silos
+    ]
+    files = {**planned.simulate, **data}
+    faults += [
+        Diagnostic(
+            "SG704",
+            f'no data file for the silo "{name}"',
+            place=name,
+            next_step=f"give --data {name}=FILE, or a `simulate` block in the spec",
+        )
+        for name in silos
+        if name not in files
+    ]
+    if faults:
+        raise SecgenError(faults)
+    return {name: files[name] for name in silos}
+
+
+def _run_mpyc(
+    planned: PlannedStudy,
+    bundle: Bundle,
+    files: Mapping[str, Path],
+    state: Path,
+    timeout: float,
+    start: float,
+    say: Callable[[str], None],
+) -> _Protocol:
+    from secgen_dsl.backends.mpyc.launcher import run_protocol
+    from secgen_dsl.backends.mpyc.messages import Progress
+
+    def on_progress(progress: Progress) -> None:
+        say(
+            f"{_clock(start)}  {progress.party:<16} {progress.phase:<28} "
+            f"{progress.bytes:>12,} bytes sent"
+        )
+
+    result = run_protocol(
+        planned.plan,
+        bundle.program_text,
+        planned.sources,
+        files,
+        state,
+        on_progress=on_progress,
+        timeout=timeout,
+    )
+    say(
+        f"{_clock(start)}  opened; protocol {result.seconds:.1f} s, of which "
+        f"{result.exchange_seconds:.1f} s between the parties"
+    )
+    return _Protocol(result.measurements, result.bytes_sent, result.rounds)
+
+
+def _run_plaintext(planned: PlannedStudy, files: Mapping[str, Path]) -> _Protocol:
+    from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+
+    program = planned.plan.program
+    keys = {name: secrets.token_bytes(32) for name in files}
+    measurements = run_plaintext(planned.plan, read_tables(program, files, keys))
+    return _Protocol(measurements, dict.fromkeys(planned.plan.parties, 0), 0)
+
+
+def _results(
+    planned: PlannedStudy,
+    bundle: Bundle,
+    protocol: _Protocol,
+    backend: str,
+    seed: int | None,
+    out: Path,
+) -> Finished:
+    receipt: dict[str, object] = {
+        "format": "secgen.receipt/1",
+        "signed": False,
+        "backend": backend,
+        "plan_sha256": planned.verified.plan_sha256,
+        "study_sha256": sha256_of(planned.study),
+        "certificate_sha256": sha256_of(bundle.certificate),
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": {"secgen": __version__, "mpyc": version("mpyc"), "opendp": version("opendp")},
+        "rounds_of_messages": protocol.rounds,
+        "bytes_sent": protocol.bytes_sent,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
+        folder = Path(name)
+        write_file(folder / "plan.json", pretty_json(bundle.plan))
+        write_file(folder / "certificate.json", pretty_json(bundle.certificate))
+        write_file(folder / "measurements.json", pretty_json(protocol.measurements))
+        write_file(folder / "party_program.py", bundle.program_text.encode())
+        write_file(
+            folder / "description.md", describe_plan(planned, bundle.certificate).encode()
+        )
+        _samples(planned, protocol.measurements, seed, folder)
+        text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+        write_file(folder / _RECEIPT, text.encode())
+        out.mkdir(exist_ok=True)
+        written = sorted(path.name for path in folder.iterdir() if path.name != _RECEIPT)
+        for file in (*written, _RECEIPT):  # the receipt last: with it the run is complete
+            (folder / file).rename(out / file)
+    return Finished(receipt, (*written, _RECEIPT))
+
+
+def _samples(
+    planned: PlannedStudy, measurements: Measurements, seed: int | None, folder: Path
+) -> None:
+    release = planned.plan.program.samples
+    if release is None:
+        return
+    import numpy as np
+
+    from secgen_dsl.synthesis.files import write_samples
+    from secgen_dsl.synthesis.synthesize import synthesize
+
+    with tempfile.TemporaryDirectory() as name:
+        references = {}
+        for number, (reference, (file_name, data)) in enumerate(planned.public_files.items()):
+            references[reference] = Path(name) / f"{number}-{file_name}"
+            references[reference].write_bytes(data)
+        samples = synthesize(
+            planned.plan, measurements, references, release.rows, np.random.default_rng(seed)
+        )
+    write_samples(folder, planned.plan, samples, release.formats, planned.study.title)
+
+
+def _forget_unused(out: Path, created: bool) -> None:
+    """After a failure keep only what a restart needs: folders in which a party stored its y."""
+    state = out / _STATE
+    for folder in state.iterdir() if state.is_dir() else ():
+        if not any(folder.glob("*.sqlite*")):
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (state, out) if created else (state,):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

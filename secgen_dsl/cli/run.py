@@ -1,0 +1,84 @@
+"""`secgen run`: all parties on this machine, then synthetic data and a receipt."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from secgen_dsl.cli.report import as_json as diagnostics_json
+from secgen_dsl.cli.report import command, print_json, show
+
+
+def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for value in values:
+        name, sign, path = value.partition("=")
+        if not sign or not name or not path:
+            raise click.BadParameter(f"{value!r} is not SILO=FILE")
+        if name in files:
+            raise click.BadParameter(f"{name} is given twice")
+        files[name] = Path(path)
+    return files
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Results' folder.")
+@click.option(
+    "--backend",
+    type=click.Choice(["mpyc", "plaintext"]),
+    default="mpyc",
+    show_default=True,
+    help="mpyc: one process a party, shares between them.  plaintext: one process that sees all.",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    callback=_data_file,
+    metavar="SILO=FILE",
+    help="A silo's table; instead of the spec's `simulate`.",
+)
+@click.option("--seed", type=int, help="Makes the samples reproducible; never touches the noise.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds that a party waits for another one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@command
+def run(
+    spec: Path,
+    out: Path,
+    backend: Literal["mpyc", "plaintext"],
+    data: dict[str, Path],
+    seed: int | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Run SPEC (or a bundle) with all parties on this machine."""
+    from secgen_dsl.cli.execution import execute
+    from secgen_dsl.cli.study import plan_of
+
+    planned = plan_of(spec)
+    if not as_json:
+        show(planned.warnings)
+
+    def say(line: str) -> None:
+        if not as_json:
+            click.echo(line, err=True)
+
+    finished = execute(planned, backend, data, out, seed, timeout, say)
+    if as_json:
+        print_json(
+            {"ok": True, "diagnostics": diagnostics_json(planned.warnings)}
+            | finished.receipt
+            | {"files": [str(out / name) for name in finished.files]}
+        )
+        return
+    click.echo(f"plan     {planned.verified.plan_sha256}")
+    for name in finished.files:
+        click.echo(f"written  {out / name}")
+    sys.stdout.flush()

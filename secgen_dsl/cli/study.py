@@ -1,0 +1,80 @@
+"""From a spec file, or a compiled bundle, to a verified plan."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from secgen_dsl.backends.bundle import Bundle, read_bundle
+from secgen_dsl.diagnostics.diagnostic import Diagnostic
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import Study
+from secgen_dsl.planner.plan import plan_program
+from secgen_dsl.semantics.resolve import resolve
+from secgen_dsl.syntax.parser import parse, read_source
+from secgen_dsl.verifier import Verified, verify
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """A verified plan and what a command needs beside it.
+
+    Attributes:
+        sources: marginal id → ``spec:line``; an added histogram has that of what it serves.
+        public_files: reference name → its bytes and the file name they came from.
+        simulate: silo → sample file, for a local run.
+        defaults: what the compiler filled in, in words.
+    """
+
+    plan: Plan
+    study: Study
+    verified: Verified
+    sources: dict[str, str]
+    public_files: dict[str, tuple[str, bytes]]
+    simulate: dict[str, Path]
+    defaults: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
+
+
+def plan_spec(path: Path) -> PlannedStudy:
+    """Parse, resolve, plan and verify a spec.
+
+    Raises:
+        SecgenError: every error found.
+    """
+    source = read_source(path)
+    resolved = resolve(parse(source), source, path.parent)
+    plan = plan_program(resolved.program)
+    verified = verify(plan)
+    sources = dict(resolved.sources)
+    for added in plan.added:
+        served = [m.id for m in plan.program.marginals if set(m.columns) == set(added.columns)]
+        sources[added.id] = sources[served[0]]
+    return PlannedStudy(
+        plan=plan,
+        study=resolved.study,
+        verified=verified,
+        sources=sources,
+        public_files={
+            name: (file.path.name, file.data) for name, file in resolved.reference_files.items()
+        },
+        simulate=resolved.simulate,
+        defaults=resolved.defaults,
+        warnings=resolved.warnings + verified.warnings,
+    )
+
+
+def plan_of(path: Path) -> PlannedStudy:
+    """The same for a spec file or the folder of a bundle, which is verified again."""
+    if not path.is_dir():
+        return plan_spec(path)
+    bundle: Bundle = read_bundle(path)
+    verified = verify(bundle.plan)
+    return PlannedStudy(
+        plan=bundle.plan,
+        study=bundle.study,
+        verified=verified,
+        sources=bundle.sources,
+        public_files=bundle.public_files,
+        simulate={},
+        defaults=(),
+        warnings=verified.warnings,
+    )

@@ -1,0 +1,128 @@
+"""What the protocol description says, derived from the plan: no figure is written twice."""
+
+from dataclasses import dataclass
+from math import erf, sqrt
+
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.certificate import Certificate
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import Study, decimal_text
+from secgen_dsl.planner.predict import Prediction, predict
+
+NOT_STATED = "Not stated; the institution completes this."
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """One row of the disclosure table: a group of values that all parties see."""
+
+    statement: str
+    source: str
+    measured_as: str
+    values: int
+    sensitivity_squared: str
+    certified_sigma: str
+    released_sigma: str
+    share: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that the template prints."""
+
+    study: Study
+    plan: Plan
+    certificate: Certificate
+    plan_sha256: str
+    study_sha256: str
+    epsilon: str
+    delta: str
+    certified_epsilon: str
+    attacker_accuracy: str
+    flagged_of_1000: int
+    people_bound: str
+    disclosures: tuple[Disclosure, ...]
+    parties: tuple[tuple[str, str, str, str], ...]
+    messages_bytes: int
+    messages_rounds: int
+
+
+def content_of(
+    plan: Plan,
+    study: Study,
+    certificate: Certificate,
+    sources: dict[str, str],
+    messages_bytes: int,
+    messages_rounds: int,
+) -> Content:
+    """The content of the description of a plan.
+
+    The attacker's figures are those of μ-GDP (Dong, Roth, Su 2022): in a game with equal odds
+    the best test is right with probability Φ(μ/2); at a false-positive rate of 1% it flags at
+    most Φ(Φ⁻¹(.01) + μ) of the participants.
+    """
+    mu = float(certificate.mu)
+    person = plan.program.person
+    return Content(
+        study=study,
+        plan=plan,
+        certificate=certificate,
+        plan_sha256=certificate.plan_sha256,
+        study_sha256=sha256_of(study),
+        epsilon=decimal_text(plan.program.privacy.epsilon),
+        delta=decimal_text(plan.program.privacy.delta),
+        certified_epsilon=max(
+            (a.epsilon for a in certificate.accountings if a.role == "certifies"), key=float
+        ),
+        attacker_accuracy=f"{100 * _normal(mu / 2):.1f}%",
+        flagged_of_1000=_ceiling(1000 * _normal(-2.3263478740408408 + mu)),
+        people_bound=f"{person.people_bound:,}" if person.people_bound else NOT_STATED,
+        disclosures=tuple(_disclosure(p, sources) for p in predict(plan)),
+        parties=_parties(plan, study),
+        messages_bytes=messages_bytes,
+        messages_rounds=messages_rounds,
+    )
+
+
+def _normal(x: float) -> float:
+    return 0.5 * (1 + erf(x / sqrt(2)))
+
+
+def _ceiling(x: float) -> int:
+    return int(x) + (x > int(x))
+
+
+def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
+    release = prediction.release
+    how = {
+        "identity": "plain counts",
+        "centred": "counts with each row's mean taken out (after the noise went in)",
+    }[release.map]
+    error = f"±{prediction.standard_error:.3g} people"
+    if prediction.relative_error is not None:
+        error += f" ({100 * prediction.relative_error:.1f}%)"
+    return Disclosure(
+        statement=prediction.marginal.statement
+        + ("" if prediction.asked else " (added: the rows' totals)"),
+        source=sources.get(prediction.marginal.id, ""),
+        measured_as=how,
+        values=release.opened,
+        sensitivity_squared=str(release.sensitivity_squared),
+        certified_sigma=f"{prediction.certified_sigma:.4g}",
+        released_sigma=f"{prediction.released_sigma:.4g}",
+        share=f"{100 * prediction.budget_share:.1f}%",
+        error=error,
+    )
+
+
+def _parties(plan: Plan, study: Study) -> tuple[tuple[str, str, str, str], ...]:
+    rows = []
+    for silo, title, source in zip(
+        plan.program.silos, study.silo_titles, study.silo_sources, strict=True
+    ):
+        terms = silo.terms.kind + (f' "{silo.terms.reference}"' if silo.terms.reference else "")
+        rows.append((silo.name, title or NOT_STATED, terms, source or NOT_STATED))
+    for name, title in zip(plan.program.helpers, study.helper_titles, strict=True):
+        rows.append((name, title or NOT_STATED, "holds no data", "none"))
+    return tuple(rows)
