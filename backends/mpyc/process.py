@@ -38,7 +38,7 @@ from secgen_dsl.queries.table import PersonTable, empty_table
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.store import ContributionStore
 
-Verify = Callable[[Plan], None]
+Verify = Callable[[Plan], object]
 
 
 def main() -> int:

@@ -56,7 +56,7 @@ def program(
             Marginal(
                 kind="marginal",
                 id="subtype*cycle",
-                statement="count people by subtype * cycle with 4 equal bins",
+                statement=f"marginal subtype * cycle in {bins} equal bins",
                 columns=("subtype",),
                 panel="cycle",
                 bins=bins,
@@ -75,7 +75,7 @@ def label_histogram(name: str = "subtype") -> Marginal:
     return Marginal(
         kind="marginal",
         id=name,
-        statement="count people by subtype",
+        statement="marginal subtype",
         columns=("subtype",),
         panel=None,
         bins=1,

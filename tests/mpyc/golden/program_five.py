@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "e8cedfee70de2caa8f1f8f41d84da72ffed3332d39aa8b53ce79fc86cffe0108"
+PLAN_SHA256 = "f1f9feadd7bc8688bb51874e2ed2811160464bf5c2d55465c3593c918fa958b1"
 PARTIES = (
     "a",
     "b",
@@ -30,7 +30,7 @@ async def protocol(party: Party) -> None:
 
     # ---- Round 1 of 2, before connecting ----
     if party.draws(1):  # a restart uses what it stored and draws nothing
-        # count people by subtype  [colorectal.secgen:47]
+        # marginal subtype  [colorectal.secgen:47]
         # Step 1: x, 1 x 4 x 1 = 4 exact counts.  They never leave this process.
         x = party.encode("subtype")
         # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
@@ -41,7 +41,7 @@ async def protocol(party: Party) -> None:
 
     # ---- Round 2 of 2, before connecting ----
     if party.draws(2):  # a restart uses what it stored and draws nothing
-        # count people by subtype * cycle with 4 equal bins  [colorectal.secgen:47]
+        # marginal subtype * cycle in 4 equal bins  [colorectal.secgen:47]
         # Step 1: x, 6 x 4 x 4 = 96 exact counts.  They never leave this process.
         x = party.encode("subtype*cycle")
         # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.

@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "44894e87af6e0c4647a6c4ae3b7954543ac23c44ac44b8ce52ca267570b8126e"
+PLAN_SHA256 = "36d6bc1c55d9f00cdb70a86b9da778493d90fb1af937d11a258ad315ecba0f8e"
 PARTIES = (
     "europe",
     "northeast",
@@ -28,7 +28,7 @@ async def protocol(party: Party) -> None:
 
     # ---- Round 1 of 1, before connecting ----
     if party.draws(1):  # a restart uses what it stored and draws nothing
-        # count people by subtype * cycle with 4 equal bins  [colorectal.secgen:47]
+        # marginal subtype * cycle in 4 equal bins  [colorectal.secgen:47]
         # Step 1: x, 6 x 4 x 4 = 96 exact counts.  They never leave this process.
         x = party.encode("subtype*cycle")
         # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
@@ -37,7 +37,7 @@ async def protocol(party: Party) -> None:
         # The noise goes in before the map.
         y = apply_map("centred", x + z)
         party.keep(1, "subtype*cycle", y)
-        # count people by subtype  [colorectal.secgen:47]
+        # marginal subtype  [colorectal.secgen:47]
         # Step 1: x, 1 x 4 x 1 = 4 exact counts.  They never leave this process.
         x = party.encode("subtype")
         # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.

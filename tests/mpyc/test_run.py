@@ -1,0 +1,246 @@
+"""Whole runs over real processes: equal to the plain sum, and safe when something goes wrong."""
+
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
+from secgen_dsl.backends.mpyc.generate import generate_program
+from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
+from secgen_dsl.backends.mpyc.messages import Progress
+from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
+from secgen_dsl.ir.plan import Plan
+
+from .entries import InjectedNoise
+from .plans import LINES, plan_five, plan_three, write_table
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Run:
+    """A plan with invented people, and what its last run said."""
+
+    plan: Plan
+    folder: Path
+    files: dict[str, Path]
+    progress: list[Progress] = field(default_factory=list)
+
+    def start(
+        self, behaviour: str, timeout: float = 30, program_text: str | None = None
+    ) -> ProtocolResult:
+        self.progress = []
+        text = generate_program(self.plan, LINES) if program_text is None else program_text
+        return run_protocol(
+            self.plan,
+            text,
+            LINES,
+            self.files,
+            self.folder / "state",
+            on_progress=self.progress.append,
+            timeout=timeout,
+            party_command=[sys.executable, "-m", "tests.mpyc.entries", behaviour],
+        )
+
+    def fails(self, behaviour: str, timeout: float = 30, **more: str) -> Diagnostic:
+        with pytest.raises(SecgenError) as caught:
+            self.start(behaviour, timeout, **more)
+        return caught.value.diagnostics[0]
+
+    def plain(self) -> object:
+        keys = dict.fromkeys(self.files, bytes(32))
+        tables = read_tables(self.plan.program, self.files, keys)
+        noise = {name: InjectedNoise(index) for index, name in enumerate(self.plan.parties)}
+        return run_plaintext(self.plan, tables, noise)
+
+    def folders(self) -> Sequence[Path]:
+        return sorted((self.folder / "state").iterdir())
+
+    def seen(self) -> list[tuple[str, str, int]]:
+        """Everything of the progress lines but the times."""
+        return sorted((line.party, line.phase, line.bytes) for line in self.progress)
+
+
+def make(plan: Plan, folder: Path, people: Sequence[int] = (60, 40, 51, 33)) -> Run:
+    files = {
+        silo.name: write_table(folder / f"{silo.name}.csv", plan.program, count, seed=index)
+        for index, (silo, count) in enumerate(zip(plan.program.silos, people, strict=False))
+    }
+    return Run(plan, folder, files)
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ProtocolResult]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        run = make(plan_three(), tmp_path_factory.mktemp("three"))
+        return run, run.start("injected")
+
+
+Finished = tuple[Run, ProtocolResult]
+
+
+def test_three_parties_open_the_plain_sum(finished: Finished) -> None:
+    run, result = finished
+    assert result.measurements == run.plain()
+    assert set(result.bytes_sent.values()) == {predicted_bytes(run.plan)}
+    assert result.rounds == predicted_rounds(run.plan) == 3
+
+
+def test_five_parties_with_a_helper_and_two_rounds(tmp_path: Path) -> None:
+    run = make(plan_five(), tmp_path)
+    result = run.start("injected")
+    assert result.measurements == run.plain()
+    assert set(result.bytes_sent) == set(run.plan.parties)
+    assert set(result.bytes_sent.values()) == {predicted_bytes(run.plan)}
+
+
+def test_the_installed_party_draws_from_the_system_and_a_restart_does_not(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+
+    def start() -> ProtocolResult:
+        text = generate_program(run.plan, LINES)
+        state = run.folder / "state"
+        return run_protocol(
+            run.plan, text, LINES, run.files, state, on_progress=lambda _: None, timeout=30
+        )
+
+    first = start()
+    assert first.measurements != run.plain()
+    for path in run.files.values():
+        write_table(path, run.plan.program, 5, seed=9)
+    assert start().measurements == first.measurements
+    for folder in run.folders():
+        (folder / "store.sqlite").unlink()
+    assert start().measurements != first.measurements
+
+
+def test_private_state(finished: Finished) -> None:
+    run, _ = finished
+    for folder in run.folders():
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert {path.name for path in folder.iterdir()} == {
+            "party.log",
+            "program.py",
+            "stderr.log",
+            "store.sqlite",
+        }
+        for path in folder.iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert (folder / "program.py").read_text() == generate_program(run.plan, LINES)
+
+
+def test_odd_data_change_neither_sizes_nor_messages(finished: Finished, tmp_path: Path) -> None:
+    ordinary, _ = finished
+    odd = make(ordinary.plan, tmp_path, people=(1, 0, 300))
+    text = odd.files["europe"].read_text().splitlines()
+    odd.files["europe"].write_text("\n".join([text[0], "p1,no such label" + ",NaN" * 6]) + "\n")
+    result = odd.start("injected")
+    assert odd.seen() == ordinary.seen()
+    assert result.measurements == odd.plain()
+    assert [len(m.values) for m in result.measurements.measurements] == [72, 4]
+
+
+def test_a_wrong_share_of_the_sum_aborts_everyone(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    found = run.fails("tamper")
+    assert found.code == "SG505"
+    assert "consistency check" in found.message
+    assert not any(line.phase == "done" for line in run.progress)
+
+
+def test_an_opening_that_the_plan_does_not_list(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    found = run.fails("open_more")
+    assert found.code == "SG506"
+    assert "people of one site" in found.message
+
+
+def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Path) -> None:
+    run = make(plan_five(), tmp_path)
+    found = run.fails("die")
+    assert (found.code, found.place) == ("SG508", "b")
+    assert "SIGKILL" in found.message
+    assert "connecting" in found.message
+    expected = run.plain()
+    for path in run.files.values():
+        write_table(path, run.plan.program, 7, seed=99)
+    again = run.start("injected").measurements
+    # Round 1 was stored before anybody connected; round 2 was not, and is drawn from the new file.
+    assert again.values("subtype") == expected.values("subtype")  # type: ignore[attr-defined]
+    assert again.values("subtype*cycle") == run.plain().values("subtype*cycle")  # type: ignore[attr-defined]
+
+
+def test_a_hung_party_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    start = time.monotonic()
+    found = run.fails("hang", timeout=3)
+    assert time.monotonic() - start < 25
+    assert found.code == "SG504"
+    assert "northeast did not answer" in found.message
+    assert "opening round 1" in found.place
+    assert children() == []
+
+
+def test_a_fault_of_secgen_says_nothing_of_the_data(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    found = run.fails("break")
+    assert found.code == "SG516"
+    assert found.place == "south"
+    assert "BRCA1" not in json.dumps(found.as_json())
+    logs = "".join((folder / "party.log").read_text() for folder in run.folders())
+    assert "BRCA1" in logs
+
+
+def test_a_changed_program_is_not_run(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    marker = tmp_path / "ran"
+    text = generate_program(run.plan, LINES) + f"\nopen({str(marker)!r}, 'w')\n"
+    assert run.fails("injected", program_text=text).code == "SG510"
+    assert not marker.exists()
+
+
+def test_a_plan_that_does_not_verify_is_not_run(tmp_path: Path) -> None:
+    plan = plan_three()
+    first = plan.rounds[0].releases[0]
+    weaker = first.model_copy(update={"party_variance": first.party_variance / 2})
+    one = plan.rounds[0].model_copy(update={"releases": (weaker, plan.rounds[0].releases[1])})
+    run = make(plan.model_copy(update={"rounds": (one,)}), tmp_path)
+    assert run.fails("injected").code == "SG320"
+    assert not any("counts" in line.phase for line in run.progress)
+
+
+def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    south = run.files.pop("south")
+    assert run.fails("injected").code == "SG517"
+    run.files["sotuh"] = south
+    assert "south" in run.fails("injected").next_step
+    run.files = {**make(plan_three(), tmp_path).files, "south": tmp_path / "absent.csv"}
+    assert run.fails("injected").code == "SG411"
+
+
+def children() -> list[int]:
+    """Processes that this one has started and that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
