@@ -317,6 +317,6 @@ def _departs(what: str) -> SecgenError:
 
 
 if __name__ == "__main__":
-    from secgen_dsl.backends.mpyc.process import main
+    from secgen_dsl.backends.mpyc.process import leave, main
 
-    raise SystemExit(main())
+    leave(main())

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc import party as party_module
 from secgen_dsl.backends.mpyc.messages import PartyConfig, read_config
-from secgen_dsl.backends.mpyc.process import end_with_launcher, private_output, run_party
+from secgen_dsl.backends.mpyc.process import (
+    end_with_launcher,
+    leave,
+    private_output,
+    run_party,
+)
 from secgen_dsl.runtime.noise import SystemNoise
 from secgen_dsl.verifier import verify
 
@@ -73,25 +78,13 @@ def hang(config: PartyConfig) -> None:
     party_module.Party.open = hanging  # type: ignore[method-assign]
 
 
-def open_more(config: PartyConfig) -> None:
-    """The party of index 0 would open one value more than its plan lists."""
-    honest = party_module.Party.open
-
-    async def greedy(self: Any, number: int, total: Any, openings: Any) -> Any:
-        if config.index == 0:
-            openings = (*openings, ("people of one site", 1))
-        return await honest(self, number, total, openings)
-
-    party_module.Party.open = greedy  # type: ignore[method-assign]
-
-
 def break_down(config: PartyConfig) -> None:
-    """The party of index 2 meets a fault of secgen itself, with data in its message."""
+    """The party of index 0 meets a fault of secgen itself, with data in its message."""
 
     def broken(*_: object) -> NDArray[np.int64]:
         raise RuntimeError("patient p17 has BRCA1")
 
-    if config.index == 2:
+    if config.index == 0:
         party_module.raw_cells = broken
 
 
@@ -105,7 +98,6 @@ BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
     "tamper": tamper,
     "die": die,
     "hang": hang,
-    "open_more": open_more,
     "break": break_down,
 }
 
@@ -117,4 +109,4 @@ if __name__ == "__main__":
     end_with_launcher()
     BEHAVIOURS[name](config)
     noise = SystemNoise() if name == "system" else InjectedNoise(config.index)
-    raise SystemExit(run_party(config, noise=noise, verify=verify, channel=channel))
+    leave(run_party(config, noise=noise, verify=verify, channel=channel))

@@ -151,6 +151,12 @@ def plan_five() -> Plan:
     return plan_of(one, [[(label_histogram(), "identity")], [(one.marginals[0], "identity")]])
 
 
+def plan_three_in_two_rounds() -> Plan:
+    """m = 3, t = 1, with a round for each marginal."""
+    one = program()
+    return plan_of(one, [[(label_histogram(), "identity")], [(one.marginals[0], "centred")]])
+
+
 LINES = {"subtype*cycle": "colorectal.secgen:47", "subtype": "colorectal.secgen:47"}
 
 

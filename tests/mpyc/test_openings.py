@@ -17,7 +17,7 @@ def test_the_listed_openings_are_permitted_once() -> None:
     permit.use()
     with pytest.raises(SecgenError, match="SG506"):
         permit.use()
-    with pytest.raises(SecgenError, match="SG506 .*opened before"):
+    with pytest.raises(SecgenError, match=r"SG506 .*opened before"):
         manifest.permit(1, BOTH)
 
 

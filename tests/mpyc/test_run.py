@@ -2,25 +2,29 @@
 
 import json
 import os
+import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
-from secgen_dsl.backends.mpyc.messages import Progress
+from secgen_dsl.backends.mpyc.messages import PartyConfig, Progress
 from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.base import canonical_json
+from secgen_dsl.ir.plan import Measurements, Plan
 
 from .entries import InjectedNoise
-from .plans import LINES, plan_five, plan_three, write_table
+from .plans import LINES, plan_five, plan_three, plan_three_in_two_rounds, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,14 +38,11 @@ class Run:
     files: dict[str, Path]
     progress: list[Progress] = field(default_factory=list)
 
-    def start(
-        self, behaviour: str, timeout: float = 30, program_text: str | None = None
-    ) -> ProtocolResult:
+    def start(self, behaviour: str, timeout: float = 30) -> ProtocolResult:
         self.progress = []
-        text = generate_program(self.plan, LINES) if program_text is None else program_text
         return run_protocol(
             self.plan,
-            text,
+            generate_program(self.plan, LINES),
             LINES,
             self.files,
             self.folder / "state",
@@ -50,12 +51,12 @@ class Run:
             party_command=[sys.executable, "-m", "tests.mpyc.entries", behaviour],
         )
 
-    def fails(self, behaviour: str, timeout: float = 30, **more: str) -> Diagnostic:
+    def fails(self, behaviour: str, timeout: float = 30) -> Diagnostic:
         with pytest.raises(SecgenError) as caught:
-            self.start(behaviour, timeout, **more)
+            self.start(behaviour, timeout)
         return caught.value.diagnostics[0]
 
-    def plain(self) -> object:
+    def plain(self) -> Measurements:
         keys = dict.fromkeys(self.files, bytes(32))
         tables = read_tables(self.plan.program, self.files, keys)
         noise = {name: InjectedNoise(index) for index, name in enumerate(self.plan.parties)}
@@ -110,12 +111,12 @@ def test_five_parties_with_a_helper_and_two_rounds(tmp_path: Path) -> None:
 
 def test_the_installed_party_draws_from_the_system_and_a_restart_does_not(tmp_path: Path) -> None:
     run = make(plan_three(), tmp_path)
+    state = tmp_path / "state"
 
     def start() -> ProtocolResult:
         text = generate_program(run.plan, LINES)
-        state = run.folder / "state"
         return run_protocol(
-            run.plan, text, LINES, run.files, state, on_progress=lambda _: None, timeout=30
+            run.plan, text, LINES, run.files, state, on_progress=lambda _: None, timeout=60
         )
 
     first = start()
@@ -123,9 +124,6 @@ def test_the_installed_party_draws_from_the_system_and_a_restart_does_not(tmp_pa
     for path in run.files.values():
         write_table(path, run.plan.program, 5, seed=9)
     assert start().measurements == first.measurements
-    for folder in run.folders():
-        (folder / "store.sqlite").unlink()
-    assert start().measurements != first.measurements
 
 
 def test_private_state(finished: Finished) -> None:
@@ -162,26 +160,19 @@ def test_a_wrong_share_of_the_sum_aborts_everyone(tmp_path: Path) -> None:
     assert not any(line.phase == "done" for line in run.progress)
 
 
-def test_an_opening_that_the_plan_does_not_list(tmp_path: Path) -> None:
-    run = make(plan_three(), tmp_path)
-    found = run.fails("open_more")
-    assert found.code == "SG506"
-    assert "people of one site" in found.message
-
-
 def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Path) -> None:
-    run = make(plan_five(), tmp_path)
+    run = make(plan_three_in_two_rounds(), tmp_path)
     found = run.fails("die")
-    assert (found.code, found.place) == ("SG508", "b")
+    assert (found.code, found.place) == ("SG508", "northeast")
     assert "SIGKILL" in found.message
     assert "connecting" in found.message
-    expected = run.plain()
+    stored = run.plain()
     for path in run.files.values():
         write_table(path, run.plan.program, 7, seed=99)
     again = run.start("injected").measurements
     # Round 1 was stored before anybody connected; round 2 was not, and is drawn from the new file.
-    assert again.values("subtype") == expected.values("subtype")  # type: ignore[attr-defined]
-    assert again.values("subtype*cycle") == run.plain().values("subtype*cycle")  # type: ignore[attr-defined]
+    assert again.values("subtype") == stored.values("subtype")
+    assert again.values("subtype*cycle") == run.plain().values("subtype*cycle")
 
 
 def test_a_hung_party_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -196,20 +187,18 @@ def test_a_hung_party_is_named_and_nothing_is_left_behind(tmp_path: Path) -> Non
 
 
 def test_a_fault_of_secgen_says_nothing_of_the_data(tmp_path: Path) -> None:
-    run = make(plan_three(), tmp_path)
-    found = run.fails("break")
-    assert found.code == "SG516"
-    assert found.place == "south"
-    assert "BRCA1" not in json.dumps(found.as_json())
-    logs = "".join((folder / "party.log").read_text() for folder in run.folders())
-    assert "BRCA1" in logs
+    code, lines = one_party(make(plan_three(), tmp_path), "break")
+    assert code == 1
+    assert [line["code"] for line in lines[-1]["failed"]] == ["SG516"]
+    assert "BRCA1" not in json.dumps(lines)
+    assert "BRCA1" in (tmp_path / "alone" / "party.log").read_text()
 
 
 def test_a_changed_program_is_not_run(tmp_path: Path) -> None:
-    run = make(plan_three(), tmp_path)
-    marker = tmp_path / "ran"
+    run, marker = make(plan_three(), tmp_path), tmp_path / "ran"
     text = generate_program(run.plan, LINES) + f"\nopen({str(marker)!r}, 'w')\n"
-    assert run.fails("injected", program_text=text).code == "SG510"
+    code, lines = one_party(run, "injected", program=text)
+    assert (code, lines[-1]["failed"][0]["code"]) == (1, "SG510")
     assert not marker.exists()
 
 
@@ -219,8 +208,25 @@ def test_a_plan_that_does_not_verify_is_not_run(tmp_path: Path) -> None:
     weaker = first.model_copy(update={"party_variance": first.party_variance / 2})
     one = plan.rounds[0].model_copy(update={"releases": (weaker, plan.rounds[0].releases[1])})
     run = make(plan.model_copy(update={"rounds": (one,)}), tmp_path)
-    assert run.fails("injected").code == "SG320"
-    assert not any("counts" in line.phase for line in run.progress)
+    code, lines = one_party(run, "injected")
+    assert (code, lines[-1]["failed"][0]["code"]) == (1, "SG320")
+    assert [line["phase"] for line in lines[:-1]] == ["verifying the plan"]
+
+
+def test_a_party_whose_file_is_no_table(tmp_path: Path) -> None:
+    run = make(plan_three(), tmp_path)
+    run.files["europe"].unlink()
+    code, lines = one_party(run, "injected")
+    assert (code, lines[-1]["failed"][0]["code"]) == (1, "SG411")
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"noise": "none"}', "\x00\xff"])
+def test_a_configuration_that_is_none(text: str) -> None:
+    command = [sys.executable, "-P", "-m", "secgen_dsl.backends.mpyc.party"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failed"][0]["code"] == "SG515"
+    assert done.stderr == ""
 
 
 def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:
@@ -229,8 +235,39 @@ def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:
     assert run.fails("injected").code == "SG517"
     run.files["sotuh"] = south
     assert "south" in run.fails("injected").next_step
-    run.files = {**make(plan_three(), tmp_path).files, "south": tmp_path / "absent.csv"}
-    assert run.fails("injected").code == "SG411"
+
+
+def one_party(run: Run, behaviour: str, **changes: str) -> tuple[int, list[Any]]:
+    """The first party alone, without a launcher: its exit code and its lines."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = PartyConfig(
+            format="secgen.party/1",
+            index=0,
+            plan=canonical_json(run.plan).decode(),
+            program=changes.get("program", generate_program(run.plan, LINES)),
+            source_lines=LINES,
+            data_file=str(run.files["europe"]),
+            state=str(run.folder / "alone"),
+            listener=listener.fileno(),
+            ports=(0, 0, 0),
+            session="00" * 16,
+            secret="00" * 32,
+            timeout=3.0,
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.mpyc.entries", behaviour],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(listener.fileno(),),
+        )
+    assert process.stdin is not None
+    process.stdin.write(config.model_dump_json().encode() + b"\n")
+    process.stdin.flush()
+    assert process.stdout is not None
+    lines = [json.loads(line) for line in process.stdout]
+    process.stdin.close()
+    process.stdout.close()
+    return process.wait(), lines
 
 
 def children() -> list[int]:

@@ -1,0 +1,164 @@
+"""The party refuses every step that its plan does not have."""
+
+import asyncio
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from secgen_dsl.backends.mpyc.messages import PartyConfig
+from secgen_dsl.backends.mpyc.party import Party
+from secgen_dsl.backends.mpyc.sharing import secure_array, start_mpyc
+from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.ir.base import canonical_json, sha256_of
+from secgen_dsl.queries.maps import apply_map
+from secgen_dsl.queries.table import empty_table
+from secgen_dsl.runtime.store import ContributionStore
+
+from .entries import InjectedNoise
+from .plans import plan_three
+
+PLAN = plan_three()
+BOTH = (("subtype*cycle", 72), ("subtype", 4))
+
+
+class Draws(InjectedNoise):
+    """Counts how often noise is drawn."""
+
+    count = 0
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> Any:
+        self.count += 1
+        return super().draw(marginal, cells, variance)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ContributionStore]:
+    with ContributionStore(tmp_path / "store.sqlite") as store:
+        yield store
+
+
+def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
+    config = PartyConfig(
+        format="secgen.party/1",
+        index=0,
+        plan=canonical_json(PLAN).decode(),
+        program="",
+        source_lines={},
+        data_file=None,
+        state="",
+        listener=-1,
+        ports=(),
+        session="",
+        secret="",
+        timeout=1.0,
+    )
+    genes = PLAN.program.panels[0].genes
+    return Party(
+        config,
+        PLAN,
+        table=empty_table(("subtype",), genes),
+        noise=noise,
+        store=store,
+        mpc=start_mpyc(0, 3, 1),
+        report=lambda phase, sent: None,
+    )
+
+
+@pytest.fixture
+def party(store: ContributionStore) -> Party:
+    return party_of(store, InjectedNoise(0))
+
+
+def prepare(party: Party) -> None:
+    if party.draws(1):
+        for release in PLAN.rounds[0].releases:
+            noised = party.encode(release.marginal) + party.noise(
+                release.marginal, release.party_variance
+            )
+            party.keep(1, release.marginal, apply_map(release.map, noised))
+    party.store(1)
+
+
+def refused(code: str) -> Any:
+    return pytest.raises(SecgenError, match=code)
+
+
+def test_constants_of_another_plan(party: Party) -> None:
+    party.check_plan(sha256_of(PLAN), PLAN.parties, 1, PLAN.modulus)
+    for wrong in (
+        ("00" * 32, PLAN.parties, 1, PLAN.modulus),
+        (sha256_of(PLAN), PLAN.parties[::-1], 1, PLAN.modulus),
+        (sha256_of(PLAN), PLAN.parties, 2, PLAN.modulus),
+        (sha256_of(PLAN), PLAN.parties, 1, 97),
+    ):
+        with refused("SG514"):
+            party.check_plan(*wrong)
+
+
+def test_noise_of_another_variance(party: Party) -> None:
+    with refused("SG514"):
+        party.noise("subtype", Fraction(3))
+    with refused("SG514"):
+        party.noise("age", Fraction(4))
+
+
+def test_contributions_that_the_plan_does_not_have(party: Party) -> None:
+    right = np.zeros(4, dtype=np.int64)
+    for number, marginal, values in (
+        (2, "subtype", right),
+        (1, "age", right),
+        (1, "subtype", np.zeros(5, dtype=np.int64)),
+        (1, "subtype", np.zeros(4, dtype=np.float64)),
+    ):
+        with refused("SG514"):
+            party.keep(number, marginal, values)
+    party.keep(1, "subtype", right)
+    with refused("SG514.*twice"):
+        party.keep(1, "subtype", right)
+    with refused("SG514.*lacks"):
+        party.store(1)
+
+
+def test_nothing_is_shared_before_it_is_stored(party: Party) -> None:
+    with refused("SG514.*not stored"):
+        asyncio.run(party.share(1))
+    prepare(party)
+    with refused("SG514.*before connecting"):
+        asyncio.run(party.share(1))
+
+
+@pytest.mark.parametrize(
+    ("number", "openings"),
+    [(1, (*BOTH, ("people of one site", 1))), (2, BOTH), (1, BOTH[:1]), (1, (("subtype", 76),))],
+)
+def test_an_opening_that_the_plan_does_not_list(
+    party: Party, number: int, openings: tuple[tuple[str, int], ...]
+) -> None:
+    prepare(party)
+    total = secure_array(np.zeros(76, dtype=np.uint64))
+    with refused("SG506"):
+        asyncio.run(party.open(number, total, openings))
+    with refused("SG514.*before connecting"):  # the listed one is permitted, and needs a mesh
+        asyncio.run(party.open(1, total, BOTH))
+    with refused("SG506.*opened before"):
+        asyncio.run(party.open(1, total, BOTH))
+
+
+def test_a_party_that_stops_early_has_no_result(party: Party) -> None:
+    prepare(party)
+    with refused("SG514.*ended before"):
+        party.measurements()
+
+
+def test_a_restart_draws_nothing(store: ContributionStore) -> None:
+    first, again = Draws(0), Draws(0)
+    prepare(party_of(store, first))
+    prepare(party_of(store, again))
+    assert (first.count, again.count) == (2, 0)
+    store.erase(sha256_of(PLAN))
+    with refused("SG511"):
+        party_of(store, again).draws(1)
