@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc import party as party_module
+from secgen_dsl.backends.mpyc import sharing
 from secgen_dsl.backends.mpyc.messages import PartyConfig, read_config
 from secgen_dsl.backends.mpyc.process import (
     end_with_launcher,
@@ -43,7 +44,7 @@ class InjectedNoise:
 
 def tamper(config: PartyConfig) -> None:
     """The party of index 1 changes one of its shares of the sum."""
-    honest = party_module.local_share
+    honest = sharing.local_share
 
     async def flipped(mpc: Any, secure: Any) -> NDArray[np.uint64]:
         share = await honest(mpc, secure)
@@ -51,7 +52,7 @@ def tamper(config: PartyConfig) -> None:
             share[0] ^= np.uint64(1)
         return share
 
-    party_module.local_share = flipped  # type: ignore[assignment]
+    setattr(party_module, "local_share", flipped)  # noqa: B010
 
 
 def die(config: PartyConfig) -> None:
@@ -63,7 +64,7 @@ def die(config: PartyConfig) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return await honest(self, number)
 
-    party_module.Party.share = killed  # type: ignore[method-assign]
+    setattr(party_module.Party, "share", killed)  # noqa: B010
 
 
 def hang(config: PartyConfig) -> None:
@@ -75,7 +76,7 @@ def hang(config: PartyConfig) -> None:
             time.sleep(600)
         return await honest(self, *arguments)
 
-    party_module.Party.open = hanging  # type: ignore[method-assign]
+    setattr(party_module.Party, "open", hanging)  # noqa: B010
 
 
 def break_down(config: PartyConfig) -> None:
@@ -85,7 +86,7 @@ def break_down(config: PartyConfig) -> None:
         raise RuntimeError("patient p17 has BRCA1")
 
     if config.index == 0:
-        party_module.raw_cells = broken
+        setattr(party_module, "raw_cells", broken)  # noqa: B010
 
 
 def nothing(config: PartyConfig) -> None:

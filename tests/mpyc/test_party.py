@@ -112,7 +112,7 @@ def test_contributions_that_the_plan_does_not_have(party: Party) -> None:
         (2, "subtype", right),
         (1, "age", right),
         (1, "subtype", np.zeros(5, dtype=np.int64)),
-        (1, "subtype", np.zeros(4, dtype=np.float64)),
+        (1, "subtype", right.astype(object)),
     ):
         with refused("SG514"):
             party.keep(number, marginal, values)

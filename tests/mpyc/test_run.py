@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from secgen_dsl.backends.mpyc import launcher
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
@@ -178,7 +179,7 @@ def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Pa
 def test_a_hung_party_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
     run = make(plan_three(), tmp_path)
     start = time.monotonic()
-    found = run.fails("hang", timeout=3)
+    found = run.fails("hang", timeout=2)
     assert time.monotonic() - start < 25
     assert found.code == "SG504"
     assert "northeast did not answer" in found.message
@@ -229,6 +230,36 @@ def test_a_configuration_that_is_none(text: str) -> None:
     assert done.stderr == ""
 
 
+def test_a_party_does_not_outlive_its_launcher(tmp_path: Path) -> None:
+    start = time.monotonic()
+    code, lines = one_party(make(plan_three(), tmp_path), "injected", forsaken=True)
+    assert code == 1
+    assert not any("failed" in line for line in lines)
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ([sys.executable, "-c", "import time; time.sleep(99)"], "nothing was heard for"),
+        ([sys.executable, "-c", "print('hello'); raise SystemExit(3)"], "exit code 3"),
+        (["/no/such/program"], "cannot be started"),
+    ],
+)
+def test_processes_that_are_no_parties(
+    tmp_path: Path, command: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "_START_SECONDS", 0.5)
+    run = make(plan_three(), tmp_path)
+    with pytest.raises(SecgenError, match=words) as caught:
+        run_protocol(
+            run.plan, "", {}, run.files, tmp_path / "state",
+            on_progress=lambda _: None, timeout=0.5, party_command=command,
+        )  # fmt: skip
+    assert caught.value.diagnostics[0].code == "SG508"
+    assert children() == []
+
+
 def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:
     run = make(plan_three(), tmp_path)
     south = run.files.pop("south")
@@ -237,8 +268,10 @@ def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:
     assert "south" in run.fails("injected").next_step
 
 
-def one_party(run: Run, behaviour: str, **changes: str) -> tuple[int, list[Any]]:
-    """The first party alone, without a launcher: its exit code and its lines."""
+def one_party(
+    run: Run, behaviour: str, *, forsaken: bool = False, **changes: str
+) -> tuple[int, list[Any]]:
+    """The first party alone: its exit code and its lines.  A forsaken one loses its launcher."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = PartyConfig(
             format="secgen.party/1",
@@ -252,7 +285,7 @@ def one_party(run: Run, behaviour: str, **changes: str) -> tuple[int, list[Any]]
             ports=(0, 0, 0),
             session="00" * 16,
             secret="00" * 32,
-            timeout=3.0,
+            timeout=60.0,
         )
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.mpyc.entries", behaviour],
@@ -263,6 +296,8 @@ def one_party(run: Run, behaviour: str, **changes: str) -> tuple[int, list[Any]]
     assert process.stdin is not None
     process.stdin.write(config.model_dump_json().encode() + b"\n")
     process.stdin.flush()
+    if forsaken:
+        process.stdin.close()
     assert process.stdout is not None
     lines = [json.loads(line) for line in process.stdout]
     process.stdin.close()
