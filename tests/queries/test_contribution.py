@@ -129,10 +129,10 @@ def check_noise(contribute: Contribute) -> None:
         assert one.std() > 0
         assert other.std() > 0
         assert abs(np.corrcoef(one, other)[0, 1]) < independent, "noise is used twice"
-    for one, other in ((first, first), (first, second)):
-        plain = error(one, "plain").reshape(-1, 4)
-        shape = 4 * plain - plain.sum(axis=1, keepdims=True)
-        correlation = np.corrcoef(shape.ravel(), error(other, "centred").ravel())[0, 1]
+    for centred in (first, second):
+        plain = error(first, "plain").reshape(-1, 4)
+        rows = 4 * plain - plain.sum(axis=1, keepdims=True)
+        correlation = np.corrcoef(rows.ravel(), error(centred, "centred").ravel())[0, 1]
         assert abs(correlation) < 5 / np.sqrt(720), "noise is used twice"
 
 
