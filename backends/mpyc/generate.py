@@ -97,7 +97,7 @@ def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
     ]
     return {
         "SLOT_ROUND": str(one_round.number),
-        "SLOT_ROUND_TITLE": f"---- Round {one_round.number} of {len(plan.rounds)} ----",
+        "SLOT_ROUND_TITLE": f"Round {one_round.number} of {len(plan.rounds)}",
         "SLOT_OPENINGS": _tuple(openings),
     }
 
@@ -127,8 +127,10 @@ def _fraction(number: Fraction) -> str:
 
 
 def _tuple(items: Sequence[str]) -> str:
-    """A tuple with an item on each line, as ruff lays it out."""
-    return "\n".join(["(", *(f"    {item}," for item in items), ")"]) if items else "()"
+    """A tuple as ruff lays it out: an item on each line, or a single one in one line."""
+    if len(items) == 1:
+        return f"({items[0]},)"
+    return "\n".join(["(", *(f"    {item}," for item in items), ")"])
 
 
 def _cut(text: str, name: str) -> tuple[str, str, str]:

@@ -33,17 +33,17 @@ async def protocol(party: Party) -> None:
     """Encode, add noise, map, store; then connect, share, add and open, round by round."""
     party.check_plan(PLAN_SHA256, PARTIES, THRESHOLD, MODULUS)
 
-    # Step 0: whatever depends on a site's people happens before it connects, so that the others
-    # can neither time it nor see it fail.
+    # Step 0: whatever depends on a site's people happens before it connects, for all rounds, so
+    # that the others can neither time it nor see it fail.
     # <prepare>
 
-    # SLOT_ROUND_TITLE
+    # ---- SLOT_ROUND_TITLE, before connecting ----
     if party.draws(SLOT_ROUND):  # a restart uses what it stored and draws nothing
         # <release>
         # SLOT_STATEMENT
         # Step 1: x, SLOT_SHAPE exact counts.  They never leave this process.
         x = party.encode(SLOT_MARGINAL)
-        # Step 2: z, discrete Gaussian, drawn for each count with the variance of one party.
+        # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
         z = party.noise(SLOT_MARGINAL, SLOT_VARIANCE)
         # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
         y = apply_map(SLOT_MAP, x + z)
@@ -52,7 +52,7 @@ async def protocol(party: Party) -> None:
     # </prepare>
 
     # <exchange>
-    # SLOT_ROUND_TITLE
+    # ---- SLOT_ROUND_TITLE, among the parties ----
     # Step 3: every y of the round is on disk before a share of it leaves.
     party.store(SLOT_ROUND)
     # <connect>

@@ -33,9 +33,7 @@ def program(
     edges = tuple(tuple(Fraction(16 * b, bins) for b in range(1, bins)) for _ in symbols)
     return Program(
         format="secgen.program/1",
-        silos=tuple(
-            Silo(name=name, terms=Terms(kind="open", reference="")) for name in silos
-        ),
+        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="")) for name in silos),
         helpers=tuple(helpers),
         tolerated=tolerated,
         person=Person(key="patient", samples=1, silos=1, people_bound=None),
@@ -53,9 +51,7 @@ def program(
                 list_sha256="",
             ),
         ),
-        privacy=Privacy(
-            adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 100_000)
-        ),
+        privacy=Privacy(adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 100_000)),
         marginals=(
             Marginal(
                 kind="marginal",
@@ -120,10 +116,7 @@ def plan_of(one: Program, rounds: Sequence[Sequence[tuple[Marginal, LinearMap]]]
         for number, releases in enumerate(rounds, start=1)
     )
     added = tuple(
-        marginal
-        for releases in rounds
-        for marginal, _ in releases
-        if marginal not in one.marginals
+        marginal for releases in rounds for marginal, _ in releases if marginal not in one.marginals
     )
     return Plan(
         format="secgen.plan/1",
