@@ -137,6 +137,11 @@ def test_one_discrete_table_is_not_monotone_in_its_variance() -> None:
     assert larger == pytest.approx(4.6416, abs=1e-3)
 
 
+@pytest.mark.parametrize("epsilon", [10.0, 100.0, 1e4])
+def test_points_far_out_on_the_curve(epsilon: float) -> None:
+    assert 0 <= delta_upper_bound(MIXED, epsilon) < (1e-20 if epsilon == 10 else 1e-240)
+
+
 def test_slack_adds_to_epsilon_and_shrinks_delta() -> None:
     without = epsilon_upper_bound(MIXED, DELTA)
     slack = Fraction(1, 100)
