@@ -50,7 +50,9 @@ def event_of(linear_map: LinearMap, tables: int, bins: int, variance: Fraction) 
         linear_map: the release's map A.
         tables: T ≥ 1.
         bins: B; at least 2 for ``centred``, unused for ``identity``.
-        variance: σ² > 0 of a raw cell's noise, of the honest parties together.
+        variance: σ² > 0 of a raw cell's noise, of the honest parties together: exactly
+            (m − t)·σᵢ².  A smaller number is *not* a safe stand-in: ε is not monotone in the
+            variance of a discrete Gaussian (see ``pld``).
 
     Returns:
         (σ², 1, T) for ``identity``; (B(B − 1)σ², B − 1, T) for ``centred``.  The event's
