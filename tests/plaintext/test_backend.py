@@ -13,7 +13,7 @@ from secgen_dsl.backends.plaintext.backend import opened_sum, read_tables, run_p
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.plan import MERSENNE_61, Plan
+from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Plan
 from secgen_dsl.ir.program import CategoryColumn
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
@@ -63,7 +63,8 @@ def test_opened_values_are_the_sum_of_all_parties_helpers_included() -> None:
     assert [each.marginal for each in result.measurements] == ["subtype", "subtype*panel"]
     requests = [("subtype", 4, VARIANCE), ("subtype*panel", 1200, VARIANCE)]
     assert all(noise[party].requests == requests for party in ("north", "south", "university"))
-    for marginal, linear_map in zip(MARGINALS, ("identity", "centred"), strict=True):
+    maps: tuple[LinearMap, ...] = ("identity", "centred")
+    for marginal, linear_map in zip(MARGINALS, maps, strict=True):
         shape = PROGRAM.shape(marginal)
         noised = np.zeros(shape, dtype=np.int64)
         for table in given.values():
