@@ -159,7 +159,7 @@ def _one_release(plan: Plan, release: Release, marginal: Marginal) -> Iterator[s
         yield f'the sensitivity of "{name}" is not {tables} tables\' worth'
     honest = len(plan.parties) - plan.threshold
     if release.variance <= 0 or release.party_variance * honest < release.variance:
-        yield f"the honest parties' noise on \"{name}\" is less than certified"
+        yield f'the honest parties\' noise on "{name}" is less than certified'
         return
     if release.party_variance < MINIMUM_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is below the minimum'

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from secgen_dsl.backends.plaintext.backend import opened_sum, read_tables, run_plaintext
 
+from secgen_dsl.backends.plaintext.backend import opened_sum, read_tables, run_plaintext
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Plan

@@ -252,9 +252,7 @@ def test_small_scales_are_not_centred(colorectal: PlannedStudy) -> None:
     """The rule s ≥ 3·√(B/2), on each party's own scale, whatever the budget would allow."""
     data = json.loads(canonical_json(colorectal.plan))
     data["program"]["privacy"]["epsilon"] = "50"
-    index = next(
-        i for i, r in enumerate(data["rounds"][0]["releases"]) if r["map"] == "centred"
-    )
+    index = next(i for i, r in enumerate(data["rounds"][0]["releases"]) if r["map"] == "centred")
     release = data["rounds"][0]["releases"][index]
     bins = 4
     release |= {"variance": str(9 * bins), "party_variance": str(Fraction(9 * bins, 2))}
