@@ -259,7 +259,7 @@ def _discretise(
 def _discretise_event(event: ShiftedGaussian, interval: float, exponent: float) -> _EventLoss:
     """The atoms of one event, split over the grid; all but e^−exponent of the mass."""
     variance, shift = float(event.variance), event.shift
-    # P[|X| ≥ k] ≤ 2·e^(−k²/2V): the discrete Gaussian is sub-Gaussian (CKS 2020, Cor. 17).
+    # P[|X| ≥ k] ≤ 2·e^(−k²/2V): it is sub-Gaussian (CKS 2020), then Chernoff.
     reach = math.ceil(math.sqrt(2 * variance * exponent)) + 1
     if 2 * reach + 1 > _LARGEST_ATOMS:
         raise ValueError(f"a noise variance of {variance:.3g} is beyond the accountant's range")
