@@ -70,7 +70,7 @@ def gene_list(file: PublicFile) -> tuple[str, ...]:
     Raises:
         SecgenError: SG213 if the file is not text.
     """
-    genes = []
+    genes: list[str] = []
     for line in _text(file).splitlines():
         words = line.partition("#")[0].replace(",", " ").replace("\t", " ").split()
         genes.extend(word.strip('"') for word in words)
