@@ -160,7 +160,7 @@ def _one_release(plan: Plan, release: Release, marginal: Marginal) -> Iterator[s
     honest = len(plan.parties) - plan.threshold
     # Equal, not "at least": ε of a discrete Gaussian is not monotone in its variance.
     if release.variance <= 0 or release.party_variance * honest != release.variance:
-        yield f'the honest parties\' noise on "{name}" is less than certified'
+        yield f'the honest parties\' noise on "{name}" is not what is certified'
         return
     if release.party_variance < MINIMUM_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is below the minimum'
