@@ -40,7 +40,7 @@ types: build/tree
 	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p secgen_dsl
 
 imports: build/tree
-	PYTHONPATH=build/tree $(BIN)/lint-imports --no-cache
+	cd build/tree && ../../$(BIN)/lint-imports --no-cache --config ../../.importlinter
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -85,7 +85,7 @@ def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
     }
     if spec is not None:
         files["spec.secgen"] = spec
-    public = {}
+    public: dict[str, str] = {}
     for name, (file_name, data) in bundle.public_files.items():
         stored = f"public/{len(public)}-{file_name}"
         public[name] = stored

@@ -3,9 +3,9 @@
     python tools/build_colorectal_demo.py colorectal_demo.csv.gz \\
         [--gene-sets hallmark_v6.2.symbols.gmt --gene-panels gene_panels.csv.gz]
 
-With the two options the panel is written anew, else the present one is checked.  The bytes depend on the sources (and zlib's release) only.  Every fifth person of each silo is
-withheld as a test set: those whose SHA-256 of seed and patient is smallest, so the choice looks at
-no value of theirs.
+With the two options the panel is written anew, else the present one is checked.  The bytes depend
+on the sources and zlib's release only.  Every fifth person of each silo is withheld as a test set:
+those whose SHA-256 of seed and patient is smallest, so the choice looks at no value of theirs.
 """
 
 import argparse

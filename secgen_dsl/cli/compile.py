@@ -14,8 +14,8 @@ from secgen_dsl.cli.report import command, show
 def compile_(spec: Path, out: Path) -> None:
     """Compile SPEC into a bundle: plan, certificate, party program, manifest with hashes."""
     from secgen_dsl.backends.bundle import write_bundle
-    from secgen_dsl.cli.study import plan_spec
     from secgen_dsl.cli.bundling import bundle_of
+    from secgen_dsl.cli.study import plan_spec
 
     planned = plan_spec(spec)
     show(planned.warnings)

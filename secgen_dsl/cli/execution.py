@@ -194,9 +194,7 @@ def _results(
         write_file(folder / "certificate.json", pretty_json(bundle.certificate))
         write_file(folder / "measurements.json", pretty_json(protocol.measurements))
         write_file(folder / "party_program.py", bundle.program_text.encode())
-        write_file(
-            folder / "description.md", describe_plan(planned, bundle.certificate).encode()
-        )
+        write_file(folder / "description.md", describe_plan(planned, bundle.certificate).encode())
         _samples(planned, protocol.measurements, seed, folder)
         text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
         write_file(folder / _RECEIPT, text.encode())

@@ -37,8 +37,7 @@ class _LazyGroup(click.Group):
             from secgen_dsl.diagnostics.diagnostic import nearest
 
             hint = nearest(args[0], _COMMANDS)
-            error.message += f" {hint}" if hint else ""
-            raise
+            raise click.UsageError(f"{error.message} {hint}".strip(), ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -57,7 +57,7 @@ def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
                 ],
                 machine,
             )
-        except Exception as error:  # noqa: BLE001 - no traceback may reach a user
+        except Exception as error:
             _end(
                 [
                     Diagnostic(

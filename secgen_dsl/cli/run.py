@@ -24,7 +24,9 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Results' folder.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True, help="Results' folder."
+)
 @click.option(
     "--backend",
     type=click.Choice(["mpyc", "plaintext"]),

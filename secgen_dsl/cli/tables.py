@@ -61,7 +61,7 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
 
 def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     """The budget table on stdout; ``details`` adds noise, cells and bytes."""
-    console = Console(soft_wrap=True)
+    console = Console(width=max(110 if details else 80, Console().width))
     plan = planned.plan
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("marginal", overflow="fold")

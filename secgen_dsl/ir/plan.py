@@ -31,7 +31,8 @@ class Release(Node):
             units of the noise of a raw cell: T for ``identity``, T·(1 − 1/B) for ``centred``.
         variance: σ², the variance of one raw cell's noise as seen by a coalition of t parties;
             this is what the certificate counts.
-        party_variance: σᵢ² ≥ σ²/(m − t), what every party draws for one raw cell.
+        party_variance: σᵢ² = σ²/(m − t), exactly; what every party draws for one raw cell.  (ε of a
+            discrete Gaussian is not monotone in its variance, so "at least" would not do.)
     """
 
     marginal: str

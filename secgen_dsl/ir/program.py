@@ -233,7 +233,7 @@ def _named(items: tuple[_Named, ...], name: str) -> _Named:
 
 
 def decimal_text(number: Fraction) -> str:
-    """``number`` for people: a short decimal where it is exact (``0.25``, ``1e-6``), else ``p/q``."""
+    """``number`` for people: a short decimal where it is exact (``0.25``), else ``p/q``."""
     if number.denominator == 1:
         return str(number.numerator)
     rest = number.denominator

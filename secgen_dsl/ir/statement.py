@@ -19,7 +19,8 @@ def statement_of(
     phrase = {
         "none": "",
         "equal": f" in {bins} equal bins",
-        "at": " in bins at " + ", ".join(decimal_text(edge) for edge in (edges[0] if edges else ())),
+        "at": " in bins at "
+        + ", ".join(decimal_text(edge) for edge in (edges[0] if edges else ())),
         "reference": f" in {bins} bins from {reference}",
     }[binning]
     weighted = f" weight {decimal_text(weight)}" if weight != 1 else ""

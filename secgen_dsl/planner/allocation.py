@@ -67,8 +67,7 @@ def allocate(
         floors = [m.least_variance(honest_parties) for m in measured]
         steepness = [decimal(m.table_sensitivity_squared / m.coefficient).sqrt() for m in measured]
         loads = [
-            m.tables * decimal(m.table_sensitivity_squared * m.coefficient).sqrt()
-            for m in measured
+            m.tables * decimal(m.table_sensitivity_squared * m.coefficient).sqrt() for m in measured
         ]
         free = set(range(len(measured)))
         variances: dict[int, Fraction] = {}

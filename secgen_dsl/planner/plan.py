@@ -46,7 +46,9 @@ def plan_program(program: Program) -> Plan:
     )
 
 
-def _releases(program: Program, measured: tuple[Measured, ...], mu: Fraction) -> tuple[Release, ...]:
+def _releases(
+    program: Program, measured: tuple[Measured, ...], mu: Fraction
+) -> tuple[Release, ...]:
     honest = len(program.parties) - program.tolerated
     releases = []
     for item, variance in zip(measured, allocate(measured, mu, honest), strict=True):

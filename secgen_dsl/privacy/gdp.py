@@ -21,7 +21,7 @@ _REPORT_DIGITS = 30
 
 
 def mu_squared(pairs: Iterable[tuple[Fraction, Fraction]]) -> Fraction:
-    """μ² = Σ Δᵢ²/σᵢ², the composition of Gaussian measurements (Dong, Roth, Su 2022, Cor. 3.3).
+    """μ² = Σ Δᵢ²/σᵢ², composed Gaussian measurements (Dong, Roth, Su, arXiv 1905.02383, Cor. 3.3).
 
     Args:
         pairs: (squared L2 sensitivity Δᵢ² ≥ 0, variance σᵢ² > 0) of each measurement.

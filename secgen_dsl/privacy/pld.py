@@ -121,7 +121,8 @@ def delta_upper_bound(
         interval: as for ``epsilon_upper_bound``.
 
     Returns:
-        0 ≤ δ ≤ 1, rounded up; 1 where ε is less than the slack.
+        0 ≤ δ ≤ 1, rounded up; 1 where ε is less than the slack.  A true δ below 10⁻²⁵⁰ may be
+        overstated, up to about that number.
 
     Raises:
         ValueError: a number out of its range, or a standard deviation beyond 10⁶.
@@ -135,9 +136,11 @@ def delta_upper_bound(
     if not events:
         return 0.0
     mu_squared = float(sum(event.mu_squared for event in events))
+    # The Gaussian Chernoff point again, but no further than where δ falls below e^−575.
     tilt = max((rest - mu_squared / 2) / mu_squared, 0.0)
+    tilt = min(tilt, math.sqrt(2 * 575 / mu_squared))
     # e^−μ²(λ+λ²)/2 is about δ: truncated mass must stay below that.
-    losses = _discretise(events, interval, mu_squared * (tilt + tilt**2) / 2)
+    losses = _discretise(events, interval, min(575.0, mu_squared * (tilt + tilt**2) / 2))
     value = _compose(losses, tilt, include=rest).delta(rest)
     return min(1.0, math.nextafter(value * math.exp(slack_above) * (1 + 8 * _UNIT), math.inf))
 
@@ -256,7 +259,7 @@ def _discretise(
 def _discretise_event(event: ShiftedGaussian, interval: float, exponent: float) -> _EventLoss:
     """The atoms of one event, split over the grid; all but e^−exponent of the mass."""
     variance, shift = float(event.variance), event.shift
-    # P[|X| ≥ k] ≤ 2·e^(−k²/2V): the discrete Gaussian is sub-Gaussian (CKS 2020, Cor. 17).
+    # P[|X| ≥ k] ≤ 2·e^(−k²/2V): it is sub-Gaussian (CKS 2020), then Chernoff.
     reach = math.ceil(math.sqrt(2 * variance * exponent)) + 1
     if 2 * reach + 1 > _LARGEST_ATOMS:
         raise ValueError(f"a noise variance of {variance:.3g} is beyond the accountant's range")

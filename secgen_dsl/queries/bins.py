@@ -1,5 +1,7 @@
 """Bins of an expression value: exact comparison of float64 values with rational edges."""
 
+import math
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
@@ -17,9 +19,9 @@ def float_at_least(number: Fraction) -> float:
     try:
         nearest = float(number)  # int / int is correctly rounded, subnormal results included
     except OverflowError:
-        return float("inf") if number > 0 else -float(np.finfo(np.float64).max)
+        return math.inf if number > 0 else -sys.float_info.max
     if Fraction(nearest) < number:
-        return float(np.nextafter(nearest, np.inf))
+        return math.nextafter(nearest, math.inf)
     return nearest
 
 

@@ -87,15 +87,15 @@ def _sampler(scale: float) -> Any:
 
     The cache holds a description of the noise, not noise: the measurement keeps no state.
     """
-    import opendp.prelude as opendp
+    # Not opendp.prelude: it imports scikit-learn, which takes seconds.
+    from opendp.domains import atom_domain, vector_domain
+    from opendp.measurements import make_gaussian
+    from opendp.metrics import l2_distance
+    from opendp.mod import enable_features
 
     # The sampler is proved and vetted, but opendp gates all of its measurements on this flag.
-    opendp.enable_features("contrib")
-    return opendp.m.make_gaussian(
-        opendp.vector_domain(opendp.atom_domain(T="i64")),
-        opendp.l2_distance(T=float),
-        scale=scale,
-    )
+    enable_features("contrib")
+    return make_gaussian(vector_domain(atom_domain(T="i64")), l2_distance(T=float), scale=scale)
 
 
 def _failure(marginal: str, what: str) -> SecgenError:

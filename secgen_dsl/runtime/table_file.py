@@ -12,6 +12,7 @@ from pathlib import Path
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_FIELD = 2**31 - 1
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "spaces"}
 _BY_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
@@ -77,12 +78,9 @@ def open_table(path: Path, place: str, expected: Collection[str]) -> Iterator[Ta
                 next_step="give a CSV or TSV file whose first line names the columns",
             )
         delimiter, header = _split_header(line, path, where, expected)
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
-
-        def line_place() -> str:
-            return location(path, place, skipped + reader.line_num)
-
-        yield TableFile(where, header, _rows(reader, len(header), line_place))
+        width = len(header)
+        rows = _rows(text, delimiter, width, lambda line: location(path, place, skipped + line))
+        yield TableFile(where, header, rows)
 
 
 @contextmanager
@@ -109,7 +107,7 @@ def _read_faults(where: Callable[[], str]) -> Iterator[None]:
             "SG411",
             f"the file is not a table: {error}",
             place=where(),
-            next_step='look for a quote (") that is never closed near that line',
+            next_step='look for a quote (") in the row that begins there; it must enclose a field',
         ) from error
     except OSError as error:
         raise _unreadable(where(), error) from error
@@ -172,14 +170,19 @@ def _delimiter_step(found: str) -> str:
 
 
 def _rows(
-    reader: Iterator[list[str]], width: int, line_place: Callable[[], str]
+    text: io.TextIOWrapper, delimiter: str, width: int, at_line: Callable[[int], str]
 ) -> Iterator[list[str]]:
-    with _read_faults(line_place):
+    # A long text is content, which never stops a site; csv's own limit is 128 KiB a field.
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    read = 0  # lines up to the end of the last row: a fault lies where the next row begins
+    with _read_faults(lambda: at_line(read + 1)):
         for row in reader:
             if len(row) > width:
-                raise _ragged(line_place(), len(row), width)
+                raise _ragged(at_line(read + 1), len(row), width)
             if row:
                 yield row + [""] * (width - len(row))
+            read = reader.line_num
 
 
 def _ragged(where: str, fields: int, width: int) -> SecgenError:

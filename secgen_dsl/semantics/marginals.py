@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
 from secgen_dsl.ir.statement import statement_of
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
 from secgen_dsl.semantics.public_files import PublicFile, reference_values
+from secgen_dsl.semantics.reader import Findings
 from secgen_dsl.syntax import tree
-
-if TYPE_CHECKING:
-    from secgen_dsl.semantics.resolve import Findings
 
 MAXIMUM_BINS = 64
 MAXIMUM_CELLS = 5_000_000
@@ -28,7 +27,7 @@ def resolve_marginals(
     panels: Sequence[Panel],
     references: Sequence[Reference],
     files: Mapping[str, PublicFile],
-    found: "Findings",
+    found: Findings,
 ) -> tuple[tuple[Marginal, ...], dict[str, str]]:
     """The marginals in the order of the text, and the place of each statement by id."""
     resolver = _Marginals(columns, panels, references, files, found)
@@ -44,7 +43,7 @@ class _Marginals:
         panels: Sequence[Panel],
         references: Sequence[Reference],
         files: Mapping[str, PublicFile],
-        found: "Findings",
+        found: Findings,
     ) -> None:
         self.columns = {column.name: column for column in columns}
         self.panels = {panel.name: panel for panel in panels}
@@ -157,7 +156,7 @@ class _Marginals:
         if isinstance(binning, tree.BinsAt):
             edges = tuple(number.value for number in binning.edges)
             inside = all(panel.low < edge < panel.high for edge in edges)
-            rising = all(a < b for a, b in zip(edges, edges[1:], strict=False))
+            rising = all(a < b for a, b in pairwise(edges))
             if not (inside and rising) or len(edges) >= MAXIMUM_BINS:
                 self.found.error(
                     "SG211",
@@ -183,7 +182,9 @@ class _Marginals:
             equal = equal_edges(panel.low, panel.high, number)
             return number, "equal", "", (equal,) * len(panel.genes)
         quantiles = self.quantiles(binning, panel, number)
-        return None if quantiles is None else (number, "reference", binning.reference.text, quantiles)
+        return (
+            None if quantiles is None else (number, "reference", binning.reference.text, quantiles)
+        )
 
     def quantiles(self, binning: tree.BinsFrom, panel: Panel, number: int) -> _Edges | None:
         name = binning.reference

@@ -70,7 +70,7 @@ def gene_list(file: PublicFile) -> tuple[str, ...]:
     Raises:
         SecgenError: SG213 if the file is not text.
     """
-    genes = []
+    genes: list[str] = []
     for line in _text(file).splitlines():
         words = line.partition("#")[0].replace(",", " ").replace("\t", " ").split()
         genes.extend(word.strip('"') for word in words)
@@ -94,7 +94,9 @@ def reference_values(file: PublicFile, genes: Sequence[str]) -> dict[str, list[f
         index = {name: position for position, name in enumerate(header)}
         absent = [gene for gene in genes if gene not in index]
         if absent:
-            shown = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+            shown = ", ".join(absent[:5]) + (
+                f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+            )
             hint = nearest(absent[0], header)
             raise fail(
                 "SG214",
@@ -104,7 +106,7 @@ def reference_values(file: PublicFile, genes: Sequence[str]) -> dict[str, list[f
             )
         positions = [index[gene] for gene in genes]
         columns: list[list[float]] = [[] for _ in genes]
-        for number, row in enumerate(rows, start=2):
+        for row in rows:
             if not row:
                 continue
             for column, position in zip(columns, positions, strict=True):

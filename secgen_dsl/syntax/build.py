@@ -154,9 +154,7 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
 
     def public(self, meta: Meta, children: list[Any]) -> tree.PublicLine:
         provenance = children[3] if len(children) > 3 else None
-        return tree.PublicLine(
-            children[0], children[1], children[2], provenance, self._span(meta)
-        )
+        return tree.PublicLine(children[0], children[1], children[2], provenance, self._span(meta))
 
     def range(self, meta: Meta, children: list[tree.Number]) -> list[tree.Number]:
         return children

@@ -32,14 +32,26 @@ LATER: dict[str, tuple[str, str]] = {
     "error": ("accuracy targets come with a later release", "use `weight`"),
     "expect": ("`expect` comes with a later release", _NEXT),
     "mechanism": ("the choice of mechanism comes with a later release", _NEXT),
-    "keep": ("`keep` comes with a later release", "remove it: one sample a person is kept by chance"),
-    "aligned": ("`aligned by` comes with a later release", "give the reference in the panel's unit"),
+    "keep": (
+        "`keep` comes with a later release",
+        "remove it: one sample a person is kept by chance",
+    ),
+    "aligned": (
+        "`aligned by` comes with a later release",
+        "give the reference in the panel's unit",
+    ),
     "missing": ("`missing is` comes with a later release", _NEXT),
     "counts": ("`counts as` comes with a later release", "give the table in log2 units"),
     "approval": ("`approval` comes with a later release", "release to silos only"),
     "named": ("named audiences come with a later release", "release to silos or to public"),
-    "registered": ("registered audiences come with a later release", "release to silos or to public"),
-    "noise": ("`noise joint` is not in version 1", "each party draws its own noise; remove the line"),
+    "registered": (
+        "registered audiences come with a later release",
+        "release to silos or to public",
+    ),
+    "noise": (
+        "`noise joint` is not in version 1",
+        "each party draws its own noise; remove the line",
+    ),
     "selected": (
         "selecting marginals by the data is not in version 1",
         "name the panel's genes from public knowledge",

@@ -72,7 +72,7 @@ def read_source(path: Path) -> Source:
                 "SG103",
                 f"the spec has more than {MAXIMUM_BYTES:,} bytes",
                 place=name,
-                next_step="put long gene lists into a file: panel … from \"genes.txt\"",
+                next_step='put long gene lists into a file: panel … from "genes.txt"',
             )
         data = path.read_bytes()
     except OSError as error:
@@ -184,7 +184,9 @@ def _unexpected(
     span = Span(source, offset, offset + max(len(found), 1))
     if found in LATER:
         message, next_step = LATER[found]
-        return Diagnostic("SG112", message, span=span, label="not in this release", next_step=next_step)
+        return Diagnostic(
+            "SG112", message, span=span, label="not in this release", next_step=next_step
+        )
     if found.isalpha() and wanted and "WORD" not in expected:
         return Diagnostic(
             "SG111",

@@ -3,6 +3,7 @@
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from importlib.metadata import version
+from math import sqrt
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
 def _mu_with(plan: Plan, draws: int) -> float:
     """μ against somebody to whom the noise of ``draws`` parties is unknown."""
     pairs = ((r.sensitivity_squared, draws * r.party_variance) for r in plan.releases())
-    return float(mu_squared(pairs)) ** 0.5
+    return sqrt(mu_squared(pairs))
 
 
 def _up(number: float) -> str:

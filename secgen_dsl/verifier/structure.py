@@ -6,6 +6,7 @@ Written against the IR alone: the planner and the semantics have their own code 
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.ir.program import Marginal, Program
@@ -141,7 +142,7 @@ def _marginal(program: Program, marginal: Marginal) -> Iterator[str]:
     if len(marginal.edges) != len(panel.genes):
         yield f'"{name}" does not have edges for each gene'
     for edges in marginal.edges:
-        falling = any(a > b for a, b in zip(edges, edges[1:], strict=False))
+        falling = any(a > b for a, b in pairwise(edges))
         outside = any(not panel.low <= edge <= panel.high for edge in edges)
         if len(edges) != marginal.bins - 1 or falling or outside:
             yield f'the edges of "{name}" do not cut its range into {marginal.bins} bins'

@@ -158,8 +158,9 @@ def _one_release(plan: Plan, release: Release, marginal: Marginal) -> Iterator[s
     if release.sensitivity_squared != marginal_sensitivity_squared(tables, bins, release.map):
         yield f'the sensitivity of "{name}" is not {tables} tables\' worth'
     honest = len(plan.parties) - plan.threshold
-    if release.variance <= 0 or release.party_variance * honest < release.variance:
-        yield f"the honest parties' noise on \"{name}\" is less than certified"
+    # Equal, not "at least": ε of a discrete Gaussian is not monotone in its variance.
+    if release.variance <= 0 or release.party_variance * honest != release.variance:
+        yield f'the honest parties\' noise on "{name}" is not what is certified'
         return
     if release.party_variance < MINIMUM_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is below the minimum'

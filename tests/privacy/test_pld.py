@@ -113,6 +113,34 @@ def test_tiny_deltas_are_not_drowned_by_the_fft() -> None:
     assert epsilon_upper_bound([event], Fraction(1, 10**200)) < 29
 
 
+@pytest.mark.parametrize("epsilon", [0.25, 1.0, 2.5, 4.0])
+def test_rounding_never_makes_the_bound_too_small(epsilon: float) -> None:
+    """Losses on the grid itself: the split is exact, only the rounding margins hold the bound."""
+    import mpmath
+
+    variance, count, reach = 4, 4, 45
+    with mpmath.workdps(50):
+        one = [mpmath.exp(-mpmath.mpf(x * x) / (2 * variance)) for x in range(-reach, reach + 1)]
+        law = [mpmath.mpf(1)]
+        for _ in range(count):
+            longer = [mpmath.mpf(0)] * (len(law) + 2 * reach)
+            for i, a in enumerate(law):
+                for j, b in enumerate(one):
+                    longer[i + j] += a * b
+            law = longer
+        exact = mpmath.mpf(0)
+        for i, mass in enumerate(law):
+            loss = mpmath.mpf(count - 2 * (i - count * reach)) / (2 * variance)
+            if loss > epsilon:
+                exact -= mass * mpmath.expm1(epsilon - loss)
+        exact /= mpmath.fsum(one) ** count
+        found = delta_upper_bound(
+            [ShiftedGaussian(Fraction(variance), 1, count)], epsilon, interval=2.0**-13
+        )
+        # No tolerance below; and above only what the margins add.
+        assert exact <= found <= exact * (1 + mpmath.mpf(10) ** -7)
+
+
 def test_both_directions_of_the_curve_agree() -> None:
     for epsilon in (0.0, 0.5, 2.0, 4.0, 8.0):
         delta = delta_upper_bound(MIXED, epsilon)
@@ -135,6 +163,11 @@ def test_one_discrete_table_is_not_monotone_in_its_variance() -> None:
     larger = epsilon_upper_bound([ShiftedGaussian(Fraction(102, 100), 1, 1)], Fraction(1, 10**6))
     assert smaller == pytest.approx(4.4996, abs=1e-3)
     assert larger == pytest.approx(4.6416, abs=1e-3)
+
+
+@pytest.mark.parametrize("epsilon", [10.0, 100.0, 1e4])
+def test_points_far_out_on_the_curve(epsilon: float) -> None:
+    assert 0 <= delta_upper_bound(MIXED, epsilon) < (1e-20 if epsilon == 10 else 1e-240)
 
 
 def test_slack_adds_to_epsilon_and_shrinks_delta() -> None:

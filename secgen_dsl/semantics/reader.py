@@ -1,0 +1,138 @@
+"""What every part of the semantics uses: blocks, lines, numbers, names, and what was found."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
+from secgen_dsl.semantics.public_files import PublicFile
+from secgen_dsl.syntax import tree
+
+BlockT = TypeVar("BlockT")
+LineT = TypeVar("LineT")
+
+
+class Findings:
+    """Collects diagnostics, so that one run reports many."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.warnings: list[Diagnostic] = []
+
+    def error(
+        self, code: str, message: str, span: Span, label: str = "", next_step: str = ""
+    ) -> None:
+        """Record an error at a span."""
+        self.diagnostics.append(
+            Diagnostic(code, message, span=span, label=label, next_step=next_step)
+        )
+
+    def warn(
+        self, code: str, message: str, span: Span, label: str = "", next_step: str = ""
+    ) -> None:
+        """Record a warning at a span."""
+        self.warnings.append(
+            Diagnostic(code, message, "warning", span=span, label=label, next_step=next_step)
+        )
+
+    def from_file(self, error: SecgenError, span: Span) -> None:
+        """Point the errors of a public file at the place in the spec that names it."""
+        for diagnostic in error.diagnostics:
+            label = diagnostic.place
+            self.error(diagnostic.code, diagnostic.message, span, label, diagnostic.next_step)
+
+
+class Reader:
+    """Reads the blocks of one spec and collects what is wrong with them.
+
+    Attributes:
+        folder: the spec's folder.
+        found: errors and warnings so far.
+        defaults: what was filled in, in words.
+        reference_files: reference name → its file.
+    """
+
+    def __init__(self, spec: tree.Spec, source: Source, folder: Path) -> None:
+        self.spec = spec
+        self.source = source
+        self.folder = folder
+        self.found = Findings()
+        self.defaults: list[str] = []
+        self.reference_files: dict[str, PublicFile] = {}
+
+    def block(self, kind: type[BlockT], word: str, example: str) -> BlockT | None:
+        """The one block of a kind; a missing or second one is an error."""
+        blocks = list(self.spec.all(kind))
+        if not blocks:
+            end = len(self.source.text.rstrip())
+            self.found.error(
+                "SG201",
+                f"the spec has no `{word}`",
+                Span(self.source, max(end - 1, 0), end),
+                f"no `{word}` up to here",
+                f"add, for example: {example}",
+            )
+            return None
+        for extra in blocks[1:]:
+            self.found.error(
+                "SG202",
+                f"a second `{word}`",
+                extra.span,  # type: ignore[attr-defined]
+                "written twice",
+                "put everything into one",
+            )
+        return blocks[0]
+
+    def once(self, lines: Sequence[LineT], name: Callable[[LineT], str]) -> dict[str, LineT]:
+        """The lines of a block by name; a name that comes twice is an error."""
+        known: dict[str, LineT] = {}
+        for line in lines:
+            key = name(line)
+            if key in known:
+                self.found.error(
+                    "SG204",
+                    f"`{key}` stands here twice",
+                    line.span,  # type: ignore[attr-defined]
+                    "the second one",
+                    "remove one of them",
+                )
+            else:
+                known[key] = line
+        return known
+
+    def whole(self, number: tree.Number, low: int, high: int, what: str) -> int:
+        """A whole number in a range; else an error and the nearest allowed one."""
+        value = number.value
+        if value.denominator != 1 or not low <= value <= high:
+            self.found.error(
+                "SG216",
+                f"{what} must be a whole number from {low:,} to {high:,}",
+                number.span,
+                "not allowed",
+                f"write a whole number from {low:,} to {high:,}",
+            )
+            return low
+        return int(value)
+
+    def distinct(self, names: Iterable[tree.Name], what: str) -> tuple[str, ...]:
+        """The names of a list; repeats and empty names are errors."""
+        known: dict[str, None] = {}
+        for name in names:
+            if not name.text or not name.text.isprintable():
+                self.found.error(
+                    "SG207",
+                    f"a {what} needs a name that can be printed",
+                    name.span,
+                    "empty, or with control characters",
+                    "write plain text",
+                )
+            elif name.text in known:
+                self.found.error(
+                    "SG207",
+                    f'the {what} "{name.text}" is listed twice',
+                    name.span,
+                    "the second time",
+                    "remove it",
+                )
+            known.setdefault(name.text)
+        return tuple(known)

@@ -1,0 +1,36 @@
+"""Opened values to synthetic rows, in one step."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from secgen_dsl.ir.plan import Measurements, Plan
+from secgen_dsl.synthesis.model import fit_model
+from secgen_dsl.synthesis.reference import read_references
+from secgen_dsl.synthesis.sample import Samples, draw_samples
+
+
+def synthesize(
+    plan: Plan,
+    measurements: Measurements,
+    references: Mapping[str, Path],
+    rows: int,
+    rng: np.random.Generator,
+) -> Samples:
+    """Fit the model to a run's opened values and draw rows from it.
+
+    Nothing here sees a patient or spends budget: it may be repeated at will.
+
+    Args:
+        plan: that was run.
+        measurements: its opened values.
+        references: file of every public reference of the program, by name.
+        rows: number of synthetic rows, ≥ 1.
+        rng: for example ``numpy.random.default_rng()``, seeded by the system.
+
+    Raises:
+        SecgenError: SG601–SG611; see ``fit_model``, ``read_references`` and ``draw_samples``.
+    """
+    values = read_references(plan.program, references)
+    return draw_samples(fit_model(plan, measurements, values), rows, rng)

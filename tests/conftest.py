@@ -1,0 +1,37 @@
+"""What many tests share: the committed specs, planned once."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from secgen_dsl.cli.study import PlannedStudy, plan_spec
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECS = ROOT / "specs"
+
+settings.register_profile("default", deadline=None, max_examples=60)
+settings.register_profile("full", deadline=None, max_examples=2000)
+settings.load_profile("full" if os.environ.get("SECGEN_FULL") else "default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("-m"):
+        return
+    skip = pytest.mark.skip(reason="slow: `make test-full` runs it")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def colorectal() -> PlannedStudy:
+    """Study A: three silos, plain and centred tables, a public reference."""
+    return plan_spec(SPECS / "colorectal.secgen")
+
+
+@pytest.fixture(scope="session")
+def two_hospitals() -> PlannedStudy:
+    """Study D: two silos and a helper, edges written in the spec, a histogram that is added."""
+    return plan_spec(SPECS / "two_hospitals.secgen")
