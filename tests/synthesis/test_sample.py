@@ -121,6 +121,27 @@ def test_a_gene_of_two_marginals_follows_both() -> None:
     np.testing.assert_allclose(found, joint, atol=0.003)
 
 
+def test_a_gene_measured_with_two_columns_follows_the_cell_of_both() -> None:
+    labels = np.full((3, 2), 1 / 6)
+    # Cell (sex, subtype), subtype fastest: every cell has a bin pattern of its own.
+    rows = np.array(
+        [np.roll([0.6, 0.3, 0.1], k) if k < 3 else [0, k / 6, 1 - k / 6] for k in range(6)]
+    )
+    model = TableModel(
+        (SUBTYPE, SEX),
+        (Component((SUBTYPE, SEX), labels, 50.0),),
+        (table(("sex", "subtype"), rows[None], np.full(6, 1 / 6)),),
+        (gene("A", (0, 0)),),
+    )
+    samples = draw_samples(model, 6000, np.random.default_rng(3))
+    bins = bins_of(samples.values[:, 0])
+    for sex in range(2):
+        for subtype in range(3):
+            own = bins[(samples.codes == [subtype, sex]).all(axis=1)]
+            found = np.bincount(own, minlength=3) / own.size
+            np.testing.assert_allclose(found, rows[sex * 3 + subtype], atol=0.003)
+
+
 def test_rows_below_one_are_refused() -> None:
     with pytest.raises(SecgenError) as raised:
         draw_samples(one_gene_model(), 0, np.random.default_rng(0))
