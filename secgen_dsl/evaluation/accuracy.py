@@ -155,7 +155,7 @@ def balanced_accuracy(
 def lower_confidence_bound(scores: Sequence[float], test_share: float) -> float:
     """One-sided 95% lower bound on the mean score over random splits of the same rows.
 
-    The corrected resampled t-interval of Nadeau and Bengio (Machine Learning 52 (2003) 239, §4.3):
+    The corrected resampled t-interval of Nadeau and Bengio (Machine Learning 52 (2003) 239):
     ``mean − t(.95, k−1)·√((1/k + test/train)·s²)`` over k splits.  Splits share most rows, so the
     plain interval with 1/k alone would be too narrow.  It speaks of this cohort and method, not of
     other cohorts.

