@@ -176,7 +176,10 @@ def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Pa
     assert again.values("subtype*cycle") == run.plain().values("subtype*cycle")
 
 
-def test_a_hung_party_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_a_hung_party_is_named_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "_GRACE_SECONDS", 0.5)
     run = make(plan_three(), tmp_path)
     start = time.monotonic()
     found = run.fails("hang", timeout=2)
