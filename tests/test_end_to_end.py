@@ -1,0 +1,168 @@
+"""The whole pipeline on the embedded real cohort, over real processes and with real noise."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+from secgen_dsl.backends.mpyc.generate import generate_program
+from secgen_dsl.backends.mpyc.launcher import run_protocol
+from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+from secgen_dsl.cli.main import group
+from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.ir.plan import Measurements, Plan
+from secgen_dsl.queries.contribution import raw_cells
+from secgen_dsl.queries.maps import apply_map
+from secgen_dsl.runtime.store import ContributionStore
+from tests.conftest import ROOT, SPECS
+from tests.mpyc.entries import InjectedNoise
+
+Run = Callable[[PlannedStudy, Path], Measurements]
+
+
+def over_mpyc(planned: PlannedStudy, folder: Path, behaviour: str = "") -> Measurements:
+    command = [sys.executable, "-m", "tests.mpyc.entries", behaviour]
+    extra = {"party_command": command} if behaviour else {}
+    return run_protocol(
+        planned.plan,
+        generate_program(planned.plan, planned.sources),
+        planned.sources,
+        planned.simulate,
+        folder / "parties",
+        on_progress=lambda _: None,
+        timeout=30,
+        **extra,
+    ).measurements
+
+
+def in_one_process(planned: PlannedStudy, folder: Path) -> Measurements:
+    keys = dict.fromkeys(planned.simulate, bytes(32))
+    return run_plaintext(planned.plan, read_tables(planned.plan.program, planned.simulate, keys))
+
+
+def exact_sums(planned: PlannedStudy) -> dict[str, NDArray[np.int64]]:
+    program = planned.plan.program
+    tables = read_tables(program, planned.simulate, dict.fromkeys(planned.simulate, bytes(32)))
+    return {
+        release.marginal: sum(
+            apply_map(
+                release.map, raw_cells(program, planned.plan.marginal(release.marginal), table)
+            )
+            for table in tables.values()
+        )
+        for release in planned.plan.releases()
+    }
+
+
+def residuals(planned: PlannedStudy, measurements: Measurements) -> dict[str, NDArray[np.int64]]:
+    exact = exact_sums(planned)
+    return {
+        release.marginal: np.array(measurements.values(release.marginal)) - exact[release.marginal]
+        for release in planned.plan.releases()
+    }
+
+
+def assert_noise_is_as_planned(plan: Plan, noise: dict[str, NDArray[np.int64]]) -> None:
+    """Variance of what was added, within 5 standard errors, in the metric of each map.
+
+    For centred rows y = B·z − Σz: the quadratic form Σy² = B²·|Pz|² over all B entries has mean
+    B²·(B − 1)·s² a row.  Noise added after centring would give a B-th of that, or less.
+    """
+    for release in plan.releases():
+        added = noise[release.marginal].astype(np.float64)
+        variance = float(plan.released_variance(release))
+        if release.map == "centred":
+            bins = plan.marginal(release.marginal).bins
+            rows = added.reshape(-1, bins - 1)
+            rows = np.column_stack([rows, -rows.sum(axis=1)])
+            statistic = (rows**2).sum() / (bins**2 * variance)
+            freedom = rows.shape[0] * (bins - 1)
+        else:
+            statistic = (added**2).sum() / variance
+            freedom = added.size
+        assert abs(statistic - freedom) < 5 * np.sqrt(2 * freedom), release.marginal
+
+
+@pytest.mark.parametrize("run", [over_mpyc, in_one_process])
+def test_the_opened_sums_carry_the_planned_noise(
+    run: Run, colorectal: PlannedStudy, tmp_path: Path
+) -> None:
+    noise = residuals(colorectal, run(colorectal, tmp_path))
+    assert_noise_is_as_planned(colorectal.plan, noise)
+
+    for spoil in (
+        lambda z: z * 0,  # missing
+        lambda z: z // 2,  # halved
+        lambda z: np.round(z / 2**0.5).astype(np.int64),  # of half the variance
+    ):
+        with pytest.raises(AssertionError):
+            assert_noise_is_as_planned(colorectal.plan, {k: spoil(z) for k, z in noise.items()})
+
+
+def test_noise_after_centring_would_be_noticed(colorectal: PlannedStudy) -> None:
+    plan = colorectal.plan
+    rng = np.random.default_rng(1)
+    late = {
+        r.marginal: np.round(rng.normal(0, float(plan.released_variance(r)) ** 0.5, r.opened))
+        for r in plan.releases()
+    }
+    with pytest.raises(AssertionError):
+        assert_noise_is_as_planned(plan, {k: z.astype(np.int64) for k, z in late.items()})
+
+
+def test_two_runs_share_no_noise(colorectal: PlannedStudy, tmp_path: Path) -> None:
+    first = residuals(colorectal, over_mpyc(colorectal, tmp_path / "one"))
+    second = residuals(colorectal, over_mpyc(colorectal, tmp_path / "two"))
+    for marginal, noise in first.items():
+        if noise.size < 100:
+            continue
+        correlation = np.corrcoef(noise, second[marginal])[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(noise.size)
+    cycle, repair = first["subtype*cycle"][:200], first["subtype*repair"][:200]
+    assert abs(np.corrcoef(cycle, repair)[0, 1]) < 5 / np.sqrt(200)
+
+
+@pytest.mark.parametrize("study", ["colorectal", "two_hospitals"])
+def test_both_backends_open_equal_integers_under_injected_noise(
+    study: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    planned: PlannedStudy = request.getfixturevalue(study)
+    opened = over_mpyc(planned, tmp_path, "injected")
+    keys = {}
+    for silo in planned.simulate:
+        folder = next(p for p in (tmp_path / "parties").iterdir() if p.name.startswith(f"{silo}-"))
+        keys[silo] = ContributionStore(next(folder.glob("*.sqlite"))).site_key()
+    tables = read_tables(planned.plan.program, planned.simulate, keys)
+    noise = {name: InjectedNoise(i) for i, name in enumerate(planned.plan.parties)}
+    assert opened == run_plaintext(planned.plan, tables, noise)
+
+
+def test_run_leaves_the_promised_files(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    done = CliRunner().invoke(
+        group, ["run", str(SPECS / "colorectal.secgen"), "--out", str(out), "--seed", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in out.iterdir()} == {
+        "synthetic.csv", "synthetic.h5ad", "measurements.json", "plan.json", "certificate.json",
+        "receipt.json", "description.md", "party_program.py", "parties",
+    }  # fmt: skip
+    rows = pd.read_csv(out / "synthetic.csv", keep_default_na=False)
+    assert len(rows) == 600
+    assert set(rows["subtype"]) <= {"CIN", "GS", "MSI", "unknown"}
+    assert set(rows["sex"]) <= {"female", "male", "unknown"}
+    table = anndata.read_h5ad(out / "synthetic.h5ad")
+    assert table.shape == (600, 53)
+    assert table.X.min() >= 0
+    assert table.X.max() <= 20
+    assert table.uns["epsilon"] == 4
+    # A fact of the biology that must survive: MSI tumours have lost MLH1.
+    means = rows.groupby("subtype")["MLH1"].mean()
+    assert means["MSI"] < means["CIN"] - 0.5
