@@ -35,3 +35,9 @@ def colorectal() -> PlannedStudy:
 def two_hospitals() -> PlannedStudy:
     """Study D: two silos and a helper, edges written in the spec, a histogram that is added."""
     return plan_spec(SPECS / "two_hospitals.secgen")
+
+
+@pytest.fixture(scope="session")
+def five_parties() -> PlannedStudy:
+    """Three silos and two helpers, t = 2."""
+    return plan_spec(SPECS / "five_parties.secgen")

@@ -15,7 +15,7 @@ from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import run_protocol
 from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
 from secgen_dsl.cli.main import group
-from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
@@ -128,7 +128,7 @@ def test_two_runs_share_no_noise(colorectal: PlannedStudy, tmp_path: Path) -> No
     assert abs(np.corrcoef(cycle, repair)[0, 1]) < 5 / np.sqrt(200)
 
 
-@pytest.mark.parametrize("study", ["colorectal", "two_hospitals"])
+@pytest.mark.parametrize("study", ["colorectal", "two_hospitals", "five_parties"])
 def test_both_backends_open_equal_integers_under_injected_noise(
     study: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +142,15 @@ def test_both_backends_open_equal_integers_under_injected_noise(
     tables = read_tables(planned.plan.program, planned.simulate, keys)
     noise = {name: InjectedNoise(i) for i, name in enumerate(planned.plan.parties)}
     assert opened == run_plaintext(planned.plan, tables, noise)
+
+
+@pytest.mark.parametrize("spec", sorted(SPECS.glob("*.secgen")), ids=lambda path: path.stem)
+def test_every_example_runs(spec: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    done = CliRunner().invoke(group, ["run", str(spec), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    formats = plan_spec(spec).plan.program.samples.formats
+    assert {path.suffix[1:] for path in out.glob("synthetic.*")} == set(formats)
 
 
 def test_run_leaves_the_promised_files(tmp_path: Path) -> None:

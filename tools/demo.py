@@ -23,7 +23,9 @@ SPEC = Path("specs") / "colorectal.secgen"
 def secgen(*arguments: str) -> None:
     """Run the command as a user would; its diagnostics and exit code are the demo's."""
     print(f"\n$ secgen {' '.join(arguments)}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "secgen_dsl.cli.main", *arguments], cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "secgen_dsl.cli.main", *arguments], cwd=ROOT, check=False
+    )
     if done.returncode != 0:
         sys.exit(done.returncode)
 

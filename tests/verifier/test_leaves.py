@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -150,7 +151,9 @@ def changed(data: Any, path: Path, value: Any) -> Any:
 
 
 def thinned(data: Any) -> list[tuple[Path, Any]]:
-    """All leaves, but of long lists only the first and last few."""
+    """All leaves in the full run; in the quick one, of long lists only some."""
+    if os.environ.get("SECGEN_FULL"):
+        return list(leaves(data))
     found = []
     for path, value in leaves(data):
         numbers = [part for part in path if isinstance(part, int)]
@@ -159,7 +162,7 @@ def thinned(data: Any) -> list[tuple[Path, Any]]:
     return found
 
 
-@pytest.fixture(params=["colorectal", "two_hospitals"])
+@pytest.fixture(params=["colorectal", "two_hospitals", "five_parties"])
 def plan(request: pytest.FixtureRequest) -> Plan:
     planned: PlannedStudy = request.getfixturevalue(request.param)
     return planned.plan
@@ -200,7 +203,7 @@ def test_weakening_a_claimed_leaf_fails_verification(plan: Plan) -> None:
         if isinstance(caught.value, SecgenError):
             assert {d.code for d in caught.value.diagnostics} == {"SG320"}, path
         checked += 1
-    assert checked > 100
+    assert checked > 80
 
 
 def test_changing_any_leaf_changes_the_hash(plan: Plan) -> None:
