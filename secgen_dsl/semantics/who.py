@@ -42,9 +42,8 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
                 "no `terms`",
                 'add: terms open, terms consent "CODE" or terms controlled "dbGaP phs…"',
             )
-            continue
-        reference = terms[0].reference.text if terms[0].reference else ""
-        kind = terms[0].kind
+        reference = terms[0].reference.text if terms and terms[0].reference else ""
+        kind = terms[0].kind if terms else "open"  # a stand-in: the error above ends the command
         silos.append(
             Silo(name=line.name.text, terms=Terms(kind=kind, reference=reference))  # type: ignore[arg-type]
         )
