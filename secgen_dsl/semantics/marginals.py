@@ -1,6 +1,6 @@
 """The `measure` block: marginals with their columns, panel and bin edges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import prod
@@ -27,10 +27,15 @@ def resolve_marginals(
     panels: Sequence[Panel],
     references: Sequence[Reference],
     files: Mapping[str, PublicFile],
+    declared: Collection[str],
     found: Findings,
 ) -> tuple[tuple[Marginal, ...], dict[str, str]]:
-    """The marginals in the order of the text, and the place of each statement by id."""
-    resolver = _Marginals(columns, panels, references, files, found)
+    """The marginals in the order of the text, and the place of each statement by id.
+
+    Args:
+        declared: every name of a panel or public table in the spec, also those with errors.
+    """
+    resolver = _Marginals(columns, panels, references, files, declared, found)
     for line in block.marginals:
         resolver.add(line)
     return tuple(resolver.marginals), resolver.sources
@@ -43,12 +48,14 @@ class _Marginals:
         panels: Sequence[Panel],
         references: Sequence[Reference],
         files: Mapping[str, PublicFile],
+        declared: Collection[str],
         found: Findings,
     ) -> None:
         self.columns = {column.name: column for column in columns}
         self.panels = {panel.name: panel for panel in panels}
         self.references = {reference.name: reference for reference in references}
         self.files = files
+        self.declared = declared
         self.found = found
         self.values: dict[str, dict[str, list[float]]] = {}
         self.marginals: list[Marginal] = []
@@ -79,6 +86,8 @@ class _Marginals:
                         "write one marginal for each panel",
                     )
                 panel = self.panels[factor.text]
+            elif factor.text in self.declared:
+                return  # its own error was reported
             else:
                 known = [*self.columns, *self.panels]
                 self.found.error(
@@ -99,7 +108,7 @@ class _Marginals:
                 "a weight lies between 0.000001 and 1,000,000",
                 line.weight.span,
                 "out of range",
-                "1 is the weight of a marginal without one",
+                "write, for example: weight 2; without one it is 1",
             )
             return
         if binned is None:
@@ -174,7 +183,7 @@ class _Marginals:
                 f"the number of bins is a whole number from 2 to {MAXIMUM_BINS}",
                 binning.count.span,
                 "not allowed",
-                "3 or 4 bins keep most of what the noise leaves",
+                "write 3 or 4: more bins drown in noise sooner",
             )
             return None
         number = int(count)
@@ -189,7 +198,7 @@ class _Marginals:
     def quantiles(self, binning: tree.BinsFrom, panel: Panel, number: int) -> _Edges | None:
         name = binning.reference
         if name.text not in self.references:
-            if name.text not in self.files:
+            if name.text not in self.declared:
                 self.found.error(
                     "SG205",
                     f'there is no public table called "{name.text}"',

@@ -109,7 +109,7 @@ class Reader:
                 f"{what} must be a whole number from {low:,} to {high:,}",
                 number.span,
                 "not allowed",
-                f"write a whole number from {low:,} to {high:,}",
+                f"write, for example: {min(max(round(value), low), high)}",
             )
             return low
         return int(value)

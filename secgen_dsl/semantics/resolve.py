@@ -71,10 +71,19 @@ def _run(reader: Reader) -> Resolved:
     if measure is not None:
         if not measure.marginals:
             reader.found.error(
-                "SG208", "`measure` is empty", measure.span, "", "add a line: marginal COLUMN"
+                "SG208",
+                "`measure` is empty",
+                measure.span,
+                "nothing to measure",
+                "add a line: marginal COLUMN",
             )
+        declared = {
+            line.name.text
+            for kind in (tree.PanelLine, tree.PublicLine)
+            for line in reader.spec.all(kind)
+        }
         marginals, sources = resolve_marginals(
-            measure, columns, panels, references, reader.reference_files, reader.found
+            measure, columns, panels, references, reader.reference_files, declared, reader.found
         )
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)

@@ -1,7 +1,9 @@
 """What is measured: columns, public tables, panels."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
+from decimal import Decimal, InvalidOperation
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Span, nearest
 from secgen_dsl.ir.program import CategoryColumn, Panel, Reference
@@ -10,6 +12,7 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 _MAXIMUM_GENES = 20_000
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def resolve_columns(reader: Reader) -> tuple[CategoryColumn, ...]:
@@ -31,7 +34,7 @@ def resolve_columns(reader: Reader) -> tuple[CategoryColumn, ...]:
                 "",
                 "list the public values: { a, b }",
             )
-        by_number: dict[Fraction, str] = {}
+        by_number: dict[Decimal, str] = {}
         for value in values:
             number = _number(value)
             if number is not None and number in by_number:
@@ -115,7 +118,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                 reader.found.from_file(error, line.file.span)
                 continue
             listed = file.sha256
-            twice = sorted({gene for gene in genes if genes.count(gene) > 1})
+            twice = sorted(gene for gene, times in Counter(genes).items() if times > 1)
             if twice:
                 reader.found.error(
                     "SG207",
@@ -170,8 +173,9 @@ def check_name_spaces(
             )
 
 
-def _number(text: str) -> Fraction | None:
+def _number(text: str) -> Decimal | None:
+    """The number that a value is compared as, if it is one (``queries.labels.label_key``)."""
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        return Decimal(text) if _NUMBER.fullmatch(text) else None
+    except InvalidOperation:
         return None

@@ -1,18 +1,20 @@
 """Syntax errors in the user's words: what is wrong, where, and the next step."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source, Span, nearest
-from secgen_dsl.syntax.later import LATER
+from secgen_dsl.syntax.later import LATER, OPENS_LATER
 from secgen_dsl.syntax.recovery import Place
-from secgen_dsl.syntax.shapes import BLOCKS, form_of
+from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, STATEMENTS, form_of
 
 _MOST_CHOICES = 8
 _BARE = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*")
 _WORD = re.compile(r'[^\s{}",;#*]+')
 _RUN = re.compile(r'[^\s,{}"#]+')
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])")
+_TEXT = re.compile(r'"(?:\\.|[^"\\\n])*"')
+_FIRST = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+")
 _PREVIOUS = re.compile(r"([A-Za-z]+)[ \t]*$")
 
 
@@ -43,6 +45,20 @@ class Fault:
         return self.text and not (self.name or self.number or self.line_end or self.words)
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """What to say of a fault, and how to go on.
+
+    Attributes:
+        after: first offset behind what is wrong.
+        only: blanking this range mends the fault; else None.
+    """
+
+    diagnostic: Diagnostic
+    after: int
+    only: tuple[int, int] | None = None
+
+
 class Explainer:
     """Explains one fault.
 
@@ -56,18 +72,21 @@ class Explainer:
         self._source = source
         self._text = text
         self._place = place
-        match = _WORD.match(text, fault.start)
-        self.found = match.group() if match else text[fault.start : fault.start + 1]
+        match = _TEXT.match(text, fault.start) or _WORD.match(text, fault.start)
+        self._found = match.group() if match else text[fault.start : fault.start + 1]
         inside = bool(place.braces) and place.block != "panel"
         form = form_of(place.block, place.word, inside=inside)
         self._form = f"the form is: {form}" if form else ""
 
-    def explain(self) -> tuple[Diagnostic, int]:
-        """The diagnostic, and the first offset behind what is wrong."""
+    def explain(self) -> Explanation:
+        """The first explanation that fits."""
         fault, place = self._fault, self._place
-        if fault.at_end or (place.in_list and not place.list_closed and place.braces):
+        if fault.at_end or (place.in_list and not place.list_closed):
             return self._unclosed()
-        if fault.at_line_end or (self.found == "}" and place.braces):
+        going_on = self._going_on()
+        if going_on is not None:
+            return going_on
+        if fault.at_line_end or (self._found == "}" and place.braces):
             return self._say(
                 "SG110",
                 "the statement is not finished",
@@ -75,7 +94,7 @@ class Explainer:
                 self._form or "finish it on this line; a line goes on only after `,` or `*`",
                 length=1,
             )
-        if self.found == "}":
+        if self._found == "}":
             return self._say(
                 "SG110",
                 'this "}" closes nothing',
@@ -83,7 +102,11 @@ class Explainer:
                 "remove it, or the one above that closes its block too early",
             )
         return (
-            self._quotes() or self._thousands() or self._later() or self._odd_name() or self._word()
+            self._quotes()
+            or self._thousands()
+            or self._later()
+            or self._odd_name()
+            or self._other()
         )
 
     def _say(
@@ -95,15 +118,16 @@ class Explainer:
         *,
         start: int = -1,
         length: int = 0,
-    ) -> tuple[Diagnostic, int]:
+        only: tuple[int, int] | None = None,
+    ) -> Explanation:
         begin = self._fault.start if start < 0 else start
-        end = begin + (length or max(len(self.found), 1))
+        end = begin + (length or max(len(self._found), 1))
         span = Span(self._source, begin, min(end, max(len(self._source.text), begin)))
+        diagnostic = Diagnostic(code, message, span=span, label=label, next_step=next_step)
         # A brace that is out of place still opens or closes what follows it.
-        after = begin if self.found in ("{", "}") else end
-        return Diagnostic(code, message, span=span, label=label, next_step=next_step), after
+        return Explanation(diagnostic, begin if self._found in ("{", "}") else end, only)
 
-    def _unclosed(self) -> tuple[Diagnostic, int]:
+    def _unclosed(self) -> Explanation:
         place = self._place
         if not place.braces:
             return self._say(
@@ -111,30 +135,41 @@ class Explainer:
             )
         brace = place.braces[-1]
         what = "the list" if place.in_list else f"the block `{place.block}`"
-        diagnostic, _ = self._say(
+        line_end = self._text.find("\n", brace)
+        only = (place.start, line_end) if place.in_list and line_end >= 0 else None
+        return self._say(
             "SG110",
             f"{what} is not closed",
             "opened here",
             'add the missing "}" at its end',
             start=brace,
             length=1,
+            only=only,
         )
-        line_end = self._text.find("\n", brace)
-        return diagnostic, line_end if place.in_list and line_end >= 0 else len(self._text)
 
-    def _quotes(self) -> tuple[Diagnostic, int] | None:
+    def _going_on(self) -> Explanation | None:
+        """A line that ends with ``*`` or ``,`` takes the next statement for its rest."""
+        line = self._text.rfind("\n", 0, self._fault.start) + 1
+        if line <= self._place.start or self._place.in_list:
+            return None
+        first = _FIRST.match(self._text, line)
+        if first is None or first.group(1) not in STATEMENTS or first.end() > self._fault.start:
+            return None
+        above = re.sub(r"#[^\n]*", lambda m: " " * len(m.group()), self._text[:line]).rstrip()
+        return self._say(
+            "SG110",
+            f'the line ends with "{above[-1]}", so the next one belongs to it',
+            "nothing of this statement follows",
+            "finish the line, or remove this sign",
+            start=len(above) - 1,
+            length=1,
+            only=(self._place.start, line - 1),
+        )
+
+    def _quotes(self) -> Explanation | None:
         rest = self._text[self._fault.start :].split("\n", 1)[0]
         if rest.startswith('"'):
-            closed = re.match(r'"(?:\\.|[^"\\])*"', rest)
-            if closed and re.search(r'(?<!\\)(?:\\\\)*\\[^"\\]', closed.group()):
-                return self._say(
-                    "SG110",
-                    "a single backslash cannot stand in a text",
-                    "in this text",
-                    r"write \\ for a backslash, or / in a path",
-                    length=closed.end(),
-                )
-            if not closed:
+            if self._found == '"':
                 return self._say(
                     "SG110",
                     "a text in quotes is not closed",
@@ -142,7 +177,14 @@ class Explainer:
                     'end it with " on the same line',
                     length=len(rest.rstrip()),
                 )
-        if rest[:1] in "“”„‘’'«»" and rest:
+            if re.search(r'(?<!\\)(?:\\\\)*\\[^"\\]', self._found):
+                return self._say(
+                    "SG110",
+                    "a single backslash cannot stand in a text",
+                    "in this text",
+                    r"write \\ for a backslash, or / in a path",
+                )
+        if rest and rest[0] in "“”„‘’'«»":
             return self._say(
                 "SG110",
                 f"{rest[0]} does not open a text",
@@ -152,51 +194,50 @@ class Explainer:
             )
         return None
 
-    def _thousands(self) -> tuple[Diagnostic, int] | None:
-        if self.found[:1] != ",":
+    def _thousands(self) -> Explanation | None:
+        if self._found != "," or "," in self._fault.words:
             return None
         start = self._fault.start
         while start > 0 and self._text[start - 1].isdigit():
             start -= 1
         match = _THOUSANDS.match(self._text, start)
-        if match is None or not self._fault.words:
+        if match is None:
             return None
-        plain = match.group().replace(",", "")
         return self._say(
             "SG110",
             "a number is written without commas",
             "commas separate the items of a list",
-            f"write {plain}",
+            f"write {match.group().replace(',', '')}",
             start=start,
             length=len(match.group()),
         )
 
-    def _later(self) -> tuple[Diagnostic, int] | None:
-        """A word of a later release, here or (``to named "…"``) just before a text."""
-        word = self.found
-        if word.startswith('"') or self._text[self._fault.start] == '"':
-            previous = _PREVIOUS.search(self._text, self._place.start, self._fault.start)
-            word = previous.group(1) if previous else ""
-        if word not in LATER or self._fault.only_text:
+    def _later(self) -> Explanation | None:
+        """A word of a later release, here or (``to named "…"``) just before."""
+        if self._fault.only_text:
+            return None
+        word, start = self._found, self._fault.start
+        previous = _PREVIOUS.search(self._text, self._place.start, start)
+        if previous is not None and previous.group(1) in OPENS_LATER:
+            word, start = previous.group(1), previous.start(1)
+        if word not in LATER:
             return None
         message, next_step = LATER[word]
-        return self._say("SG112", message, "not in this release", next_step)
+        label = "not in this release" if "release" in message else "not in the language"
+        explanation = self._say("SG112", message, label, next_step, start=start, length=len(word))
+        return replace(explanation, after=self._fault.start + len(self._found))
 
-    def _odd_name(self) -> tuple[Diagnostic, int] | None:
+    def _odd_name(self) -> Explanation | None:
         """A bare word with characters that only quotes allow, such as ``t(8;21)`` or ``α``."""
         start = self._fault.start
         while start > self._place.start and _RUN.match(self._text[start - 1]):
             start -= 1
         run = _RUN.match(self._text, start)
-        if run is None or run.end() <= self._fault.start:
+        glued = start < self._fault.start
+        if run is None or not (self._fault.name or (glued and self._place.in_list)):
             return None
         word = run.group().rstrip(";")
-        glued = start < self._fault.start
-        if _BARE.fullmatch(word) or "*" in word or not (self._fault.name or glued):
-            return None
-        if glued and not _BARE.match(word):
-            return None
-        if glued and not (self._place.in_list or self._fault.name):
+        if _BARE.fullmatch(word) or "*" in word or not any(c.isalnum() for c in word):
             return None
         return self._say(
             "SG110",
@@ -207,63 +248,70 @@ class Explainer:
             length=len(word),
         )
 
-    def _word(self) -> tuple[Diagnostic, int]:
+    def _other(self) -> Explanation:
         """Any other word, text or sign."""
-        fault, found = self._fault, self._found_shown()
-        keywords = [word for word in fault.words if word.isalpha()]
-        if fault.only_text:
+        fault, found = self._fault, self._shown()
+        words = [word for word in fault.words if word.isalpha()]
+        form = self._form or "compare the line with the examples in specs/"
+        if self._found[0] in "=:":
             return self._say(
-                "SG110", f"{found} is not in quotes", "a text is expected", self._in_quotes()
+                "SG110", f"{found} has no place in a spec", "not needed", "leave it out", length=1
             )
-        if fault.number and not (fault.name or fault.text or keywords):
+        only_number = fault.number and not (fault.name or fault.text or words)
+        if only_number and self._found[0] in "-−":
             return self._say(
-                "SG110",
-                f"{found} is not a number",
-                "a number is expected",
-                self._form or "write it in digits, for example 1 or 1e-6",
+                "SG110", "no number of a spec is negative", "less than zero", "leave the sign out"
             )
-        if "," in fault.words and "}" in fault.words and not self._is_sign():
+        if fault.only_text or only_number:
+            what = "text in quotes" if fault.only_text else "number"
+            if self._found in KEYWORDS or not self._found[0].isalnum():
+                return self._say(
+                    "SG110", f"a {what} is missing before {found}", "it belongs here", form
+                )
+            lacks = "is not in quotes" if fault.only_text else "is not a number"
+            quoted = f'put it in quotes: "{self._found}"' if fault.only_text else form
+            return self._say("SG110", f"{found} {lacks}", f"a {what} belongs here", quoted)
+        if "," in fault.words and self._found[0] not in ",*{}(":
             return self._say(
                 "SG110",
                 f"a comma is missing before {found}",
-                "commas or newlines separate the items of a list",
-                "write, for example: { a, b }",
+                "the next item of the list",
+                "separate the items with commas",
             )
-        if not self._place.braces and self._place.word == self.found and "study" in keywords:
+        if self._found == ",":
+            unneeded = self._place.in_list
+            return self._say(
+                "SG110",
+                "this comma separates nothing" if unneeded else "no comma can stand here",
+                "nothing stands before it" if unneeded else f"expected {self._expected()}",
+                "remove it" if unneeded else form,
+            )
+        if not self._place.braces and "study" in words:
+            blocks = f"the blocks are {', '.join(BLOCKS)}"
             return self._say(
                 "SG111",
                 f"{found} does not begin a block",
                 "not a block of the language",
-                nearest(self.found, keywords) or f"the blocks are {', '.join(BLOCKS)}",
+                nearest(self._found, words) or blocks,
             )
-        hint = nearest(self.found, keywords) if self.found.isalpha() else ""
+        hint = nearest(self._found, words) if self._found.isalpha() else ""
         if fault.line_end and not hint:
             return self._say(
-                "SG110",
-                f"the statement does not go on with {found}",
-                "one too many",
-                self._form or "remove it, or put it on a line of its own",
+                "SG110", f"the statement does not go on with {found}", "one too many", form
             )
-        code = "SG111" if self.found.isalpha() and keywords and not fault.name else "SG110"
         return self._say(
-            code,
+            "SG111" if self._found.isalpha() and words and not fault.name else "SG110",
             f"{found} cannot stand here",
             f"expected {self._expected()}",
-            hint or self._form or "compare the line with the examples in docs",
+            hint or form,
         )
 
-    def _is_sign(self) -> bool:
-        return len(self.found) == 1 and not self.found.isalnum() and self.found != '"'
-
-    def _found_shown(self) -> str:
-        if self.found == '"':
+    def _shown(self) -> str:
+        if self._found[0] == '"':
             return "a text in quotes"
-        return f'"{self.found}"' if self.found.isprintable() else "a character that cannot be seen"
-
-    def _in_quotes(self) -> str:
-        line = self._text[self._fault.start :].split("\n", 1)[0].strip().rstrip('"')
-        short = line if len(line) <= 40 else f"{self.found} …"
-        return f'write "{short}"' if line.isprintable() and '"' not in short else self._form
+        if not self._found.isprintable():
+            return "a character that cannot be seen"
+        return f'"{self._found}"'
 
     def _expected(self) -> str:
         fault = self._fault

@@ -159,19 +159,20 @@ def _errors(source: Source, text: str) -> list[Diagnostic]:
 def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tuple[Diagnostic, str]:
     """The diagnostic of a fault in a piece, and the text without the statement that holds it."""
     place = place_of(text, start, end, fault.start)
-    diagnostic, after = Explainer(fault, source, text, place).explain()
+    explanation = Explainer(fault, source, text, place).explain()
+    diagnostic = explanation.diagnostic
     if fault.at_line_end and fault.words == ("{",) and not place.braces and place.word != "panel":
         return diagnostic, open_block(text, fault.start)
     begin, stop = place.start, end
-    if fault.at_end:
+    if explanation.only is not None:
+        begin, stop = explanation.only
+    elif fault.at_end:
         begin = start
     elif place.braces or not unmatched_close(text, start, end):
-        stop = max(after, statement_end(text, end, after, place))
-    if not text[begin:stop].strip():
-        begin, stop = fault.start, fault.start + 1
-    if not text[begin:stop].strip():
-        begin, stop = start, end
-    return diagnostic, blank(text, begin, stop)
+        stop = max(explanation.after, statement_end(text, end, explanation.after, place))
+    ranges = ((begin, stop), (fault.start, fault.start + 1), (start, end))
+    first, last = next((r for r in ranges if text[slice(*r)].strip()), (start, end))
+    return diagnostic, blank(text, first, last)
 
 
 def _first_fault(piece: str, offset: int) -> Fault | None:

@@ -53,10 +53,20 @@ def pieces(text: str) -> list[tuple[int, int]]:
 
 
 def _landmarks(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    """Offsets of the braces and statement ends that are not inside quotes or comments."""
+    """Offsets of the braces and statement ends that are not inside quotes or comments.
+
+    A newline after ``,`` or ``*`` ends nothing.
+    """
+    last, seen = "", start
     for match in _LANDMARK.finditer(text, start, end):
-        if match.group() in "{}\n;":
-            yield match.start(), match.group()
+        code = text[seen : match.start()].rstrip()
+        last, seen = code[-1:] or last, match.end()
+        mark = match.group()
+        if mark[0] == "#" or (mark == "\n" and last in (",", "*")):
+            continue
+        last = mark[-1]
+        if mark in "{}\n;":
+            yield match.start(), mark
 
 
 def _first_word(text: str, offset: int) -> str:

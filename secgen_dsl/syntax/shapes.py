@@ -42,6 +42,20 @@ _LINES: dict[str, dict[str, str]] = {
     "simulate": {"": 'north "data/north.csv"'},
 }
 
+STATEMENTS = frozenset(
+    {*BLOCKS, "marginal", "samples", "measurements", "key", "tolerate", "epsilon", "delta"}
+)
+"""Words that begin a statement and hardly anything else."""
+
+KEYWORDS = frozenset(
+    {
+        *("to", "as", "in", "at", "by", "from", "bins", "equal", "weight", "terms", "source"),
+        *("else", "category", "expression", "colluding", "party", "parties", "people"),
+        *("sample", "samples", "silo", "silos"),
+    }
+)
+"""Words that follow a number or a text: in its place they show that it is missing."""
+
 
 def form_of(block: str, word: str, *, inside: bool) -> str:
     """An example of the statement that begins with ``word``.
