@@ -1,6 +1,6 @@
 """The `measure` block: marginals with their columns, panel and bin edges."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import prod
@@ -10,8 +10,8 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
 from secgen_dsl.ir.statement import statement_of
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
-from secgen_dsl.semantics.public_files import PublicFile, reference_values
-from secgen_dsl.semantics.reader import Findings
+from secgen_dsl.semantics.public_files import reference_values
+from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 MAXIMUM_BINS = 64
@@ -22,20 +22,14 @@ _Edges = tuple[tuple[Fraction, ...], ...]
 
 
 def resolve_marginals(
+    reader: Reader,
     block: tree.MeasureBlock,
     columns: Sequence[CategoryColumn],
     panels: Sequence[Panel],
     references: Sequence[Reference],
-    files: Mapping[str, PublicFile],
-    declared: Collection[str],
-    found: Findings,
 ) -> tuple[tuple[Marginal, ...], dict[str, str]]:
-    """The marginals in the order of the text, and the place of each statement by id.
-
-    Args:
-        declared: every name of a panel or public table in the spec, also those with errors.
-    """
-    resolver = _Marginals(columns, panels, references, files, declared, found)
+    """The marginals in the order of the text, and the place of each statement by id."""
+    resolver = _Marginals(reader, columns, panels, references)
     for line in block.marginals:
         resolver.add(line)
     return tuple(resolver.marginals), resolver.sources
@@ -44,19 +38,19 @@ def resolve_marginals(
 class _Marginals:
     def __init__(
         self,
+        reader: Reader,
         columns: Sequence[CategoryColumn],
         panels: Sequence[Panel],
         references: Sequence[Reference],
-        files: Mapping[str, PublicFile],
-        declared: Collection[str],
-        found: Findings,
     ) -> None:
         self.columns = {column.name: column for column in columns}
         self.panels = {panel.name: panel for panel in panels}
         self.references = {reference.name: reference for reference in references}
-        self.files = files
-        self.declared = declared
-        self.found = found
+        self.files = reader.reference_files
+        self.found = reader.found
+        # Also those with errors of their own, which are reported once.
+        self.declared_panels = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.declared_tables = {line.name.text for line in reader.spec.all(tree.PublicLine)}
         self.values: dict[str, dict[str, list[float]]] = {}
         self.marginals: list[Marginal] = []
         self.sources: dict[str, str] = {}
@@ -86,7 +80,7 @@ class _Marginals:
                         "write one marginal for each panel",
                     )
                 panel = self.panels[factor.text]
-            elif factor.text in self.declared:
+            elif factor.text in self.declared_panels:
                 return  # its own error was reported
             else:
                 known = [*self.columns, *self.panels]
@@ -198,7 +192,7 @@ class _Marginals:
     def quantiles(self, binning: tree.BinsFrom, panel: Panel, number: int) -> _Edges | None:
         name = binning.reference
         if name.text not in self.references:
-            if name.text not in self.declared:
+            if name.text not in self.declared_tables:
                 self.found.error(
                     "SG205",
                     f'there is no public table called "{name.text}"',

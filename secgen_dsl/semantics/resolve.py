@@ -77,14 +77,7 @@ def _run(reader: Reader) -> Resolved:
                 "nothing to measure",
                 "add a line: marginal COLUMN",
             )
-        declared = {
-            line.name.text
-            for kind in (tree.PanelLine, tree.PublicLine)
-            for line in reader.spec.all(kind)
-        }
-        marginals, sources = resolve_marginals(
-            measure, columns, panels, references, reader.reference_files, declared, reader.found
-        )
+        marginals, sources = resolve_marginals(reader, measure, columns, panels, references)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
     if reader.found.diagnostics:
