@@ -81,7 +81,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
                 "somebody's row away",
                 numbers["delta"].span,
                 f"at most 1/{bound}",
-                "write: delta 1e-6",
+                f"write: delta 1e-{len(str(bound)) + 1}",
             )
     else:
         delta = min(Fraction(1, 10**6), Fraction(1, 10 * (bound or 1)))
@@ -179,7 +179,7 @@ def resolve_simulate(reader: Reader, silos: Sequence[Silo]) -> dict[str, Path]:
             "SG202", "a second `simulate`", extra.span, "written twice", "put all into one"
         )
     files: dict[str, Path] = {}
-    names = [silo.name for silo in silos]
+    names = list(dict.fromkeys(silo.name for silo in silos))
     for line in blocks[0].files if blocks else ():
         if line.silo.text not in names:
             reader.found.error(

@@ -31,22 +31,23 @@ def resolve_columns(reader: Reader) -> tuple[CategoryColumn, ...]:
                 "SG208",
                 f'the column "{line.name.text}" needs at least two values',
                 line.span,
-                "",
+                "one value at most",
                 "list the public values: { a, b }",
             )
         by_number: dict[Decimal, str] = {}
-        for value in values:
-            number = _number(value)
-            if number is not None and number in by_number:
+        for value in line.values:
+            number = _number(value.text)
+            if number is None:
+                continue
+            first = by_number.setdefault(number, value.text)
+            if first != value.text:
                 reader.found.error(
                     "SG207",
-                    f'the values "{by_number[number]}" and "{value}" are the same number',
-                    line.span,
-                    "",
+                    f'the values "{first}" and "{value.text}" are the same number',
+                    value.span,
+                    "the second one",
                     "keep one of them",
                 )
-            elif number is not None:
-                by_number[number] = value
         otherwise = line.otherwise.text if line.otherwise else None
         if line.otherwise is not None and otherwise not in values:
             reader.found.error(
@@ -133,7 +134,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                 f'the panel "{line.name.text}" has '
                 + ("no genes" if not genes else f"more than {_MAXIMUM_GENES:,} genes"),
                 place,
-                "",
+                f"1 to {_MAXIMUM_GENES:,} are possible",
                 "list the genes: { MLH1, MSH2 }",
             )
             continue

@@ -96,7 +96,7 @@ def resolve_trust(reader: Reader, parties: int, silos: tree.SilosBlock | None) -
             "SG203",
             "`trust` does not say how many parties may collude",
             block.span,
-            "",
+            "no `tolerate`",
             "add: tolerate 1 colluding party",
         )
         return 1

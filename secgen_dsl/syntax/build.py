@@ -69,6 +69,8 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def text(self, meta: Meta, children: list[Token]) -> tree.Text:
         return tree.Text(_unquote(children[0]).strip(), self._span(meta))
 
+    table_file = text
+
     def number(self, meta: Meta, children: list[Token]) -> tree.Number:
         return self._number(children[0], self._span(meta))
 

@@ -2,7 +2,7 @@
 
 _NEXT = "leave it out for now"
 
-OPENS_LATER = ("counts", "each", "named")
+OPENS_LATER = ("counts", "each", "named", "pairs")
 """Words that pass for a name: what follows them does not fit, but they are what is meant."""
 
 LATER: dict[str, tuple[str, str]] = {

@@ -135,8 +135,10 @@ class Explainer:
             )
         brace = place.braces[-1]
         what = "the list" if place.in_list else f"the block `{place.block}`"
-        line_end = self._text.find("\n", brace)
-        only = (place.start, line_end) if place.in_list and line_end >= 0 else None
+        only = None
+        if place.in_list:  # go on with the line that could not belong to the list, else the next
+            line = self._text.rfind("\n", 0, self._fault.start)
+            only = place.start, line if line > brace else self._text.find("\n", brace)
         return self._say(
             "SG110",
             f"{what} is not closed",
@@ -176,6 +178,7 @@ class Explainer:
                     "opened here",
                     'end it with " on the same line',
                     length=len(rest.rstrip()),
+                    only=self._up_to_brace(rest),
                 )
             if re.search(r'(?<!\\)(?:\\\\)*\\[^"\\]', self._found):
                 return self._say(
@@ -193,6 +196,12 @@ class Explainer:
                 length=1,
             )
         return None
+
+    def _up_to_brace(self, rest: str) -> tuple[int, int] | None:
+        """What an unclosed text spoils: not the brace at the line's end, which ends a block."""
+        if self._place.in_list:
+            return None
+        return self._place.start, self._fault.start + len(rest.rstrip("} \t\r"))
 
     def _thousands(self) -> Explanation | None:
         if self._found != "," or "," in self._fault.words:
