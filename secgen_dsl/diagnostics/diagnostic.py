@@ -1,8 +1,11 @@
 """One style of diagnostic: code, place, what is wrong in the user's words, a next step."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -22,13 +25,24 @@ class Source:
 
     def position(self, offset: int) -> tuple[int, int]:
         """(line, column) of an offset, both from 1; an offset past the end is the end."""
-        before = self.text[: max(offset, 0)]
-        return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        offset = min(max(offset, 0), len(self.text))
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
         """The text of a line (from 1), without its end; empty past the end."""
-        lines = self.text.split("\n")
-        return lines[number - 1].rstrip("\r") if number <= len(lines) else ""
+        if number > len(self._line_starts):
+            return ""
+        return self.text[self._line_starts[number - 1] : self._end_of(number)].rstrip("\r")
+
+    def _end_of(self, number: int) -> int:
+        """Offset of a line's newline, or of the text's end."""
+        after = self._line_starts[number : number + 1]
+        return after[0] - 1 if after else len(self.text)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """Program to plan: strategy, allocation, noise, openings.  Touches no data."""
 
+import math
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan, Release, Round
 from secgen_dsl.ir.program import Program
 from secgen_dsl.planner.allocation import Measured, allocate
 from secgen_dsl.planner.strategy import choose
+from secgen_dsl.privacy.events import event_of
 from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.privacy.pld import epsilon_upper_bound
 from secgen_dsl.privacy.sensitivity import marginal_sensitivity_squared
 from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
 
@@ -14,13 +17,45 @@ ACCOUNTING_RESERVE = Fraction(1, 2048)
 """Part of ε and of δ kept back: certificates round up (discretised loss, tails, FFT error), and a
 plan calibrated to the last digit would fail them.  It costs less than .05% of σ."""
 
+_CORRECTION = Fraction(1, 1024)
+_MOST_CORRECTIONS = 8
+
 
 def plan_program(program: Program) -> Plan:
     """The plan of a program: deterministic, the same bytes on every machine.
 
+    Where the noise of a few cells is small, its discreteness costs more than the reserve: the
+    budget is then planned again without the excess, in steps of ε/1024.
+
     The result still has to be verified (``secgen_dsl.verifier``).
     """
-    epsilon = program.privacy.epsilon * (1 - ACCOUNTING_RESERVE)
+    budget = program.privacy.epsilon
+    reserve = ACCOUNTING_RESERVE
+    plan = _plan(program, reserve)
+    for _ in range(_MOST_CORRECTIONS):
+        excess = (_certified_epsilon(plan) - budget) / budget
+        if excess <= 0:
+            break
+        reserve += Fraction(math.ceil(excess / _CORRECTION), 1) * _CORRECTION
+        if reserve >= 1:
+            break
+        plan = _plan(program, reserve)
+    return plan
+
+
+def _certified_epsilon(plan: Plan) -> Fraction:
+    """What the accountant will find: an upper bound on ε at the plan's δ."""
+    events = [
+        event_of(r.map, r.tables, plan.marginal(r.marginal).bins, r.variance)
+        for r in plan.releases()
+    ]
+    slack = _slack(plan.program, tuple(plan.releases()))
+    return Fraction(epsilon_upper_bound(events, plan.program.privacy.delta, slack=slack))
+
+
+def _plan(program: Program, reserve: Fraction) -> Plan:
+    """The plan that leaves ``reserve`` of ε unspent."""
+    epsilon = program.privacy.epsilon * (1 - reserve)
     delta = program.privacy.delta * (1 - ACCOUNTING_RESERVE)
     mu = mu_for_budget(epsilon, delta)
     measured = choose(program, mu)

@@ -1,6 +1,6 @@
 """The `measure` block: marginals with their columns, panel and bin edges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import prod
@@ -10,8 +10,8 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
 from secgen_dsl.ir.statement import statement_of
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
-from secgen_dsl.semantics.public_files import PublicFile, reference_values
-from secgen_dsl.semantics.reader import Findings
+from secgen_dsl.semantics.public_files import reference_values
+from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 MAXIMUM_BINS = 64
@@ -22,15 +22,14 @@ _Edges = tuple[tuple[Fraction, ...], ...]
 
 
 def resolve_marginals(
+    reader: Reader,
     block: tree.MeasureBlock,
     columns: Sequence[CategoryColumn],
     panels: Sequence[Panel],
     references: Sequence[Reference],
-    files: Mapping[str, PublicFile],
-    found: Findings,
 ) -> tuple[tuple[Marginal, ...], dict[str, str]]:
     """The marginals in the order of the text, and the place of each statement by id."""
-    resolver = _Marginals(columns, panels, references, files, found)
+    resolver = _Marginals(reader, columns, panels, references)
     for line in block.marginals:
         resolver.add(line)
     return tuple(resolver.marginals), resolver.sources
@@ -39,17 +38,19 @@ def resolve_marginals(
 class _Marginals:
     def __init__(
         self,
+        reader: Reader,
         columns: Sequence[CategoryColumn],
         panels: Sequence[Panel],
         references: Sequence[Reference],
-        files: Mapping[str, PublicFile],
-        found: Findings,
     ) -> None:
         self.columns = {column.name: column for column in columns}
         self.panels = {panel.name: panel for panel in panels}
         self.references = {reference.name: reference for reference in references}
-        self.files = files
-        self.found = found
+        self.files = reader.reference_files
+        self.found = reader.found
+        # Also those with errors of their own, which are reported once.
+        self.declared_panels = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.declared_tables = {line.name.text for line in reader.spec.all(tree.PublicLine)}
         self.values: dict[str, dict[str, list[float]]] = {}
         self.marginals: list[Marginal] = []
         self.sources: dict[str, str] = {}
@@ -79,6 +80,8 @@ class _Marginals:
                         "write one marginal for each panel",
                     )
                 panel = self.panels[factor.text]
+            elif factor.text in self.declared_panels:
+                return  # its own error was reported
             else:
                 known = [*self.columns, *self.panels]
                 self.found.error(
@@ -99,7 +102,7 @@ class _Marginals:
                 "a weight lies between 0.000001 and 1,000,000",
                 line.weight.span,
                 "out of range",
-                "1 is the weight of a marginal without one",
+                "write, for example: weight 2; without one it is 1",
             )
             return
         if binned is None:
@@ -174,7 +177,7 @@ class _Marginals:
                 f"the number of bins is a whole number from 2 to {MAXIMUM_BINS}",
                 binning.count.span,
                 "not allowed",
-                "3 or 4 bins keep most of what the noise leaves",
+                "write 3 or 4: more bins drown in noise sooner",
             )
             return None
         number = int(count)
@@ -189,7 +192,7 @@ class _Marginals:
     def quantiles(self, binning: tree.BinsFrom, panel: Panel, number: int) -> _Edges | None:
         name = binning.reference
         if name.text not in self.references:
-            if name.text not in self.files:
+            if name.text not in self.declared_tables:
                 self.found.error(
                     "SG205",
                     f'there is no public table called "{name.text}"',

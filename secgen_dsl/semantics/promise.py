@@ -46,7 +46,11 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
     epsilon = Fraction(1)
     if "epsilon" not in numbers:
         reader.found.error(
-            "SG203", "`privacy` does not state epsilon", head, "", "add, for example: epsilon 1"
+            "SG203",
+            "`privacy` does not state epsilon",
+            head,
+            "no `epsilon`",
+            "add, for example: epsilon 1",
         )
     else:
         epsilon = numbers["epsilon"].value
@@ -56,7 +60,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
                 "epsilon must lie between 0.001 and 50",
                 numbers["epsilon"].span,
                 "0 would forbid any answer" if epsilon == 0 else "out of range",
-                "usual values are 0.5 to 8; smaller protects more",
+                "write, for example: epsilon 4; smaller protects more, usual are 0.5 to 8",
             )
             epsilon = Fraction(1)
     bound = person.people_bound if person is not None else None
@@ -68,7 +72,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
                 "delta must lie between 1e-12 and 0.001",
                 numbers["delta"].span,
                 "out of range",
-                "usual is 1e-6: less than one in the number of people",
+                "write, for example: delta 1e-6; it must be far below one in the number of people",
             )
         elif bound is not None and delta * bound > 1:
             reader.found.error(
@@ -77,7 +81,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
                 "somebody's row away",
                 numbers["delta"].span,
                 f"at most 1/{bound}",
-                "write: delta 1e-6",
+                f"write: delta 1e-{len(str(bound)) + 1}",
             )
     else:
         delta = min(Fraction(1, 10**6), Fraction(1, 10 * (bound or 1)))
@@ -175,7 +179,7 @@ def resolve_simulate(reader: Reader, silos: Sequence[Silo]) -> dict[str, Path]:
             "SG202", "a second `simulate`", extra.span, "written twice", "put all into one"
         )
     files: dict[str, Path] = {}
-    names = [silo.name for silo in silos]
+    names = list(dict.fromkeys(silo.name for silo in silos))
     for line in blocks[0].files if blocks else ():
         if line.silo.text not in names:
             reader.found.error(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from secgen_dsl.diagnostics.diagnostic import fail, nearest
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 
 MAXIMUM_BYTES = 2_000_000_000
 """A larger public file is refused."""
@@ -38,7 +38,7 @@ def read_public_file(folder: Path, name: str) -> PublicFile:
     path = folder / name
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
-            raise fail("SG213", "the file is larger than 2 GB", place=name, next_step="use a part")
+            raise _too_large(name)
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "not a path").lower()
@@ -46,14 +46,14 @@ def read_public_file(folder: Path, name: str) -> PublicFile:
             "SG213",
             f'the file "{name}" cannot be read: {reason}',
             place=name,
-            next_step="paths are relative to the spec's folder",
+            next_step="check the path: it is relative to the spec's folder",
         ) from error
     return PublicFile(name, path, data, hashlib.sha256(data).hexdigest())
 
 
 def _text(file: PublicFile) -> str:
     try:
-        data = gzip.decompress(file.data) if file.data[:2] == b"\x1f\x8b" else file.data
+        data = _plain(file)
         return data.decode("utf-8").removeprefix("\ufeff")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise fail(
@@ -62,6 +62,25 @@ def _text(file: PublicFile) -> str:
             place=file.name,
             next_step="save it as UTF-8 text",
         ) from error
+
+
+def _plain(file: PublicFile) -> bytes:
+    if file.data[:2] != b"\x1f\x8b":
+        return file.data
+    with gzip.GzipFile(fileobj=io.BytesIO(file.data)) as unpacked:
+        data = unpacked.read(MAXIMUM_BYTES + 1)
+    if len(data) > MAXIMUM_BYTES:
+        raise _too_large(file.name)
+    return data
+
+
+def _too_large(name: str) -> SecgenError:
+    return fail(
+        "SG213",
+        f'the file "{name}" is larger than {MAXIMUM_BYTES // 10**9} GB',
+        place=name,
+        next_step="give a table with the panel's genes only",
+    )
 
 
 def gene_list(file: PublicFile) -> tuple[str, ...]:

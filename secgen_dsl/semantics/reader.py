@@ -8,6 +8,8 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, S
 from secgen_dsl.semantics.public_files import PublicFile
 from secgen_dsl.syntax import tree
 
+_MOST_ERRORS = 100
+
 BlockT = TypeVar("BlockT")
 LineT = TypeVar("LineT")
 
@@ -22,7 +24,9 @@ class Findings:
     def error(
         self, code: str, message: str, span: Span, label: str = "", next_step: str = ""
     ) -> None:
-        """Record an error at a span."""
+        """Record an error at a span; only the first hundred are kept."""
+        if len(self.diagnostics) >= _MOST_ERRORS:
+            return
         self.diagnostics.append(
             Diagnostic(code, message, span=span, label=label, next_step=next_step)
         )
@@ -109,7 +113,7 @@ class Reader:
                 f"{what} must be a whole number from {low:,} to {high:,}",
                 number.span,
                 "not allowed",
-                f"write a whole number from {low:,} to {high:,}",
+                f"write, for example: {min(max(round(value), low), high)}",
             )
             return low
         return int(value)
@@ -132,7 +136,7 @@ class Reader:
                     f'the {what} "{name.text}" is listed twice',
                     name.span,
                     "the second time",
-                    "remove it",
+                    "remove it, or give it another name",
                 )
             known.setdefault(name.text)
         return tuple(known)

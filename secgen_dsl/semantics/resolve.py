@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.program import Marginal, Program, Study
 from secgen_dsl.semantics.marginals import resolve_marginals
 from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resolve_simulate
@@ -71,11 +71,14 @@ def _run(reader: Reader) -> Resolved:
     if measure is not None:
         if not measure.marginals:
             reader.found.error(
-                "SG208", "`measure` is empty", measure.span, "", "add a line: marginal COLUMN"
+                "SG208",
+                "`measure` is empty",
+                measure.span,
+                "nothing to measure",
+                "add a line: marginal COLUMN",
             )
-        marginals, sources = resolve_marginals(
-            measure, columns, panels, references, reader.reference_files, reader.found
-        )
+        if any(reader.spec.all(tree.ColumnsBlock)):
+            marginals, sources = resolve_marginals(reader, measure, columns, panels, references)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
     if reader.found.diagnostics:
@@ -108,8 +111,18 @@ def _run(reader: Reader) -> Resolved:
 
 
 def _version(reader: Reader) -> None:
-    line = reader.block(tree.Version, "secgen 1", "secgen 1")
-    if line is not None and line.number.value != 1:
+    line = next(reader.spec.all(tree.Version), None)
+    if line is None:
+        reader.found.error(
+            "SG201",
+            "the spec does not state its version",
+            Span(reader.source, reader.spec.span.start, reader.spec.span.start + 1),
+            "it belongs before this",
+            "add as the first line: secgen 1",
+        )
+        return
+    reader.block(tree.Version, "secgen 1", "secgen 1")
+    if line.number.value != 1:
         reader.found.error(
             "SG113",
             "this release reads version 1 of the language",

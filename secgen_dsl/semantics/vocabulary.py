@@ -1,7 +1,9 @@
 """What is measured: columns, public tables, panels."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
+from decimal import Decimal, InvalidOperation
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Span, nearest
 from secgen_dsl.ir.program import CategoryColumn, Panel, Reference
@@ -10,6 +12,7 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 _MAXIMUM_GENES = 20_000
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def resolve_columns(reader: Reader) -> tuple[CategoryColumn, ...]:
@@ -28,22 +31,23 @@ def resolve_columns(reader: Reader) -> tuple[CategoryColumn, ...]:
                 "SG208",
                 f'the column "{line.name.text}" needs at least two values',
                 line.span,
-                "",
+                "one value at most",
                 "list the public values: { a, b }",
             )
-        by_number: dict[Fraction, str] = {}
-        for value in values:
-            number = _number(value)
-            if number is not None and number in by_number:
+        by_number: dict[Decimal, str] = {}
+        for value in line.values:
+            number = _number(value.text)
+            if number is None:
+                continue
+            first = by_number.setdefault(number, value.text)
+            if first != value.text:
                 reader.found.error(
                     "SG207",
-                    f'the values "{by_number[number]}" and "{value}" are the same number',
-                    line.span,
-                    "",
+                    f'the values "{first}" and "{value.text}" are the same number',
+                    value.span,
+                    "the second one",
                     "keep one of them",
                 )
-            elif number is not None:
-                by_number[number] = value
         otherwise = line.otherwise.text if line.otherwise else None
         if line.otherwise is not None and otherwise not in values:
             reader.found.error(
@@ -115,7 +119,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                 reader.found.from_file(error, line.file.span)
                 continue
             listed = file.sha256
-            twice = sorted({gene for gene in genes if genes.count(gene) > 1})
+            twice = sorted(gene for gene, times in Counter(genes).items() if times > 1)
             if twice:
                 reader.found.error(
                     "SG207",
@@ -130,7 +134,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                 f'the panel "{line.name.text}" has '
                 + ("no genes" if not genes else f"more than {_MAXIMUM_GENES:,} genes"),
                 place,
-                "",
+                f"1 to {_MAXIMUM_GENES:,} are possible",
                 "list the genes: { MLH1, MSH2 }",
             )
             continue
@@ -170,8 +174,9 @@ def check_name_spaces(
             )
 
 
-def _number(text: str) -> Fraction | None:
+def _number(text: str) -> Decimal | None:
+    """The number that a value is compared as, if it is one (``queries.labels.label_key``)."""
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        return Decimal(text) if _NUMBER.fullmatch(text) else None
+    except InvalidOperation:
         return None

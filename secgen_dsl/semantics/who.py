@@ -42,9 +42,8 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
                 "no `terms`",
                 'add: terms open, terms consent "CODE" or terms controlled "dbGaP phs…"',
             )
-            continue
-        reference = terms[0].reference.text if terms[0].reference else ""
-        kind = terms[0].kind
+        reference = terms[0].reference.text if terms and terms[0].reference else ""
+        kind = terms[0].kind if terms else "open"  # a stand-in: the error above ends the command
         silos.append(
             Silo(name=line.name.text, terms=Terms(kind=kind, reference=reference))  # type: ignore[arg-type]
         )
@@ -97,7 +96,7 @@ def resolve_trust(reader: Reader, parties: int, silos: tree.SilosBlock | None) -
             "SG203",
             "`trust` does not say how many parties may collude",
             block.span,
-            "",
+            "no `tolerate`",
             "add: tolerate 1 colluding party",
         )
         return 1

@@ -6,8 +6,10 @@ from typing import Any
 from lark import Token, Transformer, v_args
 from lark.tree import Meta
 
-from secgen_dsl.diagnostics.diagnostic import Source, Span
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source, Span
 from secgen_dsl.syntax import tree
+
+_MOST_DIGITS = 30
 
 
 def _unquote(token: Token) -> str:
@@ -28,11 +30,32 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self._source = source
+        self.faults: list[Diagnostic] = []
 
     def _span(self, meta: Meta) -> Span:
         if meta.empty:
             return Span(self._source, 0, 0)
         return Span(self._source, meta.start_pos, meta.end_pos)
+
+    def _number(self, token: Token, span: Span) -> tree.Number:
+        """An exact number.  Of a word such as 1e999999999 only the fault is kept."""
+        digits, _, exponent = str(token).lower().partition("e")
+        if (
+            len(digits) > _MOST_DIGITS
+            or len(exponent) > 3
+            or abs(int(exponent or 0)) > _MOST_DIGITS
+        ):
+            self.faults.append(
+                Diagnostic(
+                    "SG114",
+                    f"the number has more than {_MOST_DIGITS} digits",
+                    span=span,
+                    label="too long",
+                    next_step="no number of a spec needs so many; round it",
+                )
+            )
+            return tree.Number(Fraction(1), span)
+        return tree.Number(Fraction(str(token)), span)
 
     def start(self, meta: Meta, children: list[Any]) -> tree.Spec:
         return tree.Spec(tuple(children), self._span(meta))
@@ -46,8 +69,10 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def text(self, meta: Meta, children: list[Token]) -> tree.Text:
         return tree.Text(_unquote(children[0]).strip(), self._span(meta))
 
+    table_file = text
+
     def number(self, meta: Meta, children: list[Token]) -> tree.Number:
-        return tree.Number(Fraction(str(children[0])), self._span(meta))
+        return self._number(children[0], self._span(meta))
 
     def names(self, meta: Meta, children: list[tree.Name]) -> tuple[tree.Name, ...]:
         return tuple(children)
@@ -62,7 +87,8 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         return children[0]
 
     def version(self, meta: Meta, children: list[Token]) -> tree.Version:
-        number = tree.Number(Fraction(str(children[0])), self._span(meta))
+        start, end = children[0].start_pos or 0, children[0].end_pos or 0
+        number = self._number(children[0], Span(self._source, start, end))
         return tree.Version(number, self._span(meta))
 
     # ---- who ----

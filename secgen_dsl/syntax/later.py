@@ -1,12 +1,15 @@
 """Words that the language has, or will have, but this release does not: rejected by name."""
 
-_NEXT = "it comes with a later release; leave it out for now"
+_NEXT = "leave it out for now"
+
+OPENS_LATER = ("counts", "each", "named", "pairs")
+"""Words that pass for a name: what follows them does not fit, but they are what is meant."""
 
 LATER: dict[str, tuple[str, str]] = {
     "quantile": (
         "bins at quantiles of the private data are not possible",
-        "exact quantiles move with every single patient, so the noise would no longer cover one "
-        "person; write `in 4 bins from REFERENCE` with a public table",
+        "write `in 4 bins from REFERENCE` with a public table: the data's own quantiles move with "
+        "each patient, by more than the noise hides",
     ),
     "learned": (
         "bins learned from the data come with a later release",
@@ -15,6 +18,7 @@ LATER: dict[str, tuple[str, str]] = {
     "moments": ("moments come with a later release", "measure `marginal LABEL * PANEL` instead"),
     "pairs": ("gene pairs come with a later release", "measure `marginal LABEL * PANEL` instead"),
     "each": ("`each` comes with a later release", "write one marginal a line"),
+    "per": ("`per` comes with a later release", "write: at most 1 sample"),
     "sets": ("gene sets come with a later release", "list the genes in a panel"),
     "number": (
         "number columns come with a later release",

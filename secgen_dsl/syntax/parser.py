@@ -6,27 +6,35 @@ from importlib.resources import files
 from pathlib import Path
 
 from lark import Lark
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span, fail, nearest
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail
+from secgen_dsl.diagnostics.render import in_order
 from secgen_dsl.syntax import tree
 from secgen_dsl.syntax.build import TreeBuilder
-from secgen_dsl.syntax.later import LATER
-from secgen_dsl.syntax.recovery import blank_statement
+from secgen_dsl.syntax.mistakes import Explainer, Fault
+from secgen_dsl.syntax.recovery import (
+    blank,
+    open_block,
+    pieces,
+    place_of,
+    statement_end,
+    unmatched_close,
+)
 
 MAXIMUM_BYTES = 1_000_000
 """A larger spec is refused: long gene lists belong in a file of their own."""
 
 _MAXIMUM_ERRORS = 20
+_MAXIMUM_WORK = 1_000_000
+"""So many characters are parsed again, at most, in search of more errors."""
+
+_PIECE_COST = 500
+"""What a piece costs beside its characters, in the same unit."""
+
 _WORD_END = r"(?![A-Za-z0-9_+/-]|\.(?!\.))"
-_PLAIN_NAMES = {
-    "WORD": "a name",
-    "STRING": "a text in quotes",
-    "NUMBER": "a number",
-    "_NL": "the end of the line",
-    "$END": "the end of the spec",
-}
+_PLAIN = ("WORD", "STRING", "NUMBER", "_NL", "$END")
 
 
 def _whole_words(terminal: TerminalDef) -> None:
@@ -41,7 +49,7 @@ def _keywords() -> dict[str, str]:
     """Terminal name → the keyword or sign that it stands for."""
     words = {}
     for terminal in _parser().terminals:
-        if terminal.name not in _PLAIN_NAMES:
+        if terminal.name not in _PLAIN:
             pattern = terminal.pattern.value.removesuffix(_WORD_END)
             words[terminal.name] = re.sub(r"\\(.)", r"\1", pattern)
     return words
@@ -67,21 +75,24 @@ def read_source(path: Path) -> Source:
     """
     name = str(path)
     try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise fail(
-                "SG103",
-                f"the spec has more than {MAXIMUM_BYTES:,} bytes",
-                place=name,
-                next_step='put long gene lists into a file: panel … from "genes.txt"',
-            )
-        data = path.read_bytes()
+        with path.open("rb") as file:  # the size of a pipe or device is not known before
+            data = file.read(MAXIMUM_BYTES + 1)
     except OSError as error:
         raise fail(
             "SG101",
             f"the spec cannot be read: {(error.strerror or 'unknown reason').lower()}",
             place=name,
-            next_step="check the path",
+            next_step="give the path of a spec, a text file"
+            if path.is_dir()
+            else "check the path; it is relative to the current folder",
         ) from error
+    if len(data) > MAXIMUM_BYTES:
+        raise fail(
+            "SG103",
+            f"the spec has more than {MAXIMUM_BYTES:,} bytes",
+            place=name,
+            next_step='put long gene lists into a file: panel … from "genes.txt"',
+        )
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -98,7 +109,7 @@ def parse(source: Source) -> tree.Spec:
     """The tree of a spec.
 
     Raises:
-        SecgenError: every syntax error of the text (SG102, SG104, SG110–SG112).
+        SecgenError: the syntax errors of the text, 20 at most (SG102, SG104, SG110–SG112, SG114).
     """
     if "\0" in source.text:
         raise fail(
@@ -108,118 +119,85 @@ def parse(source: Source) -> tree.Spec:
             next_step="save it as UTF-8 text; a spec is not a data file",
         )
     text = source.text + "\n"
-    diagnostics: list[Diagnostic] = []
-    while len(diagnostics) < _MAXIMUM_ERRORS:
-        try:
-            parsed = _parser().parse(text)
-        except UnexpectedInput as error:
-            diagnostic, offset = _diagnose(error, source, text)
-            diagnostics.append(diagnostic)
-            if isinstance(error, UnexpectedEOF) or _at_end(error):
+    try:
+        parsed = _parser().parse(text)
+    except UnexpectedInput:
+        raise SecgenError(in_order(_errors(source, text))) from None
+    builder = TreeBuilder(source)
+    spec = builder.transform(parsed)
+    if builder.faults:
+        raise SecgenError(builder.faults)
+    if not spec.items:
+        raise fail(
+            "SG102",
+            "the spec is empty",
+            place=source.name,
+            next_step='begin with the line "secgen 1"; specs/ holds whole examples',
+        )
+    return spec
+
+
+def _errors(source: Source, text: str) -> list[Diagnostic]:
+    """The errors of a text that does not parse, piece by piece."""
+    found: list[Diagnostic] = []
+    work = 0
+    for start, end in pieces(text):
+        while len(found) < _MAXIMUM_ERRORS and work < _MAXIMUM_WORK:
+            work += end - start + _PIECE_COST
+            fault = _first_fault(text[start:end], start)
+            if fault is None:
                 break
-            shorter = blank_statement(text, offset)
-            if shorter == text:
-                break
-            text = shorter
-            continue
-        if not diagnostics:
-            spec = TreeBuilder(source).transform(parsed)
-            if not spec.items:
-                raise fail(
-                    "SG102",
-                    "the spec is empty",
-                    place=source.name,
-                    next_step='start with the line "secgen 1"; the README shows a whole spec',
-                )
-            return spec
-        break
-    raise SecgenError(diagnostics)
+            diagnostic, text = _mend(fault, source, text, start, end)
+            found.append(diagnostic)
+    if not found:  # each piece is sound, but not where it stands
+        fault = _first_fault(text, 0)
+        if fault is not None:
+            found.append(_mend(fault, source, text, 0, len(text))[0])
+    return found
 
 
-def _at_end(error: UnexpectedInput) -> bool:
-    return isinstance(error, UnexpectedToken) and error.token.type == "$END"
+def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tuple[Diagnostic, str]:
+    """The diagnostic of a fault in a piece, and the text without the statement that holds it."""
+    place = place_of(text, start, end, fault.start)
+    explanation = Explainer(fault, source, text, place).explain()
+    diagnostic = explanation.diagnostic
+    if fault.at_line_end and fault.words == ("{",) and not place.braces and place.word != "panel":
+        return diagnostic, open_block(text, fault.start)
+    begin, stop = place.start, end
+    if explanation.only is not None:
+        begin, stop = explanation.only
+    elif fault.at_end:
+        begin = start
+    elif place.braces or not unmatched_close(text, start, end):
+        stop = max(explanation.after, statement_end(text, end, explanation.after, place))
+    ranges = ((begin, stop), (fault.start, fault.start + 1), (start, end))
+    first, last = next((r for r in ranges if text[slice(*r)].strip()), (start, end))
+    return diagnostic, blank(text, first, last)
 
 
-def _diagnose(error: UnexpectedInput, source: Source, text: str) -> tuple[Diagnostic, int]:
-    if isinstance(error, UnexpectedToken):
-        expected = set(error.accepts or error.expected)
-        offset = error.token.start_pos
-        if _at_end(error) or offset is None:
-            offset = len(source.text)
-            end = offset
-        else:
-            end = error.token.end_pos or offset + 1
-        return _unexpected(source, text, offset, end, error.token.type, expected), offset
-    offset = error.pos_in_stream or 0
-    expected = set(error.allowed or ()) if isinstance(error, UnexpectedCharacters) else set()
-    return _unexpected(source, text, offset, offset + 1, "", expected), offset
-
-
-def _unexpected(
-    source: Source, text: str, offset: int, end: int, kind: str, expected: set[str]
-) -> Diagnostic:
-    span = Span(source, offset, end)
+def _first_fault(piece: str, offset: int) -> Fault | None:
+    """Where the parser stops in a piece that begins at ``offset``; None if it does not."""
+    interactive = _parser().parse_interactive(piece)
+    try:
+        interactive.exhaust_lexer()
+        interactive.feed_eof()
+    except UnexpectedToken as error:
+        at_end = error.token.type == "$END"
+        position = len(piece) if at_end or error.token.start_pos is None else error.token.start_pos
+        kind = error.token.type
+    except UnexpectedCharacters as error:
+        at_end, position, kind = False, error.pos_in_stream or 0, ""
+    else:
+        return None
+    accepts = interactive.accepts()
     words = _keywords()
-    wanted = sorted(words[name] for name in expected if name in words and words[name].isalpha())
-    if kind == "$END":
-        return Diagnostic(
-            "SG110",
-            "the spec ends inside a block",
-            span=span,
-            label="the end of the file",
-            next_step='close the block with "}"',
-        )
-    found = text[offset:end]
-    if kind == "_NL":
-        start = offset
-        return Diagnostic(
-            "SG110",
-            "the statement is not finished",
-            span=Span(source, start, start + 1),
-            label=f"expected {_choices(expected)}",
-            next_step="finish it on this line; only lists, and lines after , or *, may go on",
-        )
-    word = re.match(r'[^\s{}",;#*]+', text[offset:])
-    found = word.group() if word else found
-    span = Span(source, offset, offset + max(len(found), 1))
-    if found in LATER:
-        message, next_step = LATER[found]
-        return Diagnostic(
-            "SG112", message, span=span, label="not in this release", next_step=next_step
-        )
-    if found.isalpha() and wanted and "WORD" not in expected:
-        return Diagnostic(
-            "SG111",
-            f'"{found}" is not a word that can stand here',
-            span=span,
-            label=f"expected {_choices(expected)}",
-            next_step=nearest(found, wanted) or f"use {_choices(expected)}",
-        )
-    if kind in words and found.isalpha() and "WORD" in expected:
-        return Diagnostic(
-            "SG111",
-            f'"{found}" is a keyword here',
-            span=span,
-            label="a name is expected",
-            next_step=f'write it in quotes to use it as a name: "{found}"',
-        )
-    shown = found if found.isprintable() and found.strip() else repr(found)
-    return Diagnostic(
-        "SG110",
-        f'"{shown}" cannot stand here' if shown != '"' else "a text in quotes is not closed",
-        span=span,
-        label=f"expected {_choices(expected)}",
-        next_step=f"use {_choices(expected)}" if shown != '"' else 'end it with " on the same line',
+    return Fault(
+        start=offset + position,
+        at_end=at_end,
+        at_line_end=kind == "_NL",
+        words=tuple(sorted(words[name] for name in accepts if name in words)),
+        name="WORD" in accepts,
+        text="STRING" in accepts,
+        number="NUMBER" in accepts,
+        line_end="_NL" in accepts,
     )
-
-
-def _choices(expected: set[str]) -> str:
-    words = _keywords()
-    signs = sorted(words[name] for name in expected if name in words)
-    plain = [_PLAIN_NAMES[name] for name in _PLAIN_NAMES if name in expected]
-    choices = plain + [f'"{sign}"' for sign in signs]
-    if not choices:
-        return "something else"
-    if len(choices) == 1:
-        return choices[0]
-    return ", ".join(choices[:-1]) + " or " + choices[-1]

@@ -1,0 +1,166 @@
+"""Whole plans: the published figures, the budget, the choice of maps, the golden files."""
+
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from secgen_dsl.backends.bundle import pretty_json
+from secgen_dsl.cli.description import describe_plan
+from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.planner.plan import plan_program
+from secgen_dsl.planner.predict import predict
+from secgen_dsl.privacy.gdp import mu_for_budget, mu_squared
+from secgen_dsl.verifier.certify import certify
+from secgen_dsl.verifier.verify import verify
+from tests.conftest import ROOT, SPECS
+from tests.semantics.test_hashes import TEXTS, meaning
+
+GOLDEN = ROOT / "tests" / "golden"
+UPDATE = os.environ.get("SECGEN_UPDATE_GOLDEN")
+
+
+def spec_of(panel: str, epsilon: str, measure: str, delta: str = "1e-5") -> str:
+    """Study D with another vocabulary: five labels, one panel."""
+    text = TEXTS["two_hospitals"]
+    return (
+        text[: text.index("columns {")]
+        + "columns { label category { A, B, C, D, E }; sex category { f, m } }\n"
+        + f"panel genes expression log2 0..20 {{ {panel} }}\n"
+        + f"privacy {{ add or remove one person; epsilon {epsilon}; delta {delta} }}\n"
+        + f"measure {{ {measure} }}\n"
+        + text[text.index("release {") :]
+    )
+
+
+def planned(text: str) -> Plan:
+    return plan_program(meaning(text).program)
+
+
+LANDMARKS = ", ".join(f"G{k}" for k in range(978))
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "sigma", "label_sigma"),
+    [("1", 101.6, 36.3), ("2", 54.3, 19.4), ("4", 29.4, 10.5), ("8", 16.3, 5.8)],
+)
+def test_the_figures_of_privacy_2_2(epsilon: str, sigma: float, label_sigma: float) -> None:
+    plan = planned(spec_of(LANDMARKS, epsilon, "marginal label * genes in 4 equal bins"))
+    tables, labels = predict(plan)
+    assert (tables.release.map, labels.asked) == ("centred", False)
+    assert tables.certified_sigma == pytest.approx(sigma, abs=0.06)
+    assert labels.certified_sigma == pytest.approx(label_sigma, abs=0.06)
+    assert labels.budget_share == pytest.approx(0.0105, abs=0.0001)
+    assert tables.budget_share + labels.budget_share == pytest.approx(1)
+    # Two of the three parties are honest: what is released has √(3/2) of the certified noise.
+    assert tables.released_sigma == pytest.approx(1.5**0.5 * tables.certified_sigma)
+
+
+WORKLOADS = [
+    "marginal label",
+    "marginal label * sex",
+    "marginal label * genes in 2 equal bins",
+    "marginal label * genes in 12 equal bins; marginal sex * genes in 3 equal bins weight 5",
+    "marginal label; marginal sex weight 0.01; marginal label * sex * genes in bins at 4, 9",
+]
+
+
+@pytest.mark.parametrize("measure", WORKLOADS)
+@pytest.mark.parametrize("epsilon", ["0.1", "1", "6"])
+def test_the_budget_is_met_within_half_a_percent(measure: str, epsilon: str) -> None:
+    genes = ", ".join(f"G{k}" for k in range(40))
+    plan = planned(spec_of(genes, epsilon, measure))
+    verified = verify(plan)  # raises if the budget is exceeded
+    budget = plan.program.privacy
+    assert Fraction(verified.epsilon) <= budget.epsilon
+    floors = [release.party_variance <= 4 for release in plan.releases()]
+    if not any(floors):
+        assert verified.epsilon >= 0.995 * float(budget.epsilon)
+        whole = mu_for_budget(budget.epsilon, budget.delta) ** 2
+        used = mu_squared((r.sensitivity_squared, r.variance) for r in plan.releases())
+        assert Fraction(99, 100) * whole < used <= whole
+
+
+def test_a_large_epsilon_meets_the_floor_and_warns() -> None:
+    plan = planned(spec_of("A, B", "50", "marginal label"))
+    (release,) = plan.releases()
+    assert release.party_variance == 4
+    assert [warning.code for warning in verify(plan).warnings] == ["SG309"]
+
+
+def test_plain_tables_are_kept_where_they_win() -> None:
+    # Ten columns of one gene: the histogram that centring needs costs more than it saves.
+    one = planned(spec_of("A", "4", "marginal label * genes in 12 equal bins"))
+    many = planned(spec_of(LANDMARKS, "4", "marginal label * genes in 12 equal bins"))
+    for plan in (one, many):
+        chosen = {release.map for release in plan.releases()}
+        assert ("centred" in chosen) == bool(plan.added)
+    assert any(release.map == "centred" for release in many.releases())
+
+
+def test_an_asked_histogram_is_not_added_again(colorectal: PlannedStudy) -> None:
+    assert colorectal.plan.added == ()
+    assert {r.map for r in colorectal.plan.releases()} == {"identity", "centred"}
+
+
+def test_an_added_histogram_cites_the_line_it_serves(two_hospitals: PlannedStudy) -> None:
+    (added,) = two_hospitals.plan.added
+    lines = TEXTS["two_hospitals"].split("\n")
+    name, _, line = two_hospitals.sources[added.id].partition(":")
+    assert name == "two_hospitals.secgen"
+    assert "sex * subtype * repair" in lines[int(line) - 1]
+
+
+def test_predicted_errors_of_study_d(two_hospitals: PlannedStudy) -> None:
+    by_id = {p.marginal.id: p for p in predict(two_hospitals.plan)}
+    tables, labels = by_id["sex*subtype*repair"], by_id["sex*subtype"]
+    s2, n2 = tables.released_sigma**2, labels.released_sigma**2
+    assert tables.standard_error == pytest.approx((s2 * 3 / 4 + n2 / 16) ** 0.5)
+    assert tables.relative_error is None  # no bound on people is stated
+    assert by_id["sex"].standard_error == by_id["sex"].released_sigma
+
+
+# ---- golden files: SECGEN_UPDATE_GOLDEN=1 writes them anew ---------------------------------------
+
+
+def check_golden(path: Path, text: str) -> None:
+    if UPDATE:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, (
+        f"{path.name} differs; if that is meant: SECGEN_UPDATE_GOLDEN=1 pytest tests/planner"
+    )
+
+
+@pytest.mark.parametrize("name", ["colorectal", "two_hospitals"])
+def test_golden_plans(name: str) -> None:
+    plan = plan_spec(SPECS / f"{name}.secgen").plan
+    text = pretty_json(plan).decode()
+    check_golden(GOLDEN / f"{name}.plan.json", text)
+    check_golden(GOLDEN / f"{name}.plan.sha256", sha256_of(plan) + "\n")
+    assert canonical_json(read_node(Plan, text)) == canonical_json(plan)
+
+
+@pytest.mark.parametrize("name", ["colorectal", "two_hospitals"])
+def test_golden_descriptions(name: str) -> None:
+    planned_study = plan_spec(SPECS / f"{name}.secgen")
+    certificate = certify(planned_study.plan, planned_study.verified, independent=True)
+    text = describe_plan(planned_study, certificate)
+    for accounting in certificate.accountings:  # versions of libraries are not ours to pin
+        text = text.replace(accounting.version, "VERSION")
+    check_golden(GOLDEN / f"{name}.description.md", text)
+
+
+def test_a_plan_holds_no_floats() -> None:
+    def floats(data: object) -> bool:
+        children = (
+            data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+        )
+        return isinstance(data, float) or any(map(floats, children))
+
+    for name in ("colorectal", "two_hospitals"):
+        assert not floats(json.loads(canonical_json(plan_spec(SPECS / f"{name}.secgen").plan)))

@@ -1,0 +1,172 @@
+"""Edges of bins against an oracle in exact fractions, and the tables that they come from."""
+
+import gzip
+import math
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.semantics.bins import equal_edges, reference_edges
+from secgen_dsl.semantics.public_files import gene_list, read_public_file, reference_values
+
+LOW, HIGH = Fraction(0), Fraction(20)
+
+
+def oracle(values: list[float], bins: int) -> list[Fraction]:
+    """Type 7 quantiles by their definition: the piecewise linear map i/(n − 1) → i-th value."""
+    exact = sorted(Fraction(value) for value in values)
+    edges = []
+    for k in range(1, bins):
+        at = Fraction(k, bins)
+        n = len(exact)
+        knots = [Fraction(i, n - 1) if n > 1 else Fraction(0) for i in range(n)]
+        for i in range(n):
+            if i == n - 1 or knots[i + 1] > at:
+                break
+        found = exact[i]
+        if i < n - 1:
+            found += (at - knots[i]) / (knots[i + 1] - knots[i]) * (exact[i + 1] - exact[i])
+        scaled = found * 10_000
+        floor = math.floor(scaled)
+        rest = scaled - floor
+        up = rest > Fraction(1, 2) or (rest == Fraction(1, 2) and floor % 2 == 1)
+        edges.append(min(max(Fraction(floor + up, 10_000), LOW), HIGH))
+    return edges
+
+
+VALUES = st.one_of(
+    st.floats(-5, 25),
+    st.integers(0, 3).map(float),  # ties
+    st.integers(0, 200_000).map(lambda n: n / 20_000),  # halves of the last digit
+)
+
+
+@given(st.integers(2, 12), st.lists(VALUES, min_size=12, max_size=40), st.randoms())
+def test_quantile_edges_equal_the_oracle(bins: int, values: list[float], random) -> None:  # type: ignore[no-untyped-def]
+    edges = reference_edges(values, LOW, HIGH, bins)
+    assert list(edges) == oracle(values, bins)
+    assert list(edges) == sorted(edges)
+    shuffled = list(values)
+    random.shuffle(shuffled)
+    assert reference_edges(shuffled, LOW, HIGH, bins) == edges
+
+
+def test_a_constant_gene_has_equal_edges() -> None:
+    assert reference_edges([7.25] * 9, LOW, HIGH, 4) == (Fraction(29, 4),) * 3
+
+
+def test_known_quartiles() -> None:
+    assert reference_edges([1.0, 2.0, 3.0, 4.0], LOW, HIGH, 4) == (
+        Fraction(7, 4),
+        Fraction(5, 2),
+        Fraction(13, 4),
+    )
+
+
+def test_values_beyond_the_range_give_edges_at_its_ends() -> None:
+    assert reference_edges([-9.0] * 5, LOW, HIGH, 2) == (LOW,)
+    assert reference_edges([99.0] * 5, LOW, HIGH, 2) == (HIGH,)
+
+
+def test_too_few_values() -> None:
+    with pytest.raises(ValueError, match="fewer"):
+        reference_edges([1.0, 2.0], LOW, HIGH, 3)
+
+
+@given(st.integers(2, 64), st.fractions(0, 10, max_denominator=100), st.integers(1, 50))
+def test_equal_edges_cut_equally(bins: int, low: Fraction, width: int) -> None:
+    edges = [low, *equal_edges(low, low + width, bins), low + width]
+    assert {b - a for a, b in pairwise(edges)} == {Fraction(width, bins)}
+
+
+# ---- public files ------------------------------------------------------------------------------
+
+
+def table(tmp_path: Path, text: str | bytes) -> Path:
+    (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return tmp_path
+
+
+def read(folder: Path, *genes: str) -> dict[str, list[float]]:
+    return reference_values(read_public_file(folder, "t.csv"), genes)
+
+
+def code_of(folder: Path, *genes: str) -> tuple[str, str]:
+    with pytest.raises(SecgenError) as error:
+        read(folder, *genes)
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.next_step
+    return diagnostic.code, diagnostic.place
+
+
+def test_missing_cells_are_left_out(tmp_path: Path) -> None:
+    text = "id,A,B\ns1,1.5,NA\ns2,,nan\ns3,N/A,inf\n\ns4,-2,3e1\ns5\n"
+    assert read(table(tmp_path, text), "B", "A") == {"A": [1.5, -2.0], "B": [30.0]}
+
+
+@pytest.mark.parametrize("encode", [bytes, gzip.compress, lambda data: b"\xef\xbb\xbf" + data])
+def test_tables_plain_or_packed_with_tabs_or_commas(tmp_path: Path, encode) -> None:  # type: ignore[no-untyped-def]
+    assert read(table(tmp_path, encode(b"id\tA\r\ns\t2\r\n")), "A") == {"A": [2.0]}
+    assert read(table(tmp_path, encode(b'id,"A"\ns,"2"\n')), "A") == {"A": [2.0]}
+
+
+def test_numbers_are_the_nearest_doubles(tmp_path: Path) -> None:
+    assert read(table(tmp_path, "A\n0.1\n"), "A") == {"A": [0.1]}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ("id,A\ns1,1\ns2,high\n", "SG213", "t.csv, row 3"),
+        ("id,B\ns1,1\n", "SG214", "t.csv"),
+        ("", "SG214", "t.csv"),
+        (b"\x1f\x8bbroken", "SG213", "t.csv"),
+        (gzip.compress(b"id,A\n1,2\n")[:-9], "SG213", "t.csv"),
+        (b"id,A\n\xff,1\n", "SG213", "t.csv"),
+        ("id,A\ns1,0x1p3\n", "SG213", "t.csv, row 2"),
+    ],
+)
+def test_tables_that_cannot_be_used(
+    tmp_path: Path, text: str | bytes, code: str, place: str
+) -> None:
+    assert code_of(table(tmp_path, text), "A") == (code, place)
+
+
+def test_a_missing_gene_suggests_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SecgenError) as error:
+        read(table(tmp_path, "id,EPCAM\n1,2\n"), "EPCAN")
+    assert error.value.diagnostics[0].next_step == 'did you mean "EPCAM"?'
+
+
+def test_gene_lists(tmp_path: Path) -> None:
+    text = '# genes\nMLH1, MSH2\tMSH6\n\n"PMS2"  # the last but one\r\nEPCAM'
+    (tmp_path / "g.txt").write_text(text)
+    assert gene_list(read_public_file(tmp_path, "g.txt")) == (
+        "MLH1", "MSH2", "MSH6", "PMS2", "EPCAM",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["missing.txt", ".", "a/b", "x" * 300])
+def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SecgenError) as error:
+        read_public_file(tmp_path, name)
+    assert [d.code for d in error.value.diagnostics] == ["SG213"]
+
+
+def test_values_are_compared_as_the_encoder_compares_them() -> None:
+    from secgen_dsl.queries.labels import label_key
+    from tests.syntax.cases import diagnose
+
+    text = (Path(__file__).parents[2] / "specs/colorectal.secgen").read_text(encoding="utf-8")
+    for first, second in (
+        *(("0", "0.0"), ("1", "1e0"), ("10", "1e1"), ("1/2", "2/4"), ("1_0", "10")),
+        *(("1", "2"), ("a", "A"), ("1e3", "1000"), ("1.", "1"), ("+1", "1"), ("01", "1")),
+    ):
+        spec = text.replace("{ female, male, unknown }", f'{{ "{first}", "{second}", unknown }}')
+        clash = any(d.code == "SG207" for d in diagnose(spec))
+        assert clash == (label_key(first) == label_key(second)), (first, second)

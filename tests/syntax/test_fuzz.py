@@ -1,0 +1,110 @@
+"""Whatever the text, the front end ends in a tree or in diagnostics, and in reasonable time."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.diagnostics.render import render
+from secgen_dsl.syntax.parser import MAXIMUM_BYTES, read_source
+from tests.conftest import SPECS
+from tests.syntax.cases import assert_helpful, diagnose
+
+STUDIES = [path.read_text(encoding="utf-8") for path in sorted(SPECS.glob("*.secgen"))]
+TOKENS = [re.findall(r'"[^"\n]*"|#[^\n]*|\w+|\s+|.', text) for text in STUDIES]
+
+
+def read(text: str) -> None:
+    """Diagnoses; what is found must be helpful, point into the text and be printable."""
+    found = diagnose(text)
+    for diagnostic in found:
+        assert_helpful(diagnostic)
+        if diagnostic.span is not None:
+            assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text) + 1
+    assert bool(render(found)) == bool(found)
+
+
+@given(st.text(max_size=300))
+def test_any_text(text: str) -> None:
+    read(text)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.secgen"
+    path.write_bytes(data)
+    try:
+        text = read_source(path).text
+    except SecgenError as error:
+        codes = [d.code for d in error.diagnostics]
+    else:
+        read(text)
+        codes = ["SG104"]
+    assert codes == ["SG104"]
+
+
+@given(st.lists(st.sampled_from([*'{}",;*#\n ', "..", "\\", *TOKENS[0], *TOKENS[1]]), max_size=60))
+def test_any_tokens(tokens: list[str]) -> None:
+    read("".join(tokens))
+
+
+@given(st.data())
+def test_edited_tokens(data: st.DataObject) -> None:
+    tokens = list(data.draw(st.sampled_from(TOKENS)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(tokens) - 1))
+        match data.draw(st.sampled_from(["delete", "duplicate", "swap", "insert"])):
+            case "delete":
+                del tokens[at]
+            case "duplicate":
+                tokens.insert(at, tokens[at])
+            case "swap":
+                other = data.draw(st.integers(0, len(tokens) - 1))
+                tokens[at], tokens[other] = tokens[other], tokens[at]
+            case _:
+                tokens.insert(at, data.draw(st.text(max_size=3)))
+    read("".join(tokens))
+
+
+@given(st.data())
+def test_one_lost_token_gives_few_errors(data: st.DataObject) -> None:
+    """The promise of LANGUAGE rule 4: one typo does not make ten."""
+    tokens = list(data.draw(st.sampled_from(TOKENS)))
+    del tokens[data.draw(st.integers(0, len(tokens) - 1))]
+    found = diagnose("".join(tokens))
+    assert len([d for d in found if d.code < "SG113"]) <= 2, render(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trust {\n" * 20_000,
+        "}" * 900_000,
+        "{" * 900_000,
+        '"' * 900_000,
+        " " * 900_000,
+        "a " * 50_000,
+        "a" * 900_000,
+        "\\" * 900_000,
+        "#\n" * 50_000,
+        ";" * 900_000,
+        "secgen 1\n" * 50_000,
+        "columns { c category { " + "a, " * 30_000 + "}",
+        "columns { c category { " + "a; " * 30_000,
+        "measure { marginal a" + " *\n" * 50_000,
+        "simulate {\n" + 'a b "c"\n' * 20_000 + "}",
+        "privacy { epsilon " + "9" * 900_000 + " }",
+        "privacy { epsilon 1e" + "9" * 900_000 + " }",
+        'study "' + "\\\\" * 50_000 + '" { }',
+        'study "' + "\\n" * 50_000 + '" { }',
+    ],
+    ids=lambda text: repr(text[:24]),
+)
+def test_large_odd_texts_end_soon(text: str) -> None:
+    assert len(text) <= MAXIMUM_BYTES
+    start = time.process_time()
+    read(text)
+    assert time.process_time() - start < 8
