@@ -302,7 +302,7 @@ def one_party(
             listener=listener.fileno(),
             ports=(0, 0, 0),
             session="00" * 16,
-            secret="00" * 32,
+            secrets=("", "00" * 32, "00" * 32),
             timeout=60.0,
         )
         process = subprocess.Popen(
