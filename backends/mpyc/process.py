@@ -16,8 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
 
-from pydantic import ValidationError
-
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.messages import (
     PartyConfig,
@@ -154,13 +152,14 @@ def leave(code: int) -> NoReturn:
 def _read_plan(config: PartyConfig) -> Plan:
     try:
         plan = read_node(Plan, config.plan)
-    except ValidationError as error:
+        canonical = canonical_json(plan)
+    except ValueError as error:  # not of the model, or numbers beyond JSON's exact range
         raise fail(
             "SG515",
             "the plan cannot be read by this release of secgen",
             next_step="compile the bundle again with the release that all parties use",
         ) from error
-    if canonical_json(plan) != config.plan.encode():
+    if canonical != config.plan.encode():
         raise fail(
             "SG515",
             "the plan is not in canonical form, so its hash is not what the sites approved",
