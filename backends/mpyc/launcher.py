@@ -103,7 +103,7 @@ def run_protocol(
     """
     _check_data_files(plan, data_files)
     start = time.monotonic()
-    session, secret = secrets.token_hex(16), secrets.token_hex(32)
+    session, pairs = secrets.token_hex(16), _pair_secrets(len(plan.parties))
     listeners = [_listener(len(plan.parties)) for _ in plan.parties]
     ports = tuple(listener.getsockname()[1] for listener in listeners)
     lines: _Lines = queue.Queue()
@@ -123,7 +123,7 @@ def run_protocol(
                 listener=listeners[index].fileno(),
                 ports=ports,
                 session=session,
-                secret=secret,
+                secrets=pairs[index],
                 timeout=timeout,
             )
             party = _start(name, folder, listeners[index].fileno(), party_command)
@@ -158,6 +158,15 @@ def _check_data_files(plan: Plan, data_files: Mapping[str, Path]) -> None:
             f"no data file was given for {', '.join(missing)}",
             next_step="give each silo its own table: --data SILO=FILE",
         )
+
+
+def _pair_secrets(parties: int) -> tuple[tuple[str, ...], ...]:
+    """For each party the secrets that it shares with each other one; empty with itself."""
+    rows = [[""] * parties for _ in range(parties)]
+    for one in range(parties):
+        for other in range(one):
+            rows[one][other] = rows[other][one] = secrets.token_hex(32)
+    return tuple(map(tuple, rows))
 
 
 def _listener(backlog: int) -> socket.socket:

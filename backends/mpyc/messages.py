@@ -31,7 +31,8 @@ class PartyConfig(Node):
         listener: file descriptor of its listening socket.
         ports: for each party the port of 127.0.0.1 on which it listens.
         session: 32 hex digits that name the run.
-        secret: 64 hex digits that only this run's parties know.
+        secrets: for each party 64 hex digits that it and this one share and nobody else knows;
+            empty for this party.
         timeout: seconds that any one wait may last.
     """
 
@@ -45,7 +46,7 @@ class PartyConfig(Node):
     listener: int
     ports: tuple[int, ...]
     session: str
-    secret: str
+    secrets: tuple[str, ...]
     timeout: float
 
 

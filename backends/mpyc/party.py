@@ -166,7 +166,7 @@ class Party:
             parties=self._plan.parties,
             index=config.index,
             session=bytes.fromhex(config.session),
-            secret=bytes.fromhex(config.secret),
+            secrets=tuple(map(bytes.fromhex, config.secrets)),
             plan_sha256=self._plan_sha256,
             release=_release_of_secgen(),
             values=values_per_round(self._plan),

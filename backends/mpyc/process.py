@@ -6,7 +6,6 @@ with its own release, requires the bundle's bytes to be equal, and runs its own 
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import os
 import sys
@@ -16,8 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
-
-from pydantic import ValidationError
 
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.messages import (
@@ -155,13 +152,14 @@ def leave(code: int) -> NoReturn:
 def _read_plan(config: PartyConfig) -> Plan:
     try:
         plan = read_node(Plan, config.plan)
-    except ValidationError as error:
+        canonical = canonical_json(plan)
+    except ValueError as error:  # not of the model, or numbers beyond JSON's exact range
         raise fail(
             "SG515",
             "the plan cannot be read by this release of secgen",
             next_step="compile the bundle again with the release that all parties use",
         ) from error
-    if canonical_json(plan) != config.plan.encode():
+    if canonical != config.plan.encode():
         raise fail(
             "SG515",
             "the plan is not in canonical form, so its hash is not what the sites approved",
@@ -186,14 +184,11 @@ def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
             next_step="compile the bundle again, and do not change its files",
         )
     path = state / "program.py"
-    path.write_text(text, encoding="utf-8")
-    specification = importlib.util.spec_from_file_location("secgen_generated_program", path)
-    if specification is None or specification.loader is None:
-        raise ImportError(path)
-    module = importlib.util.module_from_spec(specification)
-    # No cached bytecode: the file that was just written is what runs.
-    sys.dont_write_bytecode = True
-    specification.loader.exec_module(module)
+    path.write_text(text, encoding="utf-8")  # for people, and for the lines of a traceback
+    module = ModuleType("secgen_generated_program")
+    # From the text itself: an import would prefer cached bytecode that somebody put beside the
+    # file, in a state folder that came from elsewhere.
+    exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 (our own text)
     return module
 
 

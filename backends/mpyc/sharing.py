@@ -5,7 +5,6 @@ without looking at the others (PROTOCOL, facts 1 and 4).  Shares therefore trave
 openings check all m shares, and every method of MPyC that would send or receive is disabled.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61
+from secgen_dsl.runtime.environment import forget_variables
 
 _NETWORK_METHODS = (
     "start",
@@ -45,8 +45,7 @@ def start_mpyc(index: int, parties: int, threshold: int) -> Any:
     Returns:
         ``mpyc.runtime.mpc``; calling anything on it that would send or receive raises SG507.
     """
-    for variable in [name for name in os.environ if name.startswith("MPYC_")]:
-        del os.environ[variable]
+    forget_variables("MPYC_")
     arguments = sys.argv
     sys.argv = ["secgen-party", "--no-log", "--no-prss", f"-M{parties}", f"-I{index}"]
     sys.argv += [f"-T{threshold}"]

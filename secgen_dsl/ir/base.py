@@ -6,11 +6,14 @@ is therefore the same on every machine, and its SHA-256 is what the sites approv
 """
 
 import hashlib
+import re
 from fractions import Fraction
 from typing import Annotated, Any, TypeVar
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
+
+_RATIONAL = re.compile(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?")
 
 
 class Node(BaseModel):
@@ -24,6 +27,8 @@ def _read_rational(value: object) -> Fraction:
         return value
     if not isinstance(value, str):
         raise ValueError("a rational is written as text, for example '7/2'")
+    if not _RATIONAL.fullmatch(value):  # before Fraction, which would expand 1e999999999
+        raise ValueError("a rational is written as in '7/2' or '-3', with at most 1,000 digits")
     try:
         number = Fraction(value)
     except (ValueError, ZeroDivisionError) as error:

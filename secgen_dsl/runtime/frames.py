@@ -118,7 +118,7 @@ class Hello:
     release: str
 
     def pack(self, secret: bytes) -> bytes:
-        """The hello's ``HELLO_BYTES`` bytes, authenticated under the session's secret."""
+        """The hello's ``HELLO_BYTES`` bytes, authenticated under the secret of its two ends."""
         body = _HELLO_BODY.pack(
             PROTOCOL_VERSION,
             self.sender,
@@ -131,11 +131,11 @@ class Hello:
 
 
 def read_hello(payload: bytes, secret: bytes, session: bytes) -> Hello:
-    """Read a hello and check that its sender holds the secret of this session.
+    """Read a hello and check that its sender holds the secret of this pair of parties.
 
     Args:
         payload: ``HELLO_BYTES`` bytes.
-        secret: the session's secret.
+        secret: what only the two ends of this connection hold.
         session: the session's 16 bytes.
 
     Raises:

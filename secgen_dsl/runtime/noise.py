@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.privacy.rounding import sqrt_not_below
+from secgen_dsl.runtime.environment import forget_variables
 
 LARGEST_VARIANCE = Fraction(2) ** 100
 """σ ≤ 2⁵⁰: a draw beyond ±2⁶² then has probability below e^(−2²³), and int64 cannot overflow."""
@@ -28,9 +29,10 @@ class SystemNoise:
     """opendp's sampler: N_Z(0, σ²) with mass proportional to exp(−x²/2σ²), exactly.
 
     opendp 0.16 draws integer noise by the rational rejection sampler of Canonne, Kamath, Steinke
-    (NeurIPS 2020), with σ the exact rational value of the float that it is given, and with random
-    bits from the operating system's generator.  There is no state, no seed, and no way to give
-    one: every call draws afresh.
+    (NeurIPS 2020), with σ the exact rational value of the float that it is given.  Its random bits
+    come from the generator of the OpenSSL that is linked into it, which the operating system's
+    seeds and which reseeds itself in a forked process.  There is no seed, and no way to give one:
+    every call draws afresh.
     """
 
     def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
@@ -87,6 +89,9 @@ def _sampler(scale: float) -> Any:
 
     The cache holds a description of the noise, not noise: the measurement keeps no state.
     """
+    # OPENDP_LIB_DIR would choose the folder of the compiled library, and OPENSSL_CONF the random
+    # generator of the OpenSSL within it.
+    forget_variables("OPENDP_", "OPENSSL_")
     # Not opendp.prelude: it imports scikit-learn, which takes seconds.
     from opendp.domains import atom_domain, vector_domain
     from opendp.measurements import make_gaussian

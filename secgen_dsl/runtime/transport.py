@@ -1,8 +1,9 @@
 """A full mesh of parties on loopback: strict frames, exact sizes, a timeout on every wait.
 
 The mesh knows from the plan which frame comes next on every connection and refuses anything else,
-both ways: what it sends, and what it is sent.  Peers authenticate by a secret that the launcher
-gives to every party of a session; mutual TLS between hospitals replaces it with the field issue.
+both ways: what it sends, and what it is sent.  Each pair of parties authenticates by a secret of
+its own that the launcher gives to those two, so that no party can pose as another and collect the
+shares of both; mutual TLS between hospitals replaces it with the field issue.
 """
 
 import asyncio
@@ -46,7 +47,8 @@ class Session:
         parties: names; a party's index is its position.
         index: this party.
         session: 16 random bytes that name the run.
-        secret: 32 random bytes that only this run's parties hold.
+        secrets: for each party the 32 random bytes that it shares with this one and nobody else;
+            the own entry is unused.
         plan_sha256: 64 hex digits.
         release: version of secgen.
         values: for each round of the plan, the length of the shared vector.
@@ -57,7 +59,7 @@ class Session:
     parties: tuple[str, ...]
     index: int
     session: bytes
-    secret: bytes
+    secrets: tuple[bytes, ...]
     plan_sha256: str
     release: str
     values: tuple[int, ...]
@@ -277,21 +279,33 @@ class Mesh:
         stranger = _UNKNOWN if expected is None else session.parties[expected]
         peer = _Peer(-1 if expected is None else expected, stranger, reader, writer)
         try:
-            ours = Hello(
-                sender=session.index,
-                accepts=accepts,
-                session=session.session,
-                plan=bytes.fromhex(session.plan_sha256),
-                release=session.release,
-            )
-            await self._send(peer, Kind.HELLO, 0, ours.pack(session.secret), "the hello")
+            # Who calls speaks first: the answer takes the secret that goes with the caller, and a
+            # stranger gets none.
+            if not accepts:
+                await self._send_hello(peer, accepts=False)
             hello = await self._receive_hello(peer)
             self._check_hello(hello, peer, accepts=accepts)
+            peer.index, peer.name = hello.sender, session.parties[hello.sender]
+            if accepts:
+                await self._send_hello(peer, accepts=True)
+            if peer.index in self._peers:
+                raise self._mismatch(peer, f"{peer.name} is connected already")
         except BaseException:
             writer.transport.abort()
             raise
-        peer.index, peer.name = hello.sender, session.parties[hello.sender]
         self._peers[peer.index] = peer
+
+    async def _send_hello(self, peer: _Peer, *, accepts: bool) -> None:
+        session = self._session
+        ours = Hello(
+            sender=session.index,
+            accepts=accepts,
+            session=session.session,
+            plan=bytes.fromhex(session.plan_sha256),
+            release=session.release,
+        )
+        payload = ours.pack(session.secrets[peer.index])
+        await self._send(peer, Kind.HELLO, 0, payload, "the hello")
 
     async def _receive_hello(self, peer: _Peer) -> Hello:
         session = self._session
@@ -304,9 +318,11 @@ class Mesh:
         except FrameError as error:
             raise self._malformed(peer, "the hello", error) from error
         peer.received += 1
+        if not sender < len(session.parties) or (peer.index < 0 and sender <= session.index):
+            raise self._mismatch(peer, f"no party of index {sender} connects here")
         payload = await self._read(peer, HELLO_BYTES, "the hello")
         try:
-            hello = read_hello(payload, session.secret, session.session)
+            hello = read_hello(payload, session.secrets[sender], session.session)
         except FrameError as error:
             raise self._mismatch(peer, f"its hello is refused: {error}") from error
         if hello.sender != sender:
@@ -317,10 +333,6 @@ class Mesh:
         session = self._session
         if hello.accepts == accepts:
             raise self._mismatch(peer, "it answers as if it were this party")
-        if hello.sender >= len(session.parties) or (accepts and hello.sender <= session.index):
-            raise self._mismatch(peer, f"no party of index {hello.sender} connects here")
-        if hello.sender in self._peers:
-            raise self._mismatch(peer, f"{session.parties[hello.sender]} is connected already")
         peer.name = session.parties[hello.sender]
         if hello.release != session.release:
             raise self._mismatch(

@@ -5,6 +5,8 @@ Written against the IR alone: the planner and the semantics have their own code 
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
 
@@ -12,6 +14,11 @@ from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.ir.program import Marginal, Program
 from secgen_dsl.ir.statement import canonical_statement
 
+MOST_RAW_CELLS = 10**8
+"""In a plan: some 800 MB of counts at every party; ten thousand times the studies so far."""
+
+_MOST_PARTIES = 1000
+_GREATEST_EDGE = 10**9
 _PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -53,6 +60,8 @@ def _parties(plan: Plan) -> Iterator[str]:
     if not program.silos:
         yield "there is no silo"
     m, t = len(plan.parties), plan.threshold
+    if m > _MOST_PARTIES:
+        yield f"there are more than {_MOST_PARTIES:,} parties"
     if t != program.tolerated:
         yield f"the threshold is {t}, the spec tolerates {program.tolerated} colluding parties"
     if t < 1 or 2 * t >= m:
@@ -70,8 +79,8 @@ def _promise(program: Program) -> Iterator[str]:
     person = program.person
     if person.samples != 1 or person.silos != 1:
         yield "the certificate holds for one sample a person in one silo only"
-    if not person.key:
-        yield "no column tells the people apart"
+    if not person.key or not person.key.isprintable():
+        yield "no column with a printable name tells the people apart"
     if person.people_bound is not None:
         if not 1 <= person.people_bound <= 2**32:
             yield "the bound on people lies outside 1..2³²"
@@ -97,14 +106,16 @@ def _vocabulary(program: Program) -> Iterator[str]:
     yield from _repeats("public table", (reference.name for reference in program.references))
     for column in program.columns:
         yield from _repeats(f'value of "{column.name}"', column.values)
+        if len({_compared(value) for value in column.values}) < len(column.values):
+            yield f'two values of "{column.name}" are the same to a reader of data, as 0 and 0.0'
         if len(column.values) < 2:
             yield f'the column "{column.name}" has fewer than two values'
         if column.otherwise is not None and column.otherwise not in column.values:
             yield f'"{column.otherwise}" is not a value of "{column.name}"'
     for panel in program.panels:
         yield from _repeats(f'gene of "{panel.name}"', panel.genes)
-        if panel.low >= panel.high:
-            yield f'the panel "{panel.name}" has an empty range'
+        if not -_GREATEST_EDGE <= panel.low < panel.high <= _GREATEST_EDGE:
+            yield f'the panel "{panel.name}" has an empty range, or one beyond ±10⁹'
         if not panel.genes:
             yield f'the panel "{panel.name}" has no genes'
         if panel.list_sha256 and not _SHA256.fullmatch(panel.list_sha256):
@@ -112,6 +123,15 @@ def _vocabulary(program: Program) -> Iterator[str]:
     for reference in program.references:
         if not _SHA256.fullmatch(reference.sha256):
             yield f'the public table "{reference.name}" has no SHA-256'
+
+
+def _compared(value: str) -> str | Decimal:
+    """What the encoders compare a label by (LANGUAGE rule 6), written a second time."""
+    text = value.strip()
+    if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
+        with suppress(InvalidOperation):
+            return Decimal(text)
+    return text
 
 
 def _marginal(program: Program, marginal: Marginal) -> Iterator[str]:
@@ -122,8 +142,12 @@ def _marginal(program: Program, marginal: Marginal) -> Iterator[str]:
     if not set(marginal.columns) <= columns:
         yield f'"{name}" uses a column that is not declared'
         return
-    if marginal.weight <= 0:
-        yield f'"{name}" has a weight that is not positive'
+    if not Fraction(1, 10**6) <= marginal.weight <= 10**6:
+        yield f'"{name}" has a weight outside 0.000001..1,000,000'
+        return
+    if any(abs(edge) > _GREATEST_EDGE for edges in marginal.edges for edge in edges):
+        yield f'"{name}" has an edge beyond ±10⁹'
+        return
     if marginal.statement != canonical_statement(marginal):
         yield f'the statement of "{name}" does not say what is measured'
     if marginal.panel is None:

@@ -3,6 +3,7 @@
 Shares no code with the planner beyond ``ir`` and ``privacy``.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,7 +24,7 @@ from secgen_dsl.privacy.slack import (
     centring_slack,
     split_noise_slack,
 )
-from secgen_dsl.verifier.structure import structure_faults
+from secgen_dsl.verifier.structure import MOST_RAW_CELLS, structure_faults
 
 _MOST_FAULTS = 20
 
@@ -36,7 +37,7 @@ class Verified:
         epsilon: upper bound on ε at the plan's δ, all slack included (numpy PLD accountant).
         slack: ε that splitting and centring discrete noise add.
         mu_squared: Σ Δ²/σ² of the certified noise.
-        events: what the accountant composed.
+        events: what the accountant composed, releases of equal noise and shift together.
     """
 
     plan_sha256: str
@@ -55,17 +56,13 @@ def verify(plan: Plan) -> Verified:
     """
     _refuse(structure_faults(plan))
     _refuse(_release_faults(plan))
-    slack = Fraction(0)
-    honest = len(plan.parties) - plan.threshold
-    events = []
-    for release in plan.releases():
-        bins = plan.marginal(release.marginal).bins
-        events.append(event_of(release.map, release.tables, bins, release.variance))
-        slack += split_noise_slack(release.raw_cells, release.party_variance, honest)
-        if release.map == "centred":
-            slack += centring_slack(release.tables, bins, release.variance)
     privacy = plan.program.privacy
-    epsilon = epsilon_upper_bound(events, privacy.delta, slack=slack)
+    try:
+        events, slack = _events(plan)
+        epsilon = epsilon_upper_bound(events, privacy.delta, slack=slack)
+    except (ValueError, ArithmeticError) as error:  # no bound is no guarantee
+        _refuse(iter([f"its epsilon cannot be bounded: {error}"]))
+        raise
     if not Fraction(epsilon) <= privacy.epsilon:
         _refuse(
             iter(
@@ -83,6 +80,22 @@ def verify(plan: Plan) -> Verified:
         events=tuple(events),
         warnings=tuple(_warnings(plan)),
     )
+
+
+def _events(plan: Plan) -> tuple[list[ShiftedGaussian], Fraction]:
+    """What the accountant composes, equal releases together, and the slack of all releases."""
+    honest = len(plan.parties) - plan.threshold
+    bins = {marginal.id: marginal.bins for marginal in (*plan.program.marginals, *plan.added)}
+    slack = Fraction(0)
+    counts: Counter[tuple[Fraction, int]] = Counter()
+    for release in plan.releases():
+        own = bins[release.marginal]
+        event = event_of(release.map, release.tables, own, release.variance)
+        counts[event.variance, event.shift] += event.count
+        slack += split_noise_slack(release.raw_cells, release.party_variance, honest)
+        if release.map == "centred":
+            slack += centring_slack(release.tables, own, release.variance)
+    return [ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items()], slack
 
 
 def _refuse(faults: Iterator[str]) -> None:
@@ -120,6 +133,13 @@ def _release_faults(plan: Plan) -> Iterator[str]:
         yield "the rounds are not numbered from 1"
     if not plan.rounds or any(not one_round.releases for one_round in plan.rounds):
         yield "a round releases nothing"
+    shapes = [plan.program.shape(marginal) for marginal in marginals.values()]
+    if sum(tables * labels * bins for tables, labels, bins in shapes) > MOST_RAW_CELLS:
+        yield f"it counts people in more than {MOST_RAW_CELLS:,} cells"
+        return
+    histograms = {
+        frozenset(marginal.columns) for marginal in marginals.values() if marginal.panel is None
+    }
     measured: set[str] = set()
     for release in plan.releases():
         name = release.marginal
@@ -128,7 +148,9 @@ def _release_faults(plan: Plan) -> Iterator[str]:
         elif name in measured:
             yield f'"{name}" is released twice'
         else:
-            yield from _one_release(plan, release, marginals[name])
+            marginal = marginals[name]
+            has_histogram = frozenset(marginal.columns) in histograms
+            yield from _one_release(plan, release, marginal, has_histogram=has_histogram)
         measured.add(name)
     for name in marginals:
         if name not in measured:
@@ -142,7 +164,9 @@ def _release_faults(plan: Plan) -> Iterator[str]:
         yield "the openings manifest does not list exactly the releases"
 
 
-def _one_release(plan: Plan, release: Release, marginal: Marginal) -> Iterator[str]:
+def _one_release(
+    plan: Plan, release: Release, marginal: Marginal, *, has_histogram: bool
+) -> Iterator[str]:
     name = marginal.id
     program = plan.program
     tables, labels, bins = program.shape(marginal)
@@ -150,7 +174,7 @@ def _one_release(plan: Plan, release: Release, marginal: Marginal) -> Iterator[s
     if (release.tables, release.raw_cells) != (tables, tables * labels * bins):
         yield f'the shape of "{name}" is not that of its tables'
         return
-    if centred and (marginal.panel is None or not _has_histogram(plan, marginal)):
+    if centred and (marginal.panel is None or not has_histogram):
         yield f'"{name}" is centred without a histogram of its labels'
         return
     if release.opened != tables * labels * (bins - 1 if centred else bins):
@@ -167,13 +191,6 @@ def _one_release(plan: Plan, release: Release, marginal: Marginal) -> Iterator[s
     if centred and not centring_scale_suffices(release.party_variance, bins):
         yield f'the noise of one party on "{name}" is too small to centre'
     yield from _modulus(plan, release, bins)
-
-
-def _has_histogram(plan: Plan, marginal: Marginal) -> bool:
-    return any(
-        other.panel is None and set(other.columns) == set(marginal.columns)
-        for other in (*plan.program.marginals, *plan.added)
-    )
 
 
 def _modulus(plan: Plan, release: Release, bins: int) -> Iterator[str]:

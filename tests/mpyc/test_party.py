@@ -53,7 +53,7 @@ def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
         listener=-1,
         ports=(),
         session="",
-        secret="",
+        secrets=(),
         timeout=1.0,
     )
     genes = PLAN.program.panels[0].genes

@@ -1,6 +1,8 @@
 """Whole runs over real processes: equal to the plain sum, and safe when something goes wrong."""
 
+import importlib.util
 import json
+import marshal
 import os
 import socket
 import stat
@@ -206,6 +208,19 @@ def test_a_changed_program_is_not_run(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+def test_bytecode_in_the_state_folder_is_not_run(tmp_path: Path) -> None:
+    run, marker = make(plan_three(), tmp_path), tmp_path / "ran"
+    # Bytecode that says of itself that it need not be compared with its source (PEP 552).
+    code = compile(f"open({str(marker)!r}, 'w')", "program.py", "exec")
+    planted = importlib.util.MAGIC_NUMBER + b"\1\0\0\0" + bytes(8) + marshal.dumps(code)
+    path = Path(importlib.util.cache_from_source(str(tmp_path / "alone" / "program.py")))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(planted)
+    _, lines = one_party(run, "break")
+    assert lines[-1]["failed"][0]["code"] == "SG516"  # its own program ran, until it was broken
+    assert not marker.exists()
+
+
 def test_a_plan_that_does_not_verify_is_not_run(tmp_path: Path) -> None:
     plan = plan_three()
     first = plan.rounds[0].releases[0]
@@ -287,7 +302,7 @@ def one_party(
             listener=listener.fileno(),
             ports=(0, 0, 0),
             session="00" * 16,
-            secret="00" * 32,
+            secrets=("", "00" * 32, "00" * 32),
             timeout=60.0,
         )
         process = subprocess.Popen(

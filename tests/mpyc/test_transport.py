@@ -42,7 +42,7 @@ SESSION = Session(
     parties=("a", "b"),
     index=0,
     session=b"s" * 16,
-    secret=b"k" * 32,
+    secrets=(b"", b"k" * 32),
     plan_sha256=sha256_of(PLAN),
     release="0.1.0",
     values=VALUES,
@@ -69,7 +69,7 @@ def hello(session: Session = SESSION, **changes: object) -> bytes:
         plan=bytes.fromhex(session.plan_sha256),
         release=session.release,
     )
-    body = replace(ours, **changes).pack(session.secret)  # type: ignore[arg-type]
+    body = replace(ours, **changes).pack(session.secrets[1])  # type: ignore[arg-type]
     return Header(Kind.HELLO, 0, 1, 0, HELLO_BYTES).pack() + body
 
 
@@ -77,12 +77,12 @@ def elements(values: int) -> NDArray[np.uint64]:
     return np.arange(values, dtype=np.uint64)
 
 
-def failure(attack: Attack) -> SecgenError:
+def failure(attack: Attack, session: Session = SESSION) -> SecgenError:
     """What party a ends with when party b behaves as ``attack``."""
 
     async def run() -> None:
         one = listener()
-        connecting = asyncio.ensure_future(Mesh.connect(SESSION, one, [port_of(one), 0]))
+        connecting = asyncio.ensure_future(Mesh.connect(session, one, [port_of(one), 0]))
         await asyncio.sleep(0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(one))
         attacking = asyncio.ensure_future(attack(reader, writer))
@@ -138,7 +138,8 @@ def test_two_rounds_among_five_send_exactly_the_predicted_bytes() -> None:
         ports = [port_of(one) for one in listeners]
 
         async def party(index: int) -> int:
-            session = replace(SESSION, parties=PLAN.parties, index=index)
+            secrets = tuple(bytes(sorted((index, other))) * 16 for other in range(5))
+            session = replace(SESSION, parties=PLAN.parties, index=index, secrets=secrets)
             mesh = await Mesh.connect(session, listeners[index], ports)
             manifest = OpeningsManifest(PLAN)
             for number, opening in ((1, ("subtype", 4)), (2, ("subtype*cycle", 96))):
@@ -239,7 +240,7 @@ def test_a_silent_peer_is_not_waited_for_for_ever() -> None:
     ("frame", "words"),
     [
         (hello(replace(SESSION, session=b"t" * 16)), f"belongs to session {(b't' * 16).hex()}"),
-        (hello(replace(SESSION, secret=b"x" * 32)), "does not know the secret"),
+        (hello(replace(SESSION, secrets=(b"", b"x" * 32))), "does not know the secret"),
         (hello(plan=b"\1" * 32), f"its plan is {'01' * 32}, this party's {SESSION.plan_sha256}"),
         (hello(release="0.0.9"), "it runs secgen 0.0.9, this party 0.1.0"),
         (hello(accepts=True), "as if it were this party"),
@@ -256,8 +257,28 @@ def test_a_hello_of_another_session(frame: bytes, words: str) -> None:
 def test_an_unknown_index_and_a_second_connection() -> None:
     body = Hello(5, False, SESSION.session, bytes.fromhex(SESSION.plan_sha256), "0.1.0")
     header = Header(Kind.HELLO, 0, 5, 0, HELLO_BYTES)
-    (found,) = failure(sending(header.pack() + body.pack(SESSION.secret))).diagnostics
+    (found,) = failure(sending(header.pack() + body.pack(SESSION.secrets[1]))).diagnostics
     assert (found.code, "index 5" in found.message) == ("SG502", True)
+
+
+def test_no_party_poses_as_another() -> None:
+    """c holds its own secrets only; as b it would get both shares of a's values."""
+    session = replace(SESSION, parties=("a", "b", "c"), secrets=(b"", b"ab" * 16, b"ac" * 16))
+    body = Hello(1, False, session.session, bytes.fromhex(session.plan_sha256), "0.1.0")
+    frame = Header(Kind.HELLO, 0, 1, 0, HELLO_BYTES).pack() + body.pack(session.secrets[2])
+    (found,) = failure(sending(frame), session).diagnostics
+    assert found.code == "SG502"
+    assert "does not know the secret" in found.message
+
+
+def test_a_stranger_gets_no_hello() -> None:
+    heard: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1))
+
+    assert failure(silent).diagnostics[0].code == "SG504"
+    assert heard in ([], [b""])
 
 
 def test_a_peer_that_is_not_there() -> None:
@@ -293,7 +314,7 @@ def test_random_bytes_are_never_a_frame(header: bytes, payload: bytes) -> None:
     with pytest.raises(FrameError):
         check_header(header, Header(Kind.SHARE, 1, 1, 1, 64))
     with pytest.raises(FrameError):
-        read_hello(payload, SESSION.secret, SESSION.session)
+        read_hello(payload, SESSION.secrets[1], SESSION.session)
 
 
 @settings(max_examples=15, deadline=None)

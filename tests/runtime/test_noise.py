@@ -1,9 +1,13 @@
 import ast
 import inspect
 import multiprocessing
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from multiprocessing.queues import Queue
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,6 +154,27 @@ def test_forked_parties_do_not_share_a_generator() -> None:
     for first, second in ((0, 1), (0, 2), (1, 2)):
         equal = sum(a == b for a, b in zip(drawn[first], drawn[second], strict=True))
         assert equal < 3
+
+
+@pytest.mark.parametrize("variable", ["OPENDP_LIB_DIR", "OPENSSL_CONF"])
+def test_no_variable_chooses_the_sampler_or_its_generator(tmp_path: Path, variable: str) -> None:
+    # A folder without a library; a generator (for OpenSSL's own tests) that gives what it is told.
+    (tmp_path / "none").mkdir()
+    generator = "openssl_conf = a\n[a]\nrandom = b\n[b]\nrandom = TEST-RAND\n"
+    (tmp_path / "test.cnf").write_text(generator)
+    value = {"OPENDP_LIB_DIR": tmp_path / "none", "OPENSSL_CONF": tmp_path / "test.cnf"}[variable]
+    program = (
+        "from fractions import Fraction; from secgen_dsl.runtime.noise import SystemNoise; "
+        "print(len(SystemNoise().draw('a', 3, Fraction(9))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, variable: str(value)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "3")
 
 
 def test_nothing_can_be_seeded() -> None:
