@@ -77,7 +77,7 @@ def content_of(
         ),
         attacker_accuracy=f"{100 * _normal(mu / 2):.1f}%",
         flagged_of_1000=_ceiling(1000 * _normal(-2.3263478740408408 + mu)),
-        people_bound=f"{person.people_bound:,}" if person.people_bound else NOT_STATED,
+        people_bound=f"{person.people_bound:,}" if person.people_bound else "",
         disclosures=tuple(_disclosure(p, sources) for p in predict(plan)),
         parties=_parties(plan, study),
         messages_bytes=messages_bytes,
