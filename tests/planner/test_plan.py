@@ -58,6 +58,10 @@ def test_the_figures_of_privacy_2_2(epsilon: str, sigma: float, label_sigma: flo
     assert tables.budget_share + labels.budget_share == pytest.approx(1)
     # Two of the three parties are honest: what is released has √(3/2) of the certified noise.
     assert tables.released_sigma == pytest.approx(1.5**0.5 * tables.certified_sigma)
+    # Plain tables would spend μ² on 978 tables alike: σ² = 978/μ².  The README quotes the ratio.
+    mu_squared = sum(p.sensitivity**2 / p.certified_sigma**2 for p in (tables, labels))
+    plain = 1.5 * 978 / mu_squared
+    assert tables.standard_error**2 / plain == pytest.approx(0.57, abs=0.015)
 
 
 WORKLOADS = [
