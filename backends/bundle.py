@@ -14,6 +14,7 @@ from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
+from secgen_dsl.public.files import PublicFile, public_file
 
 PROGRAM_FILE = "party_program.py"
 _MANIFEST = "manifest.json"
@@ -26,7 +27,7 @@ class Bundle:
     Attributes:
         sources: marginal id → ``spec:line``.
         program_text: the generated party program, to be read; never executed from here.
-        public_files: reference name → (file name, bytes).
+        public_files: reference name → its file.
     """
 
     plan: Plan
@@ -34,7 +35,7 @@ class Bundle:
     certificate: Certificate
     sources: dict[str, str]
     program_text: str
-    public_files: dict[str, tuple[str, bytes]]
+    public_files: dict[str, PublicFile]
 
 
 def pretty_json(node: Node) -> bytes:
@@ -86,10 +87,9 @@ def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
     if spec is not None:
         files["spec.secgen"] = spec
     public: dict[str, str] = {}
-    for name, (file_name, data) in bundle.public_files.items():
-        stored = f"public/{len(public)}-{file_name}"
-        public[name] = stored
-        files[stored] = data
+    for name, file in bundle.public_files.items():
+        public[name] = f"public/{len(public)}-{file.path.name}"
+        files[public[name]] = file.data
     files["public.json"] = _json(public)
     files[_MANIFEST] = _json(
         {
@@ -136,7 +136,8 @@ def read_bundle(folder: Path) -> Bundle:
             sources={str(k): str(v) for k, v in json.loads(files["sources.json"]).items()},
             program_text=files[PROGRAM_FILE].decode(),
             public_files={
-                name: (stored.rsplit("/", 1)[-1], files[stored]) for name, stored in public.items()
+                name: public_file(folder / stored, stored, files[stored])
+                for name, stored in public.items()
             },
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:

@@ -67,7 +67,7 @@ def main() -> None:
             samples = synthesize(
                 planned.plan,
                 measurements,
-                {"elsewhere": folder / "data" / "reference.csv"},
+                planned.public_files,
                 700,
                 np.random.default_rng(fold),
             )

@@ -60,7 +60,6 @@ def splits(planned: PlannedStudy, count: int) -> Iterator[Split]:
     reference = pd.read_csv(
         SPECS / "data" / "colorectal_reference.csv.gz", dtype=str, keep_default_na=False
     )
-    references = {name: SPECS / "data" / file for name, (file, _) in planned.public_files.items()}
     rows = silo_rows()
     for number in range(count):
         rng = np.random.default_rng((20261122, number))
@@ -76,7 +75,7 @@ def splits(planned: PlannedStudy, count: int) -> Iterator[Split]:
                 test.append(table[is_held])
             keys = {silo: secrets.token_bytes(32) for silo in files}
             measurements = run_plaintext(planned.plan, read_tables(program, files, keys))
-        samples = synthesize(planned.plan, measurements, references, 600, rng)
+        samples = synthesize(planned.plan, measurements, planned.public_files, 600, rng)
         yield Split(
             real_train=labelled(pd.concat(train), genes),
             reference=labelled(reference, genes),

@@ -216,14 +216,13 @@ def _samples(
     from secgen_dsl.synthesis.files import write_samples
     from secgen_dsl.synthesis.synthesize import synthesize
 
-    with tempfile.TemporaryDirectory() as name:
-        references = {}
-        for number, (reference, (file_name, data)) in enumerate(planned.public_files.items()):
-            references[reference] = Path(name) / f"{number}-{file_name}"
-            references[reference].write_bytes(data)
-        samples = synthesize(
-            planned.plan, measurements, references, release.rows, np.random.default_rng(seed)
-        )
+    samples = synthesize(
+        planned.plan,
+        measurements,
+        planned.public_files,
+        release.rows,
+        np.random.default_rng(seed),
+    )
     write_samples(folder, planned.plan, samples, release.formats, planned.study.title)
 
 

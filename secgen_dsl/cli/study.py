@@ -8,6 +8,7 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
 from secgen_dsl.planner.plan import plan_program
+from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.resolve import resolve
 from secgen_dsl.syntax.parser import parse, read_source
 from secgen_dsl.verifier import Verified, verify
@@ -19,7 +20,7 @@ class PlannedStudy:
 
     Attributes:
         sources: marginal id → ``spec:line``; an added histogram has that of what it serves.
-        public_files: reference name → its bytes and the file name they came from.
+        public_files: reference name → its file.
         simulate: silo → sample file, for a local run.
         defaults: what the compiler filled in, in words.
     """
@@ -28,7 +29,7 @@ class PlannedStudy:
     study: Study
     verified: Verified
     sources: dict[str, str]
-    public_files: dict[str, tuple[str, bytes]]
+    public_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
@@ -53,9 +54,7 @@ def plan_spec(path: Path) -> PlannedStudy:
         study=resolved.study,
         verified=verified,
         sources=sources,
-        public_files={
-            name: (file.path.name, file.data) for name, file in resolved.reference_files.items()
-        },
+        public_files=resolved.reference_files,
         simulate=resolved.simulate,
         defaults=resolved.defaults,
         warnings=resolved.warnings + verified.warnings,

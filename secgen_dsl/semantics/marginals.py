@@ -6,11 +6,13 @@ from itertools import pairwise
 from math import prod
 from typing import Literal
 
+import numpy as np
+
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
 from secgen_dsl.ir.statement import statement_of
+from secgen_dsl.public.reference import reference_values
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
-from secgen_dsl.semantics.public_files import reference_values
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
@@ -214,10 +216,11 @@ class _Marginals:
             )
             return None
         try:
-            values = reference_values(self.files[name.text], panel.genes)
+            read = reference_values(self.files[name.text], panel.genes)
         except SecgenError as error:
             self.found.from_file(error, name.span)
             return None
+        values = {gene: column[np.isfinite(column)].tolist() for gene, column in read.items()}
         edges = []
         for gene in panel.genes:
             if len(values[gene]) < number:

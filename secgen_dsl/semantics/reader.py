@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
-from secgen_dsl.semantics.public_files import PublicFile
+from secgen_dsl.public.files import PublicFile
 from secgen_dsl.syntax import tree
 
 _MOST_ERRORS = 100

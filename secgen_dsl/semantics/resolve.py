@@ -6,9 +6,9 @@ from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.program import Marginal, Program, Study
+from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.marginals import resolve_marginals
 from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resolve_simulate
-from secgen_dsl.semantics.public_files import PublicFile
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.vocabulary import (
     check_name_spaces,

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Span, nearest
 from secgen_dsl.ir.program import CategoryColumn, Panel, Reference
-from secgen_dsl.semantics.public_files import gene_list, read_public_file
+from secgen_dsl.public.files import gene_list, read_public_file
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Program
+from secgen_dsl.public.reference import ReferenceValues
 from secgen_dsl.synthesis.consistency import connected_columns, estimate_people, fit_joint
 from secgen_dsl.synthesis.decoding import BinCurve, bin_curve
 from secgen_dsl.synthesis.measured import CategoryCounts, Floats, GeneContrasts, read_measurements
-from secgen_dsl.synthesis.reference import ReferenceValues
 from secgen_dsl.synthesis.shrinkage import (
     ReferenceBins,
     describe_reference,

@@ -1,11 +1,11 @@
 """Opened values to synthetic rows, in one step."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from secgen_dsl.ir.plan import Measurements, Plan
+from secgen_dsl.public.files import PublicFile
 from secgen_dsl.synthesis.model import fit_model
 from secgen_dsl.synthesis.reference import read_references
 from secgen_dsl.synthesis.sample import Samples, draw_samples
@@ -14,7 +14,7 @@ from secgen_dsl.synthesis.sample import Samples, draw_samples
 def synthesize(
     plan: Plan,
     measurements: Measurements,
-    references: Mapping[str, Path],
+    references: Mapping[str, PublicFile],
     rows: int,
     rng: np.random.Generator,
 ) -> Samples:

@@ -6,13 +6,15 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.public.files import gene_list, read_public_file
+from secgen_dsl.public.reference import reference_values
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
-from secgen_dsl.semantics.public_files import gene_list, read_public_file, reference_values
 
 LOW, HIGH = Fraction(0), Fraction(20)
 
@@ -93,7 +95,8 @@ def table(tmp_path: Path, text: str | bytes) -> Path:
 
 
 def read(folder: Path, *genes: str) -> dict[str, list[float]]:
-    return reference_values(read_public_file(folder, "t.csv"), genes)
+    values = reference_values(read_public_file(folder, "t.csv"), genes)
+    return {gene: column[~np.isnan(column)].tolist() for gene, column in values.items()}
 
 
 def code_of(folder: Path, *genes: str) -> tuple[str, str]:
@@ -105,7 +108,7 @@ def code_of(folder: Path, *genes: str) -> tuple[str, str]:
 
 
 def test_missing_cells_are_left_out(tmp_path: Path) -> None:
-    text = "id,A,B\ns1,1.5,NA\ns2,,nan\ns3,N/A,inf\n\ns4,-2,3e1\ns5\n"
+    text = "id,A,B\ns1,1.5,NA\ns2,,nan\ns3,N/A,None\n\ns4,-2,3e1\ns5,,\n"
     assert read(table(tmp_path, text), "B", "A") == {"A": [1.5, -2.0], "B": [30.0]}
 
 
@@ -129,6 +132,9 @@ def test_numbers_are_the_nearest_doubles(tmp_path: Path) -> None:
         (gzip.compress(b"id,A\n1,2\n", mtime=0)[:-9], "SG213", "t.csv"),
         (b"id,A\n\xff,1\n", "SG213", "t.csv"),
         ("id,A\ns1,0x1p3\n", "SG213", "t.csv, row 2"),
+        ("id,A\ns1,inf\n", "SG213", "t.csv, row 2"),
+        ("id,A\ns1\n", "SG213", "t.csv, row 2"),
+        ("id,A,A\ns1,1,2\n", "SG213", "t.csv, row 1"),
     ],
 )
 def test_tables_that_cannot_be_used(

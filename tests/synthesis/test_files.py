@@ -1,5 +1,4 @@
 import csv
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Reference
+from secgen_dsl.public.files import read_public_file
 from secgen_dsl.synthesis.files import sample_names, write_samples
 from secgen_dsl.synthesis.sample import Samples
 from secgen_dsl.synthesis.synthesize import synthesize
@@ -21,7 +21,6 @@ def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
     """A spec in one go: a column and a gene share a name, a gene has two units, a value a comma."""
     reference = folder / "reference.csv"
     reference.write_text("sample,NPM1,A\nr1,3,4\nr2,6,7\nr3,9,11\n", encoding="utf-8")
-    pinned = hashlib.sha256(reference.read_bytes()).hexdigest()
     spec = program(
         [column("NPM1", "yes", "no, never", "untested")],
         [
@@ -29,7 +28,14 @@ def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
             marginal(["NPM1"], "q", [[5.0]]),
         ],
         [panel("p", ["NPM1", "A"]), panel("q", ["A"], unit="counts", high=50)],
-        [Reference(name="elsewhere", unit="log2", sha256=pinned, provenance="")],
+        [
+            Reference(
+                name="elsewhere",
+                unit="log2",
+                sha256=read_public_file(folder, reference.name).sha256,
+                provenance="",
+            )
+        ],
     )
     plan = plan_of(spec, [4, 4])
     rng = np.random.default_rng(0)
@@ -39,7 +45,11 @@ def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
     )
     measurements = measure(plan, people, rng)
     samples = synthesize(
-        plan, measurements, {"elsewhere": reference}, rows, np.random.default_rng(seed)
+        plan,
+        measurements,
+        {"elsewhere": read_public_file(folder, reference.name)},
+        rows,
+        np.random.default_rng(seed),
     )
     return plan, samples
 
@@ -128,6 +138,10 @@ def test_a_reference_that_changed_stops_synthesis(tmp_path: Path) -> None:
     people = People({"NPM1": np.array([0])}, {"NPM1": np.array([1.0]), "A": np.array([1.0])})
     with pytest.raises(SecgenError) as raised:
         synthesize(
-            plan, measure(plan, people, None), {"elsewhere": changed}, 5, np.random.default_rng(0)
+            plan,
+            measure(plan, people, None),
+            {"elsewhere": read_public_file(tmp_path, changed.name)},
+            5,
+            np.random.default_rng(0),
         )
     assert raised.value.diagnostics[0].code == "SG603"

@@ -1,0 +1,124 @@
+"""Public reference tables: comma- or tab-separated, plain or gzip, one row a sample.
+
+Columns that are not asked for (sample names, labels) are not looked at.  The compiler and the
+synthesis read a table by this one function: what the compiler accepts, the synthesis can use.
+"""
+
+import csv
+import io
+from collections.abc import Collection, Mapping
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
+from secgen_dsl.public.files import PublicFile, text_of
+
+ReferenceValues = Mapping[str, NDArray[np.float64]]
+"""Gene → its values in a reference, in the reference's unit, one a sample in the file's order; NaN
+where the value is missing."""
+
+_MISSING = frozenset({"", "na", "nan", "n/a", "null", "none"})
+_SHAPE = "a public table is CSV or TSV (plain or gzip): a header, then one row a sample"
+
+
+def reference_values(
+    file: PublicFile, genes: Collection[str], *, skip_absent: bool = False
+) -> dict[str, NDArray[np.float64]]:
+    """The values of ``genes`` in a public table.
+
+    Numbers are the nearest doubles to the decimals in the file, on every machine.
+
+    Args:
+        file: the table.
+        genes: names of columns.
+        skip_absent: leave out genes that are not in the table, instead of failing.
+
+    Returns:
+        Gene → values, shape (samples of the table,); NaN where a value is missing.
+
+    Raises:
+        SecgenError: SG213, the file is no such table or a value is no finite number; SG214, genes
+            are not in it.
+    """
+    text = text_of(file)
+    first_line = text.split("\n", 1)[0]
+    delimiter = "\t" if first_line.count("\t") > first_line.count(",") else ","
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        positions = _positions(file, header, genes, skip_absent)
+        columns: list[list[float]] = [[] for _ in positions]
+        places = list(positions.values())
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise _fault(
+                    file,
+                    rows.line_num,
+                    f"has {len(row)} fields where the header has {len(header)}",
+                    "mend the row; fields that hold the separator need quotes",
+                )
+            for column, place in zip(columns, places, strict=True):
+                cell = row[place]
+                try:
+                    value = float(cell)
+                except ValueError:
+                    value = _missing(file, rows.line_num, header[place], cell)
+                if not isfinite(value):
+                    value = _missing(file, rows.line_num, header[place], cell)
+                column.append(value)
+    except csv.Error as error:
+        raise _fault(file, rows.line_num, f"cannot be read: {error}", _SHAPE) from error
+    return {
+        gene: np.array(column, dtype=np.float64)
+        for gene, column in zip(positions, columns, strict=True)
+    }
+
+
+def _positions(
+    file: PublicFile, header: list[str], genes: Collection[str], skip_absent: bool
+) -> dict[str, int]:
+    index: dict[str, int] = {}
+    repeated: set[str] = set()
+    for position, name in enumerate(header):
+        if name in index:
+            repeated.add(name)
+        index[name] = position
+    for gene in genes:
+        if gene in repeated:
+            raise _fault(file, 1, f'has two columns named "{gene}"', "keep one column a gene")
+    absent = [gene for gene in genes if gene not in index]
+    if absent and not skip_absent:
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        raise fail(
+            "SG214",
+            f'the public table "{file.name}" has no values for {", ".join(absent[:5])}{more}',
+            place=file.name,
+            next_step=nearest(absent[0], header)
+            or "take these genes out of the panel, or use `in N equal bins`",
+        )
+    return {gene: index[gene] for gene in genes if gene in index}
+
+
+def _missing(file: PublicFile, row: int, gene: str, cell: str) -> float:
+    """NaN if the cell says that the value is missing; else an error."""
+    if cell.strip().lower() in _MISSING:
+        return float("nan")
+    raise _fault(
+        file,
+        row,
+        f'holds "{cell.strip()[:40]}", which is not a number, in column "{gene}"',
+        "write the value as a decimal number, or leave it empty if it is missing",
+    )
+
+
+def _fault(file: PublicFile, row: int, what: str, next_step: str) -> SecgenError:
+    return fail(
+        "SG213",
+        f'the public table "{file.name}" {what}',
+        place=f"{file.name}, row {row}",
+        next_step=next_step,
+    )
