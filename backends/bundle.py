@@ -3,13 +3,14 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
@@ -56,12 +57,49 @@ def write_file(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> SecgenError:
+    """SG701: a file or folder of the user's choice cannot be written."""
+    return fail(
+        "SG701",
+        f"cannot write: {(error.strerror or 'unknown reason').lower()}",
+        place=str(path),
+        next_step="choose another folder with -o or --out",
+    )
+
+
+def require_writable(folder: Path) -> None:
+    """Try whether a folder could be made and written, and leave no trace.
+
+    Raises:
+        SecgenError: SG701 it could not.
+    """
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryDirectory(dir=place, prefix=".secgen."):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def require_bundle_folder(folder: Path) -> None:
+    """Check that a bundle can be written: the folder is new, or holds an older bundle.
+
+    Raises:
+        SecgenError: SG702 the folder holds something else, SG701 it cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or _foreign(folder)):
         raise fail(
-            "SG701",
-            f"cannot write: {(error.strerror or 'unknown reason').lower()}",
-            place=str(path),
-            next_step="choose another folder with -o or --out",
-        ) from error
+            "SG702",
+            "the folder holds other files than a bundle's" if folder.is_dir() else "this is a file",
+            place=str(folder),
+            next_step="give the name of a new folder with -o",
+        )
+    require_writable(folder)
 
 
 def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
@@ -70,13 +108,8 @@ def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
     Raises:
         SecgenError: SG702 the folder holds something else, SG701 it cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or _foreign(folder)):
-        raise fail(
-            "SG702",
-            "the folder holds other files than a bundle's",
-            place=str(folder),
-            next_step="give the name of a new folder with -o",
-        )
+    require_bundle_folder(folder)
+    given, folder = folder, folder.resolve()  # "." has no name to put another folder beside
     files: dict[str, bytes] = {
         "plan.json": pretty_json(bundle.plan),
         "study.json": pretty_json(bundle.study),
@@ -100,11 +133,16 @@ def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
     )
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
-    for name, data in files.items():
-        write_file(temporary / name, data)
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.rename(folder)
+    try:
+        for name, data in files.items():
+            write_file(temporary / name, data)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    except OSError as error:
+        raise cannot_write(given, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_bundle(folder: Path) -> Bundle:

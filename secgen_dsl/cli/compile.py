@@ -13,10 +13,11 @@ from secgen_dsl.cli.report import command, show
 @command
 def compile_(spec: Path, out: Path) -> None:
     """Compile SPEC into a bundle: plan, certificate, party program, manifest with hashes."""
-    from secgen_dsl.backends.bundle import write_bundle
+    from secgen_dsl.backends.bundle import require_bundle_folder, write_bundle
     from secgen_dsl.cli.bundling import bundle_of
     from secgen_dsl.cli.study import plan_spec
 
+    require_bundle_folder(out)
     planned = plan_spec(spec)
     show(planned.warnings)
     write_bundle(out, bundle_of(planned), spec.read_bytes())

@@ -1,8 +1,10 @@
 """Carries out a planned study on this machine and writes its results."""
 
+import contextlib
 import json
 import secrets
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from secgen_dsl import __version__
-from secgen_dsl.backends.bundle import Bundle, pretty_json, write_file
+from secgen_dsl.backends.bundle import (
+    Bundle,
+    cannot_write,
+    pretty_json,
+    require_writable,
+    write_file,
+)
 from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.description import describe_plan
 from secgen_dsl.cli.study import PlannedStudy
@@ -56,10 +64,11 @@ def execute(
     is started again goes on from there.
 
     Raises:
-        SecgenError: SG702 ``out`` holds a finished run or something else; SG704 silos without
-            data; whatever the backend and the synthesis report.
+        SecgenError: SG701 ``out`` cannot be written; SG702 it holds something else; SG704 silos
+            without data; whatever the backend and the synthesis report.
     """
     start = time.monotonic()
+    out = out.absolute()
     _check_out(out)
     files = _data_files(planned, data)
     say(f"{_clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
@@ -72,7 +81,10 @@ def execute(
         else:
             protocol = _run_plaintext(planned, files)
             say(f"{_clock(start)}  measured in one process, which saw every row")
-        results = _results(planned, bundle, protocol, backend, seed, out)
+        try:
+            results = _results(planned, bundle, protocol, backend, seed, out)
+        except OSError as error:
+            raise cannot_write(out, error) from error
     except BaseException:
         _forget_unused(out, created)
         raise
@@ -85,15 +97,14 @@ def _clock(start: float) -> str:
 
 
 def _check_out(out: Path) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir() or any(path.name != _STATE for path in out.iterdir()):
+    if out.exists() and (not out.is_dir() or any(path.name != _STATE for path in out.iterdir())):
         raise fail(
             "SG702",
-            "the results' folder is not empty",
+            "the results' folder is not empty" if out.is_dir() else "the results' folder is a file",
             place=str(out),
             next_step="give the name of a new folder with --out",
         )
+    require_writable(out)
 
 
 def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Path]:
@@ -226,11 +237,24 @@ def _samples(
     write_samples(folder, planned.plan, samples, release.formats, planned.study.title)
 
 
+def _holds_contribution(folder: Path) -> bool:
+    """Whether a party's store holds a noised input; one that cannot be read counts as if it did."""
+    for path in folder.glob("*.sqlite"):
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as store:
+                rows = store.execute("SELECT 1 FROM contribution LIMIT 1").fetchall()
+        except sqlite3.Error:
+            return True
+        if rows:
+            return True
+    return False
+
+
 def _forget_unused(out: Path, created: bool) -> None:
     """After a failure keep only what a restart needs: folders in which a party stored its y."""
     state = out / _STATE
     for folder in state.iterdir() if state.is_dir() else ():
-        if not any(folder.glob("*.sqlite*")):
+        if not _holds_contribution(folder):
             shutil.rmtree(folder, ignore_errors=True)
     for folder in (state, out) if created else (state,):
         if folder.is_dir() and not any(folder.iterdir()):

@@ -37,7 +37,8 @@ class _LazyGroup(click.Group):
             from secgen_dsl.diagnostics.diagnostic import nearest
 
             hint = nearest(args[0], _COMMANDS)
-            raise click.UsageError(f"{error.message} {hint}".strip(), ctx) from error
+            hint = f"D{hint[1:]}" if hint else "The commands are " + ", ".join(_COMMANDS) + "."
+            raise click.UsageError(f"{error.message} {hint}", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

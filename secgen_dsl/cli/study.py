@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from secgen_dsl.backends.bundle import Bundle, read_bundle
 from secgen_dsl.diagnostics.diagnostic import Diagnostic
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
-from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.public.files import PublicFile
-from secgen_dsl.semantics.resolve import resolve
-from secgen_dsl.syntax.parser import parse, read_source
-from secgen_dsl.verifier import Verified, verify
+
+if TYPE_CHECKING:
+    from secgen_dsl.verifier import Verified
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class PlannedStudy:
 
     plan: Plan
     study: Study
-    verified: Verified
+    verified: "Verified"
     sources: dict[str, str]
     public_files: dict[str, PublicFile]
     simulate: dict[str, Path]
@@ -41,8 +40,16 @@ def plan_spec(path: Path) -> PlannedStudy:
     Raises:
         SecgenError: every error found.
     """
+    # A spec with errors is told so before the numerical libraries are loaded.
+    from secgen_dsl.semantics.resolve import resolve
+    from secgen_dsl.syntax.parser import parse, read_source
+
     source = read_source(path)
     resolved = resolve(parse(source), source, path.parent)
+
+    from secgen_dsl.planner.plan import plan_program
+    from secgen_dsl.verifier import verify
+
     plan = plan_program(resolved.program)
     verified = verify(plan)
     sources = dict(resolved.sources)
@@ -65,7 +72,10 @@ def plan_of(path: Path) -> PlannedStudy:
     """The same for a spec file or the folder of a bundle, which is verified again."""
     if not path.is_dir():
         return plan_spec(path)
-    bundle: Bundle = read_bundle(path)
+    from secgen_dsl.backends.bundle import read_bundle
+    from secgen_dsl.verifier import verify
+
+    bundle = read_bundle(path)
     verified = verify(bundle.plan)
     return PlannedStudy(
         plan=bundle.plan,

@@ -2,11 +2,6 @@
 
 from fractions import Fraction
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import sha256_of
@@ -61,6 +56,11 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
 
 def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     """The budget table on stdout; ``details`` adds noise, cells and bytes."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(width=max(110 if details else 80, Console().width))
     plan = planned.plan
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

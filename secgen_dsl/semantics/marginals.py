@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
-from math import prod
+from math import isfinite, prod
 from typing import Literal
-
-import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
 from secgen_dsl.ir.statement import statement_of
-from secgen_dsl.public.reference import reference_values
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
@@ -204,6 +201,8 @@ class _Marginals:
                     or f'declare it: public {name.text} from "file.csv" {panel.unit}',
                 )
             return None
+        from secgen_dsl.public.reference import reference_values  # loads numpy
+
         reference = self.references[name.text]
         if reference.unit != panel.unit:
             self.found.error(
@@ -220,7 +219,9 @@ class _Marginals:
         except SecgenError as error:
             self.found.from_file(error, name.span)
             return None
-        values = {gene: column[np.isfinite(column)].tolist() for gene, column in read.items()}
+        values = {
+            gene: [v for v in column.tolist() if isfinite(v)] for gene, column in read.items()
+        }
         edges = []
         for gene in panel.genes:
             if len(values[gene]) < number:
