@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 
+import click
+
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import sha256_of
@@ -56,21 +58,11 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
 
 def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     """The budget table on stdout; ``details`` adds noise, cells and bytes."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=max(110 if details else 80, Console().width))
     plan = planned.plan
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("marginal", overflow="fold")
-    table.add_column("measured as")
+    headings = ["marginal", "measured as", "share of budget", "error of a cell"]
     if details:
-        for heading in ("tables", "cells", "Δ²", "σ certified", "σ released", "bytes"):
-            table.add_column(heading, justify="right")
-    table.add_column("share of budget", justify="right")
-    table.add_column("error of a cell", justify="right")
+        headings[2:2] = ["tables", "cells", "Δ²", "σ certified", "σ released", "bytes"]
+    rows = [headings]
     for prediction in predict(plan):
         error = f"±{_short(prediction.standard_error)} people"
         if prediction.relative_error is not None:
@@ -87,9 +79,8 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
                 _short(prediction.released_sigma),
                 f"{16 * release.opened * (len(plan.parties) - 1):,}",
             ]
-        row += [f"{100 * prediction.budget_share:.1f}%", error]
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+        rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error])
+    click.echo(_aligned(rows))
     privacy = plan.program.privacy
     people = plan.program.person.people_bound
     of = (
@@ -97,21 +88,34 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         if people
         else "no bound on people is stated, so no percentages"
     )
-    console.print(
-        Text(
-            f"budget       epsilon {decimal_text(privacy.epsilon)}, "
-            f"delta {decimal_text(privacy.delta)}, add or remove one person\n"
-            f"certified    epsilon {planned.verified.epsilon:.6g}, "
-            f"mu {float(planned.verified.mu_squared) ** 0.5:.4f} "
-            f"against any {plan.threshold} of {len(plan.parties)} parties\n"
-            f"error        one standard error of a released cell ({of})\n"
-            f"messages     {predicted_rounds(plan)} rounds, "
-            f"{predicted_bytes(plan):,} bytes sent by each party\n"
-            f"plan         {planned.verified.plan_sha256}"
-        )
-    )
+    lines = [
+        f"budget       epsilon {decimal_text(privacy.epsilon)}, "
+        f"delta {decimal_text(privacy.delta)}, add or remove one person",
+        f"certified    epsilon {planned.verified.epsilon:.6g}, "
+        f"mu {float(planned.verified.mu_squared) ** 0.5:.4f} "
+        f"against any {plan.threshold} of {len(plan.parties)} parties",
+        f"error        one standard error of a released cell ({of})",
+        f"messages     {predicted_rounds(plan)} rounds, "
+        f"{predicted_bytes(plan):,} bytes sent by each party",
+        f"plan         {planned.verified.plan_sha256}",
+    ]
     if planned.defaults:
-        console.print(Text("filled in    " + "; ".join(planned.defaults)))
+        lines.append("filled in    " + "; ".join(planned.defaults))
+    click.echo("\n".join(lines))
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Columns two spaces apart, the first two to the left; a rule under the headings."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if k < 2 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join(["", lines[0], rule, *lines[1:], ""])
 
 
 def _short(number: float) -> str:

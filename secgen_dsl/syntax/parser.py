@@ -180,7 +180,7 @@ def _first_fault(piece: str, offset: int) -> Fault | None:
     interactive = _parser().parse_interactive(piece)
     try:
         interactive.exhaust_lexer()
-        interactive.feed_eof()
+        interactive.feed_eof()  # type: ignore[no-untyped-call]
     except UnexpectedToken as error:
         at_end = error.token.type == "$END"
         position = len(piece) if at_end or error.token.start_pos is None else error.token.start_pos
@@ -189,7 +189,7 @@ def _first_fault(piece: str, offset: int) -> Fault | None:
         at_end, position, kind = False, error.pos_in_stream or 0, ""
     else:
         return None
-    accepts = interactive.accepts()
+    accepts = interactive.accepts()  # type: ignore[no-untyped-call]
     words = _keywords()
     return Fault(
         start=offset + position,

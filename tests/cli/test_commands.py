@@ -107,7 +107,7 @@ def test_json_of_errors(tmp_path: Path) -> None:
 def test_plan_shows_noise_and_bytes() -> None:
     ended = secgen("plan", STUDY_D)
     assert ended.code == 0
-    for word in ("certified", "released", "share of", "centred tables", "added: labels"):
+    for word in ("σ certified", "σ released", "share of budget", "centred tables", "added: labels"):
         assert word in ended.out
 
 
