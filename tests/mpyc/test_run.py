@@ -178,6 +178,19 @@ def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Pa
     assert again.values("subtype*cycle") == run.plain().values("subtype*cycle")
 
 
+def test_a_lost_store_is_no_second_spend(tmp_path: Path) -> None:
+    run = make(plan_three_in_two_rounds(), tmp_path)
+    first = run.start("injected").measurements
+    store = run.folders()[0] / "store.sqlite"
+    store.rename(tmp_path / "kept.sqlite")
+    found = run.fails("injected", timeout=5)
+    assert found.code == "SG518"
+    assert not any("sharing" in line.phase for line in run.progress if line.party == "europe")
+    assert run.fails("injected", timeout=5).code == "SG511"
+    (tmp_path / "kept.sqlite").replace(store)
+    assert run.start("injected").measurements == first
+
+
 def test_a_hung_party_is_named_and_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
