@@ -188,7 +188,7 @@ class ContributionStore:
             ).rowcount
 
     def refuse(self, key: ContributionKey) -> None:
-        """Erase the contribution of one key, which ``find`` then refuses for good.  Raises SG512."""
+        """Erase the contribution of one key; ``find`` then refuses it for good.  Raises SG512."""
         with self._guarded():
             self._connection.execute(
                 f"UPDATE contribution SET y = NULL WHERE {_WHERE}",  # noqa: S608 (constant text)
