@@ -1,5 +1,6 @@
 import csv
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,22 @@ def test_a_column_named_sample_keeps_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["out is a file", "h5ad is a folder"])
+@pytest.mark.parametrize("name", ["_index", "index", "er/pr", "..", "=1+1", "synthetic_sample"])
+def test_columns_of_any_name_are_written(tmp_path: Path, name: str) -> None:
+    import anndata
+
+    plan, samples = study(tmp_path)
+    own = samples.columns[0].model_copy(update={"name": name})
+    odd = replace(samples, columns=(own,))
+    csv_path, h5ad_path = write_samples(tmp_path / "out", plan, odd, ["csv", "h5ad"], "A study")
+    header = csv_path.read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert header[1] == name
+    assert len(set(header)) == len(header)
+    (obs,) = anndata.read_h5ad(h5ad_path).obs.items()
+    assert obs[0] == ("column:_index" if name == "_index" else name)
+    assert obs[1].tolist() == odd.labels(name).tolist()
+
+
 def test_what_cannot_be_written_leaves_nothing_half_written(tmp_path: Path, trouble: str) -> None:
     plan, samples = study(tmp_path)
     out = tmp_path / "out"
