@@ -20,7 +20,7 @@ from secgen_dsl.backends.mpyc import launcher
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
-from secgen_dsl.backends.mpyc.messages import PartyConfig, Progress
+from secgen_dsl.backends.mpyc.messages import PartyConfig, Progress, read_line
 from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import canonical_json
@@ -289,6 +289,17 @@ def test_processes_that_are_no_parties(
         )  # fmt: skip
     assert caught.value.diagnostics[0].code == "SG508"
     assert children() == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff", b"null", b"[" * 100_000, b'{"failed":[]}', b'{"failed":[3]}', b'{"failed":3}',
+     b'{"measurements":{},"bytes":1e400}',
+     b'{"party":"a","phase":"b","bytes":1e400,"elapsed":1}'],
+)  # fmt: skip
+def test_lines_that_no_party_writes(line: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (every one is refused alike)
+        read_line(line)
 
 
 def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:
