@@ -126,10 +126,15 @@ def read_line(line: str | bytes) -> Progress | PartyResult | SecgenError:
     Raises:
         ValueError: it is none of the lines above.
     """
-    data = json.loads(line)
+    try:
+        data = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("a party's line is nested without end") from error
     if not isinstance(data, dict):
         raise ValueError("a party's line is a JSON object")
     try:
+        if data.get("failed") == []:
+            raise ValueError("a failure has a diagnostic")
         if "failed" in data:
             return SecgenError([_diagnostic(item) for item in data["failed"]])
         if "measurements" in data:
@@ -139,7 +144,7 @@ def read_line(line: str | bytes) -> Progress | PartyResult | SecgenError:
         return Progress(
             str(data["party"]), str(data["phase"]), int(data["bytes"]), float(data["elapsed"])
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError("a party's line has an unknown form") from error
 
 

@@ -69,6 +69,7 @@ class Party:
         self._stored: dict[int, NDArray[np.int64]] = {}
         self._opened: list[NDArray[np.int64]] = []
         self._opened_by_earlier_run = self._earlier_run()
+        self._stored_by_earlier_run = 0
 
     @property
     def bytes_sent(self) -> int:
@@ -105,6 +106,7 @@ class Party:
         if len(stored) != sum(release.opened for release in one_round.releases):
             raise _departs("the stored contribution has another length")
         self._stored[number] = stored
+        self._stored_by_earlier_run += 1
         return False
 
     def encode(self, marginal: str) -> NDArray[np.int64]:
@@ -172,9 +174,18 @@ class Party:
             values=values_per_round(self._plan),
             modulus=self._plan.modulus,
             timeout=config.timeout,
+            stored=self._stored_by_earlier_run,
+            opened=len(self._opened_by_earlier_run),
         )
         listener = socket.socket(fileno=config.listener)
-        self._mesh = await Mesh.connect(session, listener, config.ports)
+        try:
+            self._mesh = await Mesh.connect(session, listener, config.ports)
+        except SecgenError as error:
+            lost = any(diagnostic.code == "SG518" for diagnostic in error.diagnostics)
+            if lost and not self._stored_by_earlier_run:
+                # What this run has just stored would pass for the lost contribution in the next.
+                self._store.refuse(self._key(1, []))
+            raise
 
     async def share(self, number: int) -> list[Any]:
         """Step 4: share the round's stored y and receive a share of everybody's.

@@ -30,7 +30,7 @@ The digest of a share frame, were it ever kept, would otherwise let its holder t
 short vectors (PROTOCOL, Digests).
 """
 
-_HELLO_BODY = struct.Struct("<HHB16s32s32s")
+_HELLO_BODY = struct.Struct("<HHBH16s32s32s")
 _MAC_BYTES = 32
 _MAC_DOMAIN = b"secgen hello, protocol 1\0"
 HELLO_BYTES = _HELLO_BODY.size + _MAC_BYTES
@@ -106,6 +106,7 @@ class Hello:
         sender: index of the sending party.
         accepts: whether the sender accepted the connection (else it opened it); in the hello so
             that nobody can answer a party with its own hello.
+        opened: number of the plan's rounds that the sender saw opened in an earlier run.
         session: 16 bytes that name the run.
         plan: the plan's SHA-256, 32 bytes.
         release: version of the sender's secgen, at most 32 bytes of ASCII.
@@ -113,6 +114,7 @@ class Hello:
 
     sender: int
     accepts: bool
+    opened: int
     session: bytes
     plan: bytes
     release: str
@@ -123,6 +125,7 @@ class Hello:
             PROTOCOL_VERSION,
             self.sender,
             self.accepts,
+            self.opened,
             self.session,
             self.plan,
             self.release.encode("ascii")[:_RELEASE_TEXT_BYTES],
@@ -144,7 +147,7 @@ def read_hello(payload: bytes, secret: bytes, session: bytes) -> Hello:
     if len(payload) != HELLO_BYTES:
         raise FrameError(f"the hello has {len(payload)} bytes instead of {HELLO_BYTES}")
     body, authenticator = payload[: _HELLO_BODY.size], payload[_HELLO_BODY.size :]
-    version, sender, accepts, found, plan, release = _HELLO_BODY.unpack(body)
+    version, sender, accepts, opened, found, plan, release = _HELLO_BODY.unpack(body)
     if version != PROTOCOL_VERSION:
         raise FrameError(f"it speaks protocol version {version}, this party {PROTOCOL_VERSION}")
     if found != session:
@@ -154,6 +157,7 @@ def read_hello(payload: bytes, secret: bytes, session: bytes) -> Hello:
     return Hello(
         sender=sender,
         accepts=bool(accepts),
+        opened=opened,
         session=found,
         plan=plan,
         release=release.rstrip(b"\0").decode("ascii", "replace"),

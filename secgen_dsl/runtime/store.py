@@ -187,6 +187,14 @@ class ContributionStore:
                 (plan_sha256,),
             ).rowcount
 
+    def refuse(self, key: ContributionKey) -> None:
+        """Erase the contribution of one key; ``find`` then refuses it for good.  Raises SG512."""
+        with self._guarded():
+            self._connection.execute(
+                f"UPDATE contribution SET y = NULL WHERE {_WHERE}",  # noqa: S608 (constant text)
+                key._row(),
+            )
+
     def opened(self, key: ContributionKey) -> NDArray[np.int64] | None:
         """The values that the round opened in an earlier run with that key, or None."""
         with self._guarded():

@@ -54,6 +54,8 @@ class Session:
         values: for each round of the plan, the length of the shared vector.
         modulus: p, the field's prime.
         timeout: seconds > 0 that any one wait may last.
+        stored: number of leading rounds whose contribution an earlier run of this party stored.
+        opened: number of leading rounds that an earlier run of this party saw opened.
     """
 
     parties: tuple[str, ...]
@@ -65,6 +67,8 @@ class Session:
     values: tuple[int, ...]
     modulus: int
     timeout: float
+    stored: int
+    opened: int
 
 
 @dataclass
@@ -112,7 +116,8 @@ class Mesh:
         Raises:
             SecgenError: SG501 a peer cannot be reached; SG502 a peer's plan, version or session
                 differs or its authenticator is wrong; SG503 a malformed frame; SG504 a peer closed
-                or was not there in time.
+                or was not there in time; SG518 this party's store lost what it contributed to a
+                round that was opened.
         """
         mesh = cls(session)
         try:
@@ -300,6 +305,7 @@ class Mesh:
         ours = Hello(
             sender=session.index,
             accepts=accepts,
+            opened=session.opened,
             session=session.session,
             plan=bytes.fromhex(session.plan_sha256),
             release=session.release,
@@ -341,6 +347,20 @@ class Mesh:
         if hello.plan.hex() != session.plan_sha256:
             raise self._mismatch(
                 peer, f"its plan is {hello.plan.hex()}, this party's {session.plan_sha256}"
+            )
+
+        if hello.opened > len(session.values):
+            raise self._mismatch(peer, f"it has seen {hello.opened} rounds opened")
+        if hello.opened > session.stored:
+            # An opening takes a contribution of every party, so this one had made its own.  A
+            # second one would be a second spend, that no later check could undo.
+            raise fail(
+                "SG518",
+                f"{peer.name} has seen {hello.opened} rounds of this plan opened, and this party's "
+                f"store holds what it contributed to {session.stored} only",
+                place=self._place("the hello"),
+                next_step="nothing was sent: bring the lost store back, or make and approve a new "
+                "plan, which is a new debit of the budget",
             )
 
     # -- frames -----------------------------------------------------------------------------

@@ -87,7 +87,8 @@ def gene_names(samples: Samples) -> list[str]:
 def csv_header(samples: Samples) -> list[str]:
     """Name of the row, columns, genes; genes that share a name with those get ``expr:``."""
     columns = [column.name for column in samples.columns]
-    first = "sample" if "sample" not in columns else "synthetic_sample"
+    free = (name for name in ("sample", "synthetic_sample") if name not in columns)
+    first = next(free, "synthetic:sample")
     taken = {first, *columns}
     genes = [f"expr:{name}" if name in taken else name for name in gene_names(samples)]
     return [first, *columns, *genes]
@@ -106,6 +107,11 @@ def _write_csv(samples: Samples, path: Path) -> None:
             writer.writerow([name, *own, *(f"{v:.{DECIMALS}f}" for v in values[row].tolist())])
 
 
+def _obs_name(column: str) -> str:
+    """The column's name in ``obs``; anndata keeps ``_index`` for itself and fails on it."""
+    return "column:_index" if column == "_index" else column
+
+
 def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> None:
     import anndata
     import pandas as pd
@@ -113,7 +119,7 @@ def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> N
     names = sample_names(samples.codes.shape[0])
     obs = pd.DataFrame(
         {
-            column.name: pd.Categorical.from_codes(
+            _obs_name(column.name): pd.Categorical.from_codes(
                 samples.codes[:, position], categories=pd.Index(column.values, dtype=object)
             )
             for position, column in enumerate(samples.columns)

@@ -20,7 +20,7 @@ from secgen_dsl.backends.mpyc import launcher
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
-from secgen_dsl.backends.mpyc.messages import PartyConfig, Progress
+from secgen_dsl.backends.mpyc.messages import PartyConfig, Progress, read_line
 from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import canonical_json
@@ -178,6 +178,19 @@ def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Pa
     assert again.values("subtype*cycle") == run.plain().values("subtype*cycle")
 
 
+def test_a_lost_store_is_no_second_spend(tmp_path: Path) -> None:
+    run = make(plan_three_in_two_rounds(), tmp_path)
+    first = run.start("injected").measurements
+    store = run.folders()[0] / "store.sqlite"
+    store.rename(tmp_path / "kept.sqlite")
+    found = run.fails("injected", timeout=5)
+    assert found.code == "SG518"
+    assert not any("sharing" in line.phase for line in run.progress if line.party == "europe")
+    assert run.fails("injected", timeout=5).code == "SG511"
+    (tmp_path / "kept.sqlite").replace(store)
+    assert run.start("injected").measurements == first
+
+
 def test_a_hung_party_is_named_and_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +289,17 @@ def test_processes_that_are_no_parties(
         )  # fmt: skip
     assert caught.value.diagnostics[0].code == "SG508"
     assert children() == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\xff", b"null", b"[" * 100_000, b'{"failed":[]}', b'{"failed":[3]}', b'{"failed":3}',
+     b'{"measurements":{},"bytes":1e400}',
+     b'{"party":"a","phase":"b","bytes":1e400,"elapsed":1}'],
+)  # fmt: skip
+def test_lines_that_no_party_writes(line: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (every one is refused alike)
+        read_line(line)
 
 
 def test_files_must_be_those_of_the_silos(tmp_path: Path) -> None:

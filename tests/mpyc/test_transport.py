@@ -48,6 +48,8 @@ SESSION = Session(
     values=VALUES,
     modulus=MERSENNE_61,
     timeout=0.5,
+    stored=0,
+    opened=0,
 )
 Attack = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -65,6 +67,7 @@ def hello(session: Session = SESSION, **changes: object) -> bytes:
     ours = Hello(
         sender=1,
         accepts=False,
+        opened=session.opened,
         session=session.session,
         plan=bytes.fromhex(session.plan_sha256),
         release=session.release,
@@ -255,7 +258,7 @@ def test_a_hello_of_another_session(frame: bytes, words: str) -> None:
 
 
 def test_an_unknown_index_and_a_second_connection() -> None:
-    body = Hello(5, False, SESSION.session, bytes.fromhex(SESSION.plan_sha256), "0.1.0")
+    body = Hello(5, False, 0, SESSION.session, bytes.fromhex(SESSION.plan_sha256), "0.1.0")
     header = Header(Kind.HELLO, 0, 5, 0, HELLO_BYTES)
     (found,) = failure(sending(header.pack() + body.pack(SESSION.secrets[1]))).diagnostics
     assert (found.code, "index 5" in found.message) == ("SG502", True)
@@ -264,11 +267,19 @@ def test_an_unknown_index_and_a_second_connection() -> None:
 def test_no_party_poses_as_another() -> None:
     """c holds its own secrets only; as b it would get both shares of a's values."""
     session = replace(SESSION, parties=("a", "b", "c"), secrets=(b"", b"ab" * 16, b"ac" * 16))
-    body = Hello(1, False, session.session, bytes.fromhex(session.plan_sha256), "0.1.0")
+    body = Hello(1, False, 0, session.session, bytes.fromhex(session.plan_sha256), "0.1.0")
     frame = Header(Kind.HELLO, 0, 1, 0, HELLO_BYTES).pack() + body.pack(session.secrets[2])
     (found,) = failure(sending(frame), session).diagnostics
     assert found.code == "SG502"
     assert "does not know the secret" in found.message
+
+
+def test_a_party_that_lost_its_store_shares_nothing() -> None:
+    (found,) = failure(sending(hello(opened=1))).diagnostics
+    assert found.code == "SG518"
+    assert "b has seen 1 rounds of this plan opened" in found.message
+    (found,) = failure(sending(hello(opened=1)), replace(SESSION, stored=1)).diagnostics
+    assert found.code == "SG504"  # it goes on, and waits for b's share
 
 
 def test_a_stranger_gets_no_hello() -> None:

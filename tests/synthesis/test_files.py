@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,22 @@ def test_a_column_named_sample_keeps_its_name(tmp_path: Path) -> None:
     samples = synthesize(plan, measure(plan, people, None), {}, 3, np.random.default_rng(0))
     path = write_samples(tmp_path, plan, samples, ["csv", "h5ad"], "")[0]
     assert path.read_text(encoding="utf-8").splitlines()[0] == "synthetic_sample,sample"
+
+
+@pytest.mark.parametrize("name", ["_index", "index", "er/pr", "..", "=1+1", "synthetic_sample"])
+def test_columns_of_any_name_are_written(tmp_path: Path, name: str) -> None:
+    import anndata
+
+    plan, samples = study(tmp_path)
+    own = samples.columns[0].model_copy(update={"name": name})
+    odd = replace(samples, columns=(own,))
+    csv_path, h5ad_path = write_samples(tmp_path / "out", plan, odd, ["csv", "h5ad"], "A study")
+    header = csv_path.read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert header[1] == name
+    assert len(set(header)) == len(header)
+    (obs,) = anndata.read_h5ad(h5ad_path).obs.items()
+    assert obs[0] == ("column:_index" if name == "_index" else name)
+    assert obs[1].tolist() == odd.labels(name).tolist()
 
 
 @pytest.mark.parametrize("trouble", ["out is a file", "h5ad is a folder"])
