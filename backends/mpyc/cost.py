@@ -3,7 +3,7 @@
 A run sends these bytes exactly: sizes depend on the plan, never on anybody's data.
 """
 
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import Plan, Release
 from secgen_dsl.runtime.frames import (
     HEADER,
     HELLO_BYTES,
@@ -27,6 +27,23 @@ def predicted_bytes(plan: Plan) -> int:
         frames += HEADER.size + share_payload_bytes(values)
         frames += HEADER.size + opening_payload_bytes(values)
     return (len(plan.parties) - 1) * frames
+
+
+def release_bytes(plan: Plan, release: Release) -> int:
+    """Of ``predicted_bytes``, those for the values of one release: shared once, opened once."""
+    return (len(plan.parties) - 1) * 2 * opening_payload_bytes(release.opened)
+
+
+def release_rounds(plan: Plan, release: Release) -> tuple[int, int]:
+    """The message rounds, from 1, in which a release is shared and opened; round 1 is hello.
+
+    Raises:
+        KeyError: the plan has no such release.
+    """
+    for one_round in plan.rounds:
+        if release in one_round.releases:
+            return 2 * one_round.number, 2 * one_round.number + 1
+    raise KeyError(release.marginal)
 
 
 def predicted_rounds(plan: Plan) -> int:

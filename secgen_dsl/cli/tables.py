@@ -4,7 +4,12 @@ from fractions import Fraction
 
 import click
 
-from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
+from secgen_dsl.backends.mpyc.cost import (
+    predicted_bytes,
+    predicted_rounds,
+    release_bytes,
+    release_rounds,
+)
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.program import decimal_text
@@ -52,7 +57,8 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
         "share_of_budget": prediction.budget_share,
         "standard_error_people": prediction.standard_error,
         "relative_error": prediction.relative_error,
-        "bytes_sent_by_each_party": 16 * release.opened * (len(planned.plan.parties) - 1),
+        "rounds": list(release_rounds(planned.plan, release)),
+        "bytes_sent_by_each_party": release_bytes(planned.plan, release),
     }
 
 
@@ -77,7 +83,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
                 decimal_text(Fraction(release.sensitivity_squared)),
                 _short(prediction.certified_sigma),
                 _short(prediction.released_sigma),
-                f"{16 * release.opened * (len(plan.parties) - 1):,}",
+                f"{release_bytes(plan, release):,}",
             ]
         rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error])
     click.echo(_aligned(rows))
