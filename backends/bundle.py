@@ -178,7 +178,15 @@ def read_bundle(folder: Path) -> Bundle:
                 for name, stored in public.items()
             },
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        ValidationError,
+    ) as error:
         raise fail(
             "SG703",
             "the folder is not a complete bundle",

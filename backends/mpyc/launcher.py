@@ -26,7 +26,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Measurements, Plan
 
-PARTY_COMMAND = (sys.executable, "-P", "-m", "secgen_dsl.backends.mpyc.party")
+PARTY_COMMAND = (sys.executable, "-E", "-P", "-m", "secgen_dsl.backends.mpyc.party")
 
 _GRACE_SECONDS = 3.0
 """How long the others may still say why, after the first party has failed."""

@@ -1,8 +1,9 @@
 """One party of a run: verifies, prepares, connects, shares, opens; started by the launcher.
 
-``python -P -m secgen_dsl.backends.mpyc.party`` reads a configuration from standard input, writes
+``python -E -P -m secgen_dsl.backends.mpyc.party`` reads a configuration from standard input, writes
 JSON lines to standard output and ends with 0 or 1.  Noise comes from the system's generator; there
-is no argument, variable or field that changes that.
+is no argument or field that changes that, and variables of Python, MPyC and opendp are ignored.
+(Whoever controls a site's account controls its noise: nothing in a process can change that.)
 """
 
 import socket

@@ -6,12 +6,14 @@ with its own release, requires the bundle's bytes to be equal, and runs its own 
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
@@ -197,10 +199,17 @@ def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> Pe
     if config.data_file is None:
         genes = tuple(dict.fromkeys(gene for panel in program.panels for gene in panel.genes))
         return empty_table(tuple(column.name for column in program.columns), genes)
-    from secgen_dsl.runtime.reader import read_people
+    from secgen_dsl.runtime.reader import read_people_with_report
 
     name = plan.parties[config.index]
-    return read_people(program, Path(config.data_file), store.site_key(), name)
+    people, report = read_people_with_report(
+        program, Path(config.data_file), store.site_key(), name
+    )
+    # For the site's own eyes: what was missing, unknown or left out.  It never leaves the folder.
+    local = Path(config.state) / "reading.json"
+    with os.fdopen(os.open(local, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(report), file, indent=1)
+    return people
 
 
 def _run(program: ModuleType, party: Party, log: logging.Logger) -> None:

@@ -73,10 +73,12 @@ def plan_of(path: Path) -> PlannedStudy:
     if not path.is_dir():
         return plan_spec(path)
     from secgen_dsl.backends.bundle import read_bundle
+    from secgen_dsl.cli.bundling import check_bundle
     from secgen_dsl.verifier import verify
 
     bundle = read_bundle(path)
     verified = verify(bundle.plan)
+    check_bundle(bundle, verified, path)
     return PlannedStudy(
         plan=bundle.plan,
         study=bundle.study,

@@ -233,13 +233,25 @@ def _named(items: tuple[_Named, ...], name: str) -> _Named:
 
 
 def decimal_text(number: Fraction) -> str:
-    """``number`` for people: a short decimal where it is exact (``0.25``), else ``p/q``."""
+    """``number`` exactly, for people: a decimal if it ends (``0.25``, ``1e-6``), else ``p/q``.
+
+    Two numbers never have the same text.
+    """
     if number.denominator == 1:
         return str(number.numerator)
+    places = 0
     rest = number.denominator
     for prime in (2, 5):
+        power = 0
         while rest % prime == 0:
             rest //= prime
+            power += 1
+        places = max(places, power)
     if rest != 1:
         return str(number)
-    return f"{float(number):.12g}".replace("e-0", "e-")
+    digits = abs(number.numerator) * 10**places // number.denominator
+    sign = "-" if number < 0 else ""
+    if abs(number) < Fraction(1, 1000):
+        return f"{sign}{digits}e-{places}"
+    text = str(digits).rjust(places + 1, "0")
+    return f"{sign}{text[:-places]}.{text[-places:]}"

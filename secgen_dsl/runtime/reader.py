@@ -28,6 +28,7 @@ class ReadReport:
 
     Attributes:
         rows: rows of the file, blank lines not counted.
+        rows_that_do_not_fit: rows with too many fields or a stray quote; they add nothing.
         people: distinct persons, one row each.
         rows_without_person: rows whose person key is missing; they add nothing.
         further_samples: rows left out because another one of the same person is kept.
@@ -38,6 +39,7 @@ class ReadReport:
     """
 
     rows: int
+    rows_that_do_not_fit: int
     people: int
     rows_without_person: int
     further_samples: int
@@ -63,7 +65,7 @@ def read_people_with_report(
     kept, where the sample is its name (column ``sample`` or ``sample_id``) or else the row's
     needed texts: a choice that depends on the person's own rows only, in whatever order
     (PRIVACY 1.3, case a).  A row without a person key adds nothing, because the cap of one sample
-    could not be held for it.
+    could not be held for it; nor does a row that does not fit the header.
 
     Args:
         program: names the columns and genes.
@@ -77,15 +79,18 @@ def read_people_with_report(
     Raises:
         SecgenError: a shape fault.  SG411 unreadable, not UTF-8 or not a table; SG412 another
             delimiter; SG413 a column is absent; SG414 genes are absent; SG415 a needed column is
-            there twice; SG416 a row has more fields than the header.
+            there twice; SG416 there are rows and none fits the header.
     """
     names = needed_names(program)
     kept: dict[str, _Sample] = {}
-    rows = rows_without_person = 0
+    rows = misfits = rows_without_person = 0
     with open_table(path, place, names.all()) as table:
         positions = find_positions(names, table.header, table.where)
         for cells in table.rows:
             rows += 1
+            if cells is None:
+                misfits += 1
+                continue
             person = cells[positions.person].strip()
             if person.lower() in MISSING_WORDS:
                 rows_without_person += 1
@@ -105,9 +110,10 @@ def read_people_with_report(
     )
     report = ReadReport(
         rows=rows,
+        rows_that_do_not_fit=misfits,
         people=len(samples),
         rows_without_person=rows_without_person,
-        further_samples=rows - rows_without_person - len(samples),
+        further_samples=rows - misfits - rows_without_person - len(samples),
         missing_labels={name: column_labels.missing for name, column_labels in labels.items()},
         unknown_labels={name: column_labels.unknown for name, column_labels in labels.items()},
         missing_values=_missing_values(people),

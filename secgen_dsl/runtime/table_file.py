@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,25 +24,28 @@ class TableFile:
     Attributes:
         where: file and site, as the diagnostics name them.
         header: the trimmed names of the fields.
-        rows: each further row, padded with empty texts to the header's length; blank lines are
-            left out.  Iterating raises ``SecgenError``: SG411 for what cannot be read, SG416 for a
-            row with more fields than the header.
+        rows: each further line, padded with empty texts to the header's length, or None if it
+            does not fit the header (too many fields, a stray quote); blank lines are left out.
+            Iterating raises ``SecgenError``: SG411 for what cannot be read, SG416 if there are
+            rows and none of them fits.
     """
 
     where: str
     header: tuple[str, ...]
-    rows: Iterator[list[str]]
+    rows: Iterator[list[str] | None]
 
 
-def location(path: Path, place: str, line: int | None = None) -> str:
-    """``file, line n (site)``, as the diagnostics of the reader name a place."""
-    at_line = "" if line is None else f", line {line}"
-    return f"{path}{at_line} ({place})" if place else f"{path}{at_line}"
+def location(path: Path, place: str) -> str:
+    """``file (site)``, as the diagnostics of the reader name a place."""
+    return f"{path} ({place})" if place else str(path)
 
 
 @contextmanager
 def open_table(path: Path, place: str, expected: Collection[str]) -> Iterator[TableFile]:
     """Open a CSV or TSV file, plain or gzip (told by its bytes, not its name), in UTF-8.
+
+    A line is a row: a quoted text cannot go on in the next line.  Bytes of a row that are not
+    UTF-8 are kept apart as they are (surrogate escapes); those of the header are a fault.
 
     Commas are expected in ``.csv``, tabs in ``.tsv`` and ``.tab``; under another name the one of
     the two that fits ``expected`` better.
@@ -61,15 +64,24 @@ def open_table(path: Path, place: str, expected: Collection[str]) -> Iterator[Ta
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise _unreadable(where, error) from error
     with plain:
-        with _read_faults(lambda: where):
+        with _read_faults(where):
             packed = plain.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
             plain.seek(0)
             text = io.TextIOWrapper(
                 gzip.GzipFile(fileobj=plain) if packed else plain,
                 encoding="utf-8-sig",
-                newline="",
+                errors="surrogateescape",
+                newline="\n",
             )
-            line, skipped = _first_line(text)
+            line = _first_line(text)
+        if any("\udc80" <= c <= "\udcff" for c in line):
+            raise fail(
+                "SG411",
+                "the file is not text in UTF-8",
+                place=where,
+                next_step="save it as CSV in UTF-8 (spreadsheets and .h5ad files are exported"
+                " first)",
+            )
         if not line or "\0" in line:
             raise fail(
                 "SG411",
@@ -78,39 +90,23 @@ def open_table(path: Path, place: str, expected: Collection[str]) -> Iterator[Ta
                 next_step="give a CSV or TSV file whose first line names the columns",
             )
         delimiter, header = _split_header(line, path, where, expected)
-        width = len(header)
-        rows = _rows(text, delimiter, width, lambda line: location(path, place, skipped + line))
-        yield TableFile(where, header, rows)
+        yield TableFile(where, header, _rows(text, delimiter, len(header), where))
 
 
 @contextmanager
-def _read_faults(where: Callable[[], str]) -> Iterator[None]:
-    """Turn what goes wrong while bytes become rows into SG411."""
+def _read_faults(where: str) -> Iterator[None]:
+    """Turn what goes wrong while bytes become lines into SG411."""
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise fail(
-            "SG411",
-            "the file is not text in UTF-8",
-            place=where(),
-            next_step="save it as CSV in UTF-8 (spreadsheets and .h5ad files are exported first)",
-        ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise fail(
             "SG411",
             "the gzip file is broken or cut short",
-            place=where(),
+            place=where,
             next_step="copy it again; `gzip -t FILE` shows whether a copy is whole",
         ) from error
-    except csv.Error as error:
-        raise fail(
-            "SG411",
-            f"the file is not a table: {error}",
-            place=where(),
-            next_step='look for a quote (") in the row that begins there; it must enclose a field',
-        ) from error
     except OSError as error:
-        raise _unreadable(where(), error) from error
+        raise _unreadable(where, error) from error
 
 
 def _unreadable(where: str, error: OSError | ValueError) -> SecgenError:
@@ -123,21 +119,16 @@ def _unreadable(where: str, error: OSError | ValueError) -> SecgenError:
     )
 
 
-def _first_line(text: io.TextIOWrapper) -> tuple[str, int]:
-    """The first line that is not blank (empty at the end of the file), and its number."""
-    number = 0
-    for line in text:
-        number += 1
+def _first_line(lines: Iterable[str]) -> str:
+    """The first line that is not blank; empty at the end of the file."""
+    for line in lines:
         if line.strip():
-            return line.rstrip("\r\n"), number
-    return "", number
+            return line.rstrip("\r\n")
+    return ""
 
 
 def _split(line: str, delimiter: str) -> tuple[str, ...]:
-    try:
-        fields = next(csv.reader([line], delimiter=delimiter, strict=True))
-    except csv.Error:
-        fields = line.split(delimiter)
+    fields = _fields(line, delimiter) or line.split(delimiter)
     return tuple(field.strip() for field in fields)
 
 
@@ -170,26 +161,40 @@ def _delimiter_step(found: str) -> str:
 
 
 def _rows(
-    text: io.TextIOWrapper, delimiter: str, width: int, at_line: Callable[[int], str]
-) -> Iterator[list[str]]:
+    lines: Iterable[str], delimiter: str, width: int, where: str
+) -> Iterator[list[str] | None]:
+    """Each line that is not blank as a row; None for one that does not fit the header.
+
+    Every line is read on its own, so that no line can change what another one says: a stray quote
+    would otherwise swallow the rows, and so the people, that follow it.
+    """
     # A long text is content, which never stops a site; csv's own limit is 128 KiB a field.
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    read = 0  # lines up to the end of the last row: a fault lies where the next row begins
-    with _read_faults(lambda: at_line(read + 1)):
-        for row in reader:
-            if len(row) > width:
-                raise _ragged(at_line(read + 1), len(row), width)
-            if row:
+    fitting = misfits = 0
+    with _read_faults(where):
+        for line in lines:
+            text = line.rstrip("\r\n")
+            if not text.strip():
+                continue
+            row = _fields(text, delimiter)
+            if row is None or len(row) > width:
+                misfits += 1
+                yield None
+            else:
+                fitting += 1
                 yield row + [""] * (width - len(row))
-            read = reader.line_num
+    if misfits and not fitting:
+        raise fail(
+            "SG416",
+            f"no row of the file fits its header of {width} columns",
+            place=where,
+            next_step="quote texts that hold the delimiter, and write one row a line; R writes a"
+            " header that fits with `col.names = NA` or `row.names = FALSE`",
+        )
 
 
-def _ragged(where: str, fields: int, width: int) -> SecgenError:
-    return fail(
-        "SG416",
-        f"this row has {fields} fields, the header {width}",
-        place=where,
-        next_step="quote texts that hold the delimiter; R writes a header that fits with"
-        " `col.names = NA` or `row.names = FALSE`",
-    )
+def _fields(line: str, delimiter: str) -> list[str] | None:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None

@@ -78,6 +78,9 @@ def spoil(study: Path, fault: str) -> None:
                     "EPCAM,8.5", "EPCAM,MLH1", 1
                 )
             )
+        case "only long rows":
+            header, *rows = text.splitlines()
+            path.write_text("\n".join([header, *(f"{row},1" for row in rows)]))
         case "a short row" | "a long row":
             lines = text.splitlines()
             lines[3] = lines[3].rsplit(",", 2)[0] if "short" in fault else lines[3] + ",1,2"
@@ -125,11 +128,11 @@ SHAPE = {
     "no subtype": "SG413",
     "no MSH6": "SG414",
     "a column twice": "SG415",
-    "a long row": "SG416",
+    "only long rows": "SG416",
 }
 CONTENT = [
     "nan", "unknown labels", "a patient twice", "no row", "one row", "out of range",
-    "text for a number", "no patient's name", "infinite", "a short row",
+    "text for a number", "no patient's name", "infinite", "a short row", "a long row",
 ]  # fmt: skip
 
 

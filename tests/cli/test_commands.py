@@ -31,7 +31,8 @@ PLAN_FIELDS = {
 QUERY_FIELDS = {
     "id", "statement", "source", "added_by_the_planner", "measured_as", "tables", "cells",
     "opened_values", "sensitivity_squared", "variance", "party_variance", "share_of_budget",
-    "standard_error_people", "relative_error", "bytes_sent_by_each_party",
+    "standard_error_people", "relative_error", "rounds",
+    "bytes_sent_by_each_party",
 }  # fmt: skip
 
 

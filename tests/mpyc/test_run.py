@@ -136,6 +136,7 @@ def test_private_state(finished: Finished) -> None:
         assert {path.name for path in folder.iterdir()} == {
             "party.log",
             "program.py",
+            "reading.json",
             "stderr.log",
             "store.sqlite",
         }
