@@ -1,5 +1,7 @@
 """Each command: what it prints and writes, and how it ends."""
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -187,6 +189,38 @@ def test_a_changed_bundle_is_refused(bundle: Path, tmp_path: Path, file: str, ho
     ended = secgen("run", copy, *DATA, "--backend", "plaintext", "--out", tmp_path / "out")
     assert (ended.code, ended.codes()) == (1, ["SG703"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("party_program.py", b"THRESHOLD = 1", b"THRESHOLD = 0"),
+        ("certificate.json", b'"mu": "', b'"mu": "0'),
+        ("public/", b"TCGA", b"TCGB"),
+    ],
+)
+def test_a_bundle_that_was_changed_with_its_manifest_is_refused(
+    tmp_path: Path, file: str, old: bytes, new: bytes
+) -> None:
+    """Whoever can change a file can change its hash beside it: what follows is made again."""
+    copy = tmp_path / "b"
+    assert secgen("compile", STUDY_A, "-o", copy).code == 0
+    manifest = json.loads((copy / "manifest.json").read_text())
+    name = next(name for name in manifest["files"] if name.startswith(file))
+    data = (copy / name).read_bytes()
+    packed = data[:2] == b"\x1f\x8b"
+    plain = gzip.decompress(data) if packed else data
+    assert old in plain
+    changed = plain.replace(old, new, 1)
+    (copy / name).write_bytes(changed)
+    manifest["files"][name] = hashlib.sha256(changed).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert secgen("plan", copy).codes() == ["SG703"]
+
+
+def test_a_manifest_of_great_depth_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("[" * 100_000)
+    assert secgen("plan", tmp_path).codes() == ["SG703"]
 
 
 def test_a_manifest_cannot_reach_outside_its_folder(bundle: Path, tmp_path: Path) -> None:
