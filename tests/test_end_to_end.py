@@ -160,7 +160,8 @@ def test_run_leaves_the_promised_files(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert {path.name for path in out.iterdir()} == {
-        "synthetic.csv", "synthetic.h5ad", "measurements.json", "plan.json", "certificate.json",
+        "synthetic.csv", "synthetic.h5ad", "measurements.json", "measurements.csv", "plan.json",
+        "certificate.json",
         "receipt.json", "description.md", "party_program.py", "parties",
     }  # fmt: skip
     rows = pd.read_csv(out / "synthetic.csv", keep_default_na=False)

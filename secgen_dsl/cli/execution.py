@@ -1,6 +1,7 @@
 """Carries out a planned study on this machine and writes its results."""
 
 import contextlib
+import hashlib
 import json
 import secrets
 import shutil
@@ -28,6 +29,8 @@ from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.synthesis.measured_table import write_measured_table
 
 _STATE = "parties"
 _RECEIPT = "receipt.json"
@@ -75,6 +78,12 @@ def execute(
     bundle = bundle_of(planned)
     say(f"{_clock(start)}  certified by two accountants")
     created = not out.exists()
+    if not created and backend == "mpyc":
+        say(
+            f"{_clock(start)}  going on from an earlier run: a party that stored its noised counts "
+            "uses them, whatever its\n          data file now says, at no cost in privacy; "
+            "for other data give a new --out (which spends again)"
+        )
     try:
         if backend == "mpyc":
             protocol = _run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
@@ -86,9 +95,19 @@ def execute(
         except OSError as error:
             raise cannot_write(out, error) from error
     except BaseException:
-        _forget_unused(out, created)
+        if _forget_unused(out, created):
+            say(
+                f"{_clock(start)}  kept {out / _STATE}: start again with the same --out to go on "
+                "without spending twice; a new --out spends again"
+            )
         raise
     say(f"{_clock(start)}  synthetic data written")
+    if backend == "mpyc":
+        say(
+            f"          {out / _STATE} holds each party's private folder, with its noised input "
+            "and what its reader met\n          (reading.json): never pass it on; delete it when "
+            "the run is accepted"
+        )
     return results
 
 
@@ -125,11 +144,27 @@ def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Pa
             "SG704",
             f'no data file for the silo "{name}"',
             place=name,
-            next_step=f"give --data {name}=FILE, or a `simulate` block in the spec",
+            next_step=f"give --data {name}=FILE (a spec may name files in `simulate`; a bundle "
+            "does not)",
         )
         for name in silos
         if name not in files
     ]
+    seen: dict[Path, str] = {}
+    for name in silos:
+        path = files[name].resolve() if name in files else None
+        if path is not None and path in seen:
+            faults.append(
+                Diagnostic(
+                    "SG704",
+                    f'the silos "{seen[path]}" and "{name}" have the same file: its people would '
+                    "be in two silos",
+                    place=str(files[name]),
+                    next_step="give each silo its own people's table",
+                )
+            )
+        elif path is not None:
+            seen[path] = name
     if faults:
         raise SecgenError(faults)
     return {name: files[name] for name in silos}
@@ -195,6 +230,8 @@ def _results(
         "certificate_sha256": sha256_of(bundle.certificate),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {"secgen": __version__, "mpyc": version("mpyc"), "opendp": version("opendp")},
+        "epsilon": decimal_text(planned.plan.program.privacy.epsilon),
+        "delta": decimal_text(planned.plan.program.privacy.delta),
         "rounds_of_messages": protocol.rounds,
         "bytes_sent": protocol.bytes_sent,
     }
@@ -206,7 +243,13 @@ def _results(
         write_file(folder / "measurements.json", pretty_json(protocol.measurements))
         write_file(folder / "party_program.py", bundle.program_text.encode())
         write_file(folder / "description.md", describe_plan(planned, bundle.certificate).encode())
+        write_measured_table(folder / "measurements.csv", planned.plan, protocol.measurements)
         _samples(planned, protocol.measurements, seed, folder)
+        # All of these follow from opened values and public choices: their hashes tell nothing else.
+        receipt["files"] = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.iterdir())
+        }
         text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
         write_file(folder / _RECEIPT, text.encode())
         out.mkdir(exist_ok=True)
@@ -250,8 +293,12 @@ def _holds_contribution(folder: Path) -> bool:
     return False
 
 
-def _forget_unused(out: Path, created: bool) -> None:
-    """After a failure keep only what a restart needs: folders in which a party stored its y."""
+def _forget_unused(out: Path, created: bool) -> bool:
+    """After a failure keep only what a restart needs: folders in which a party stored its y.
+
+    Returns:
+        Whether anything was kept.
+    """
     state = out / _STATE
     for folder in state.iterdir() if state.is_dir() else ():
         if not _holds_contribution(folder):
@@ -259,3 +306,4 @@ def _forget_unused(out: Path, created: bool) -> None:
     for folder in (state, out) if created else (state,):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+    return state.is_dir()

@@ -41,10 +41,16 @@ def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
             function(*args, **kwargs)
         except SecgenError as error:
             _end(error.diagnostics, machine)
-        except (click.ClickException, click.Abort):
-            raise
+        except (click.ClickException, click.Abort, BrokenPipeError):
+            raise  # click ends quietly when nobody reads its output any more
         except KeyboardInterrupt:
-            _end([Diagnostic("SG901", "stopped from the keyboard", place="secgen")], machine)
+            stopped = Diagnostic(
+                "SG901",
+                "stopped from the keyboard",
+                place="secgen",
+                next_step="start it again; a run goes on at no cost with the same --out",
+            )
+            _end([stopped], machine)
         except MemoryError:
             _end(
                 [

@@ -41,7 +41,11 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     metavar="SILO=FILE",
     help="A silo's table; instead of the spec's `simulate`.",
 )
-@click.option("--seed", type=int, help="Makes the samples reproducible; never touches the noise.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Makes the samples reproducible; never touches the noise.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 86_400),
@@ -77,7 +81,7 @@ def run(
         print_json(
             {"ok": True, "diagnostics": diagnostics_json(planned.warnings)}
             | finished.receipt
-            | {"files": [str(out / name) for name in finished.files]}
+            | {"written": [str(out / name) for name in finished.files]}
         )
         return
     click.echo(f"plan     {planned.verified.plan_sha256}")

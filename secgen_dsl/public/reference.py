@@ -91,6 +91,8 @@ def _positions(
         if gene in repeated:
             raise _fault(file, 1, f'has two columns named "{gene}"', "keep one column a gene")
     absent = [gene for gene in genes if gene not in index]
+    if absent and len(header) == 1 and any(sign in header[0] for sign in ";|"):
+        raise _fault(file, 1, "is not separated by commas or tabs", "save it as CSV or TSV")
     if absent and not skip_absent:
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise fail(

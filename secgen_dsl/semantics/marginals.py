@@ -234,7 +234,44 @@ class _Marginals:
                 )
                 return None
             edges.append(reference_edges(values[gene], panel.low, panel.high, number))
-        return tuple(edges)
+        return tuple(edges) if self.spread(binning, panel, edges) else None
+
+    def spread(
+        self, binning: tree.BinsFrom, panel: Panel, edges: list[tuple[Fraction, ...]]
+    ) -> bool:
+        """Whether the bins of most genes can hold people; one bin for everybody is an error."""
+        useless = [
+            gene
+            for gene, own in zip(panel.genes, edges, strict=True)
+            if own[0] == own[-1] and own[0] in (panel.low, panel.high)
+        ]
+        if 2 * len(useless) > len(edges):
+            self.found.error(
+                "SG212",
+                f'the public table "{binning.reference.text}" does not look like {panel.unit} '
+                f"{decimal_text(panel.low)}..{decimal_text(panel.high)}: most of its values lie "
+                "outside",
+                binning.reference.span,
+                f"{len(useless)} of {len(edges)} genes would have everybody in one bin",
+                "give the reference in the panel's unit, or widen the panel's range",
+            )
+            return False
+        flat = [
+            gene
+            for gene, own in zip(panel.genes, edges, strict=True)
+            if len(set(own)) < len(own) or gene in useless
+        ]
+        if flat:
+            self.found.warn(
+                "SG310",
+                f"some bins of {', '.join(flat[:5])}"
+                + (f" and {len(flat) - 5} more genes" if len(flat) > 5 else "")
+                + " can hold nobody: the public table has many equal values of them",
+                binning.reference.span,
+                f"{len(flat)} of {len(edges)} genes",
+                "use fewer bins for these genes, or leave them out",
+            )
+        return True
 
     def append(
         self,

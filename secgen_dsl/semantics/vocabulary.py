@@ -161,8 +161,18 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
 def check_name_spaces(
     reader: Reader, columns: Sequence[CategoryColumn], panels: Sequence[Panel]
 ) -> None:
-    """A name must not be a column and a panel."""
+    """A name must not be a column and a panel, nor a label the key of people."""
     names = {column.name for column in columns}
+    for block in reader.spec.all(tree.PersonBlock):
+        for key in block.lines:
+            if isinstance(key, tree.PersonKey) and key.name.text in names:
+                reader.found.error(
+                    "SG206",
+                    f'"{key.name.text}" is a label, so it cannot tell people apart',
+                    key.name.span,
+                    "also in `columns`",
+                    "name the column that identifies a patient: key patient",
+                )
     for line in reader.spec.all(tree.PanelLine):
         if line.name.text in names and any(p.name == line.name.text for p in panels):
             reader.found.error(

@@ -44,6 +44,8 @@ _SCALES = (0.0, *(10.0 ** (power / 4) for power in range(-20, 1)))
 """Candidates for the four scales: squared frequencies (α₀, κ₀), or shares of R (α₁, κ₁).  Means of
 labels vary less than people do, so that 1 is enough for all."""
 
+_STANDING_OUT = 3.0
+
 _COHORT = ("cohort_along", "cohort")
 _LABEL = ("label_along", "label")
 
@@ -57,11 +59,14 @@ class ReferenceBins:
         axes: shape (directions, genes·(B − 1)): R's eigenvectors in the contrast basis, orthonormal
             rows; no directions without a reference.
         spread: shape (directions,): R's positive eigenvalues.
+        seen: shape (genes, bins): whether anybody in the reference falls into the bin; all True
+            without a reference.
     """
 
     frequencies: Floats
     axes: Floats
     spread: Floats
+    seen: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -107,14 +112,15 @@ def describe_reference(bins: NDArray[np.int64], number_of_bins: int) -> Referenc
     chosen = np.unique(np.linspace(0, samples - 1, min(samples, MAX_REFERENCE_ROWS)).astype(int))
     indicators = seen[chosen].astype(np.float64)
     present = (bins[chosen] >= 0).astype(np.float64)[:, :, None]
+    anybody = seen.any(axis=0) if samples else np.ones((genes, number_of_bins), dtype=np.bool_)
     means = indicators.sum(axis=0) / np.maximum(present.sum(axis=0), 1.0)
     deviations = (indicators - present * means) @ contrast_basis(number_of_bins)
     flat = deviations.reshape(chosen.size, genes * (number_of_bins - 1))
     if chosen.size < 3:
-        return ReferenceBins(frequencies, np.zeros((0, flat.shape[1])), np.zeros(0))
+        return ReferenceBins(frequencies, np.zeros((0, flat.shape[1])), np.zeros(0), anybody)
     _, singular, axes = np.linalg.svd(flat, full_matrices=False)
     kept = singular > 1e-8 * max(float(singular[0]), 1.0)
-    return ReferenceBins(frequencies, axes[kept], singular[kept] ** 2 / (chosen.size - 1))
+    return ReferenceBins(frequencies, axes[kept], singular[kept] ** 2 / (chosen.size - 1), anybody)
 
 
 def no_reference(genes: int, bins: int) -> ReferenceBins:
@@ -145,8 +151,29 @@ def estimate_rows(
     rows = observed.transpose(1, 0, 2).reshape(labels, genes * (bins - 1)) - centre
     effects = _Effects(rows, variance / row_people**2, reference)
     estimated = centre + effects.predict(effects.fit())
-    frequencies = estimated.reshape(labels, genes, bins - 1).transpose(1, 0, 2) @ basis.T
-    return project_to_simplex(frequencies + 1 / bins, 1.0)
+    frequencies = estimated.reshape(labels, genes, bins - 1).transpose(1, 0, 2) @ basis.T + 1 / bins
+    empty = ~_inhabited(contrasts, variance, people, reference)
+    # So far below the others that the projection gives nothing to these bins.
+    frequencies -= np.where(empty, 2.0 + np.ptp(frequencies), 0.0)[:, None, :]
+    return project_to_simplex(frequencies, 1.0)
+
+
+def _inhabited(
+    contrasts: Floats, variance: float, people: Floats, reference: ReferenceBins
+) -> NDArray[np.bool_]:
+    """Which bins of a gene hold anybody, shape (genes, B).
+
+    Noise alone puts people into bins where there are none: a gene that lies in two of ten bins
+    would get tails over the whole range.  A bin that nobody in the public reference falls into is
+    therefore taken as empty, unless its count over all labels stands out of the noise by
+    ``_STANDING_OUT`` standard errors.  (A threshold, as in Donoho, Johnstone, Biometrika 81
+    (1994) 425; without a reference there is none.)
+    """
+    labels, bins = contrasts.shape[1:]
+    counts = contrasts.sum(axis=1) + people.sum() / bins
+    error = (labels * variance * (1 - 1 / bins)) ** 0.5
+    inhabited: NDArray[np.bool_] = reference.seen | (counts > _STANDING_OUT * error)
+    return inhabited
 
 
 class _Effects:

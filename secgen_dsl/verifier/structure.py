@@ -79,6 +79,8 @@ def _promise(program: Program) -> Iterator[str]:
     person = program.person
     if person.samples != 1 or person.silos != 1:
         yield "the certificate holds for one sample a person in one silo only"
+    if any(column.name == person.key for column in program.columns):
+        yield "the key that tells the people apart is one of the labels"
     if not person.key or not person.key.isprintable():
         yield "no column with a printable name tells the people apart"
     if person.people_bound is not None:

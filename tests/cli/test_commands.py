@@ -23,8 +23,8 @@ DATA = (
     "--data", f"south={SPECS / 'data/south.csv.gz'}",
 )  # fmt: skip
 RESULTS = {
-    "certificate.json", "description.md", "measurements.json", "party_program.py", "plan.json",
-    "receipt.json", "synthetic.csv",
+    "certificate.json", "description.md", "measurements.json", "measurements.csv",
+    "party_program.py", "plan.json", "receipt.json", "synthetic.csv",
 }  # fmt: skip
 PLAN_FIELDS = {
     "ok", "diagnostics", "plan_sha256", "program_sha256", "study_sha256", "budget", "parties",
@@ -238,7 +238,7 @@ def test_run_of_a_bundle(bundle: Path, tmp_path: Path) -> None:
     ended = secgen("run", bundle, *DATA, "--backend", "plaintext", "--out", out, "--json")
     assert ended.code == 0
     assert {path.name for path in out.iterdir()} == RESULTS
-    assert {Path(name).name for name in ended.json["files"]} == RESULTS
+    assert {Path(name).name for name in ended.json["written"]} == RESULTS
     receipt = json.loads((out / "receipt.json").read_text())
     assert {key: ended.json[key] for key in receipt} == receipt
     assert receipt["plan_sha256"] == secgen("plan", bundle, "--json").json["plan_sha256"]

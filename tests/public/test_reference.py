@@ -103,3 +103,9 @@ def test_references_of_a_program(tmp_path: Path) -> None:
     with pytest.raises(SecgenError) as raised:
         read_references(study, {"elsewhere": changed})
     assert raised.value.diagnostics[0].code == "SG603"
+
+
+def test_semicolons_are_named(tmp_path: Path) -> None:
+    found = failure(written(tmp_path, TEXT.replace(",", ";")), "A")
+    assert found.code == "SG213"
+    assert "separated by commas or tabs" in found.message

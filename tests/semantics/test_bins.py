@@ -15,6 +15,8 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.public.files import gene_list, read_public_file
 from secgen_dsl.public.reference import reference_values
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
+from secgen_dsl.semantics.resolve import resolve
+from secgen_dsl.syntax.parser import parse, read_source
 
 LOW, HIGH = Fraction(0), Fraction(20)
 
@@ -176,3 +178,27 @@ def test_values_are_compared_as_the_encoder_compares_them() -> None:
         spec = text.replace("{ female, male, unknown }", f'{{ "{first}", "{second}", unknown }}')
         clash = any(d.code == "SG207" for d in diagnose(spec))
         assert clash == (label_key(first) == label_key(second)), (first, second)
+
+
+def test_a_gene_that_is_constant_in_the_reference_is_a_warning(tmp_path: Path) -> None:
+    table(tmp_path, "A,B,C\n" + "\n".join(f"7,{n},{n}" for n in range(8)) + "\n")
+    text = STUDY.format(file="t.csv")
+    (tmp_path / "s.secgen").write_text(text, encoding="utf-8")
+    source = read_source(tmp_path / "s.secgen")
+    (warning,) = resolve(parse(source), source, tmp_path).warnings
+    assert (warning.code, warning.severity) == ("SG310", "warning")
+    assert "some bins of A can hold nobody" in warning.message
+
+
+STUDY = """secgen 1
+study "x" {{ purpose "x" }}
+silos hold patients {{ a terms open; b terms open; c terms open }}
+trust {{ tolerate 1 colluding party }}
+person {{ key patient; at most 1 sample; in at most 1 silo }}
+columns {{ x category {{ u, v }} }}
+public elsewhere from "{file}" log2
+panel p expression log2 0..20 {{ A, B, C }}
+privacy {{ add or remove one person; epsilon 1; delta 1e-6 }}
+measure {{ marginal x * p in 4 bins from elsewhere }}
+release {{ samples 10 to silos }}
+"""

@@ -189,3 +189,23 @@ def test_a_thousand_genes_take_well_under_a_second() -> None:
     start = time.process_time()
     estimate_rows(noisy, 36.0**2, np.array([300.0, 120, 100, 50, 25]), described)
     assert time.process_time() - start < 3  # about .2 s; the limit allows for a busy machine
+
+
+def test_noise_puts_nobody_into_bins_that_nobody_is_known_to_fall_into() -> None:
+    """Ten bins, of which public people use two, and this cohort's second label a third."""
+    rng = np.random.default_rng(3)
+    genes, bins = 40, 10
+    public = describe_reference(rng.integers(4, 6, size=(100, genes)), bins)
+    people = np.array([300.0, 100.0])
+    counts = np.zeros((genes, 2, bins))
+    counts[:, 0, 4:6] = 150
+    counts[:, 1, 5:7] = 50
+    noisy = counts + rng.normal(0, 3, counts.shape)
+    contrasts = noisy - noisy.mean(axis=2, keepdims=True)
+    rows = estimate_rows(contrasts, 9.0, people, public)
+    np.testing.assert_allclose(rows.sum(axis=2), 1)
+    # 280 bins are tested at three standard errors: one or the other stands out by chance.
+    assert (rows[:, :, [0, 1, 2, 3, 7, 8, 9]] == 0).mean() > 0.98
+    assert rows[:, 1, 6].min() > 0.3
+    # Without a reference nothing is known to be empty.
+    assert estimate_rows(contrasts, 9.0, people, no_reference(genes, bins))[:, :, :3].max() > 0
