@@ -326,3 +326,50 @@ def test_compile_into_the_current_folder(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path / "b")
     assert secgen("compile", STUDY_D, "-o", ".").code == 0
     assert (tmp_path / "b" / "manifest.json").is_file()
+
+
+def test_a_negative_seed_is_wrong_usage(tmp_path: Path) -> None:
+    ended = secgen("run", STUDY_D, "--seed", "-1", "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_silos_cannot_have_the_same_file(tmp_path: Path) -> None:
+    file = SPECS / "data" / "south.csv.gz"
+    ended = secgen(
+        "run", STUDY_D, "--data", f"north={file}", "--backend", "plaintext", "--out", tmp_path / "o"
+    )
+    assert (ended.code, ended.codes()) == (1, ["SG704"])
+    assert "two silos" in ended.err
+
+
+def test_the_receipt_names_the_bytes_of_every_result(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert secgen("run", STUDY_D, "--backend", "plaintext", "--out", out).code == 0
+    receipt = json.loads((out / "receipt.json").read_text())
+    assert (receipt["epsilon"], receipt["delta"]) == ("1", "1e-5")
+    assert set(receipt["files"]) == RESULTS - {"receipt.json"}
+    for name, digest in receipt["files"].items():
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+
+
+def test_going_on_from_an_earlier_run_is_announced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert secgen("run", STUDY_D, "--out", out).code == 0
+    first = (out / "measurements.json").read_bytes()
+    for path in out.iterdir():
+        if path.name != "parties":
+            path.unlink()
+    # Other data: the stored counts are used all the same, and the user is told.
+    header = tmp_path / "empty.csv"
+    header.write_text("patient,subtype,sex,MLH1,MSH2,MSH6,PMS2,EPCAM\n")
+    ended = secgen("run", STUDY_D, "--data", f"north={header}", "--out", out)
+    assert ended.code == 0
+    assert "whatever its" in ended.err
+    assert (out / "measurements.json").read_bytes() == first
+
+
+def test_output_that_nobody_reads_is_no_fault() -> None:
+    command = f"{sys.executable} -m secgen_dsl.cli.main plan {STUDY_A} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "SG900" not in done.stderr
