@@ -1,11 +1,9 @@
 """Carries out a planned study on this machine and writes its results."""
 
-import contextlib
 import hashlib
 import json
 import secrets
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -280,28 +278,17 @@ def _samples(
     write_samples(folder, planned.plan, samples, release.formats, planned.study.title)
 
 
-def _holds_contribution(folder: Path) -> bool:
-    """Whether a party's store holds a noised input; one that cannot be read counts as if it did."""
-    for path in folder.glob("*.sqlite"):
-        try:
-            with contextlib.closing(sqlite3.connect(path)) as store:
-                rows = store.execute("SELECT 1 FROM contribution LIMIT 1").fetchall()
-        except sqlite3.Error:
-            return True
-        if rows:
-            return True
-    return False
-
-
 def _forget_unused(out: Path, created: bool) -> bool:
     """After a failure keep only what a restart needs: folders in which a party stored its y.
 
     Returns:
         Whether anything was kept.
     """
+    from secgen_dsl.runtime.store import holds_contribution
+
     state = out / _STATE
     for folder in state.iterdir() if state.is_dir() else ():
-        if not _holds_contribution(folder):
+        if not holds_contribution(folder):
             shutil.rmtree(folder, ignore_errors=True)
     for folder in (state, out) if created else (state,):
         if folder.is_dir() and not any(folder.iterdir()):

@@ -274,3 +274,19 @@ def _to_bytes(values: NDArray[np.int64]) -> bytes:
 
 def _from_bytes(data: bytes) -> NDArray[np.int64]:
     return np.frombuffer(data, dtype="<i8").astype(np.int64)
+
+
+def holds_contribution(folder: Path) -> bool:
+    """Whether a party's private folder holds a stored y, which a restart would use.
+
+    A store that cannot be read counts as if it did: what it holds is not known.
+    """
+    for path in folder.glob("*.sqlite"):
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as store:
+                rows = store.execute("SELECT 1 FROM contribution LIMIT 1").fetchall()
+        except sqlite3.Error:
+            return True
+        if rows:
+            return True
+    return False
