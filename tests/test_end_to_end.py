@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import run_protocol
@@ -69,7 +70,7 @@ def residuals(planned: PlannedStudy, measurements: Measurements) -> dict[str, ND
 
 
 def assert_noise_is_as_planned(plan: Plan, noise: dict[str, NDArray[np.int64]]) -> None:
-    """Variance of what was added, within 5 standard errors, in the metric of each map.
+    """Variance of what was added, in the metric of each map: chi-square, one false alarm in 10⁷.
 
     For centred rows y = B·z − Σz: the quadratic form Σy² = B²·|Pz|² over all B entries has mean
     B²·(B − 1)·s² a row.  Noise added after centring would give a B-th of that, or less.
@@ -86,7 +87,8 @@ def assert_noise_is_as_planned(plan: Plan, noise: dict[str, NDArray[np.int64]]) 
         else:
             statistic = (added**2).sum() / variance
             freedom = added.size
-        assert abs(statistic - freedom) < 5 * np.sqrt(2 * freedom), release.marginal
+        low, high = chi2.ppf([5e-8, 1 - 5e-8], freedom)
+        assert low < statistic < high, release.marginal
 
 
 @pytest.mark.parametrize("run", [over_mpyc, in_one_process])
