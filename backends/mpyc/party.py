@@ -176,17 +176,12 @@ class Party:
             modulus=self._plan.modulus,
             timeout=config.timeout,
             stored=self._stored_by_earlier_run,
-            opened=len(self._opened_by_earlier_run),
+            opened=self._openings_by_earlier_run(),
         )
         listener = socket.socket(fileno=config.listener)
-        try:
-            self._mesh = await Mesh.connect(session, listener, config.ports)
-        except SecgenError as error:
-            lost = any(diagnostic.code == "SG518" for diagnostic in error.diagnostics)
-            if lost and not self._stored_by_earlier_run:
-                # What this run has just stored would pass for the lost contribution in the next.
-                self._store.refuse(self._key(1, []))
-            raise
+        # Nothing is stored before the hellos agree: what a refused run had stored would pass for
+        # the lost contribution in the next.
+        self._mesh = await Mesh.connect(session, listener, config.ports)
 
     async def share(self, number: int) -> list[Any]:
         """Step 4: share the round's stored y and receive a share of everybody's.
@@ -224,6 +219,8 @@ class Party:
         if total.shape != (permit.values,):
             raise _departs(f"the sum of round {number} has {total.size} values")
         own = await local_share(self._mpc, total)
+        # From here on a colluder may know the total, whether or not this party ever does.
+        self._store.mark_opening(self._key(number, self._opened))
         shares = await mesh.open(permit, own)
         shares[self._config.index] = own
         opened = open_shares(
@@ -292,6 +289,13 @@ class Party:
                 break
             opened.append(values)
         return opened
+
+    def _openings_by_earlier_run(self) -> int:
+        """How many rounds an earlier run of the same plan opened, or was about to open."""
+        opened = self._opened_by_earlier_run
+        number = len(opened) + 1
+        begun = number <= len(self._plan.rounds) and self._store.marked(self._key(number, opened))
+        return len(opened) + begun
 
     def _round(self, number: int) -> Round:
         for one_round in self._plan.rounds:

@@ -53,11 +53,11 @@ async def protocol(party: Party) -> None:
 
     # <exchange>
     # ---- SLOT_ROUND_TITLE, among the parties ----
-    # Step 3: every y of the round is on disk before a share of it leaves.
-    party.store(SLOT_ROUND)
     # <connect>
     await party.connect()
     # </connect>
+    # Step 3: every y of the round is on disk before a share of it leaves.
+    party.store(SLOT_ROUND)
     # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
     shares = await party.share(SLOT_ROUND)
     # Step 5: the secure arrays are added, and the sum opened if all parties' shares agree.

@@ -1,12 +1,15 @@
 """Carries out a planned study on this machine and writes its results."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -84,7 +87,8 @@ def execute(
         )
     try:
         if backend == "mpyc":
-            protocol = _run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
+            with _one_run_at_a_time(out / _STATE):
+                protocol = _run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
         else:
             protocol = _run_plaintext(planned, files)
             say(f"{_clock(start)}  measured in one process, which saw every row")
@@ -92,6 +96,8 @@ def execute(
             results = _results(planned, bundle, protocol, backend, seed, out)
         except OSError as error:
             raise cannot_write(out, error) from error
+    except _InUseError:
+        raise  # what lies there belongs to the other run
     except BaseException:
         if _forget_unused(out, created):
             say(
@@ -107,6 +113,39 @@ def execute(
             "the run is accepted"
         )
     return results
+
+
+class _InUseError(SecgenError):
+    """Another run uses the folder."""
+
+
+@contextlib.contextmanager
+def _one_run_at_a_time(state: Path) -> Iterator[None]:
+    """Hold the parties' folder: two runs in it would delete each other's stored inputs.
+
+    Raises:
+        SecgenError: SG702 another run holds it, SG701 it cannot be made.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        held = os.open(state, os.O_RDONLY)
+    except OSError as error:
+        raise cannot_write(state, error) from error
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _InUseError(
+                Diagnostic(
+                    "SG702",
+                    "another run uses this results' folder",
+                    place=str(state.parent),
+                    next_step="wait until it has ended, or give another folder with --out",
+                )
+            ) from error
+        yield
+    finally:
+        os.close(held)
 
 
 def _clock(start: float) -> str:

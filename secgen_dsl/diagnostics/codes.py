@@ -46,6 +46,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG309": "the noise of one party is small",
         "SG310": "bins that can hold nobody",
         "SG311": "a marginal has too many cells",
+        "SG312": "the budget is too small for what is measured",
         "SG320": "the plan does not verify",
         "SG321": "the second accountant does not confirm the budget",
         "SG401": "noise could not be drawn",

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 
+from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan, Release, Round
 from secgen_dsl.ir.program import Program
 from secgen_dsl.planner.allocation import Measured, allocate
@@ -28,6 +29,9 @@ def plan_program(program: Program) -> Plan:
     budget is then planned again without the excess, in steps of ε/1024.
 
     The result still has to be verified (``secgen_dsl.verifier``).
+
+    Raises:
+        SecgenError: SG312, no accountant could certify so much noise.
     """
     budget = program.privacy.epsilon
     reserve = ACCOUNTING_RESERVE
@@ -50,7 +54,17 @@ def _certified_epsilon(plan: Plan) -> Fraction:
         for r in plan.releases()
     ]
     slack = _slack(plan.program, tuple(plan.releases()))
-    return Fraction(epsilon_upper_bound(events, plan.program.privacy.delta, slack=slack))
+    try:
+        bound = epsilon_upper_bound(events, plan.program.privacy.delta, slack=slack)
+    except ValueError as error:
+        raise fail(
+            "SG312",
+            "the budget is too small for so many or so lightly weighted tables: the noise would "
+            "be beyond what an accountant can certify",
+            place="privacy",
+            next_step="raise epsilon, measure fewer tables, or give them weights closer together",
+        ) from error
+    return Fraction(bound)
 
 
 def _plan(program: Program, reserve: Fraction) -> Plan:

@@ -38,6 +38,15 @@ CREATE TABLE IF NOT EXISTS contribution (
     y BLOB,
     PRIMARY KEY (plan_sha256, round, parties, party, opened_before)
 );
+CREATE TABLE IF NOT EXISTS opening (
+    plan_sha256 TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    parties TEXT NOT NULL,
+    party INTEGER NOT NULL,
+    opened_before TEXT NOT NULL,
+    mark BLOB NOT NULL,
+    PRIMARY KEY (plan_sha256, round, parties, party, opened_before)
+);
 CREATE TABLE IF NOT EXISTS opened (
     plan_sha256 TEXT NOT NULL,
     round INTEGER NOT NULL,
@@ -187,13 +196,19 @@ class ContributionStore:
                 (plan_sha256,),
             ).rowcount
 
-    def refuse(self, key: ContributionKey) -> None:
-        """Erase the contribution of one key; ``find`` then refuses it for good.  Raises SG512."""
+    def mark_opening(self, key: ContributionKey) -> None:
+        """Note durably that this party is about to send its part of a round's opening."""
+        if not self.marked(key):
+            self._insert("opening", "mark", key, np.zeros(0, dtype=np.int64))
+
+    def marked(self, key: ContributionKey) -> bool:
+        """Whether this party was about to open the round, or did, in an earlier run."""
         with self._guarded():
-            self._connection.execute(
-                f"UPDATE contribution SET y = NULL WHERE {_WHERE}",  # noqa: S608 (constant text)
+            row = self._connection.execute(
+                f"SELECT 1 FROM opening WHERE {_WHERE}",  # noqa: S608 (constant text)
                 key._row(),
-            )
+            ).fetchone()
+        return row is not None
 
     def opened(self, key: ContributionKey) -> NDArray[np.int64] | None:
         """The values that the round opened in an earlier run with that key, or None."""

@@ -89,6 +89,14 @@ def open_table(path: Path, place: str, expected: Collection[str]) -> Iterator[Ta
                 place=where,
                 next_step="give a CSV or TSV file whose first line names the columns",
             )
+        if any(end in line for end in "\r\x85\u2028\u2029"):
+            raise fail(
+                "SG411",
+                "the lines of the file do not end as lines of a text file do",
+                place=where,
+                next_step="save it with line ends of Unix or Windows (old Mac files are exported"
+                " again)",
+            )
         delimiter, header = _split_header(line, path, where, expected)
         yield TableFile(where, header, _rows(text, delimiter, len(header), where))
 

@@ -350,13 +350,13 @@ class Mesh:
             )
 
         if hello.opened > len(session.values):
-            raise self._mismatch(peer, f"it has seen {hello.opened} rounds opened")
+            raise self._mismatch(peer, f"it took part in opening {hello.opened} rounds")
         if hello.opened > session.stored:
             # An opening takes a contribution of every party, so this one had made its own.  A
             # second one would be a second spend, that no later check could undo.
             raise fail(
                 "SG518",
-                f"{peer.name} has seen {hello.opened} rounds of this plan opened, and this party's "
+                f"{peer.name} took part in opening {hello.opened} rounds of the plan; this party's "
                 f"store holds what it contributed to {session.stored} only",
                 place=self._place("the hello"),
                 next_step="nothing was sent: bring the lost store back, or make and approve a new "

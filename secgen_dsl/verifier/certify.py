@@ -40,7 +40,11 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
     if independent:
         from secgen_dsl.privacy.second_opinion import second_epsilon
 
-        epsilon = second_epsilon(verified.events, privacy.delta, slack=verified.slack)
+        # Its grid must be fine beside a small ε, or its rounding alone exceeds the budget.
+        interval = float(min(Fraction(1, 10_000), privacy.epsilon / 2000))
+        epsilon = second_epsilon(
+            verified.events, privacy.delta, slack=verified.slack, interval=interval
+        )
         if not Fraction(epsilon) <= privacy.epsilon:
             raise fail(
                 "SG321",

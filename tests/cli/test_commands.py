@@ -1,5 +1,6 @@
 """Each command: what it prints and writes, and how it ends."""
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -373,3 +374,18 @@ def test_output_that_nobody_reads_is_no_fault() -> None:
     command = f"{sys.executable} -m secgen_dsl.cli.main plan {STUDY_A} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "SG900" not in done.stderr
+
+
+def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
+    state = tmp_path / "out" / "parties"
+    state.mkdir(parents=True)
+    (state / "of-another-run").mkdir()
+    held = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = secgen("run", STUDY_D, "--out", tmp_path / "out")
+    finally:
+        os.close(held)
+    assert (ended.code, ended.codes()) == (1, ["SG702"])
+    assert "another run" in ended.err
+    assert (state / "of-another-run").is_dir()

@@ -79,6 +79,16 @@ def hang(config: PartyConfig) -> None:
     setattr(party_module.Party, "open", hanging)  # noqa: B010
 
 
+def stall(config: PartyConfig) -> None:
+    """All parties but that of index 0 hang before they connect."""
+
+    async def stalling(self: Any) -> None:
+        time.sleep(600)
+
+    if config.index != 0:
+        setattr(party_module.Party, "connect", stalling)  # noqa: B010
+
+
 def break_down(config: PartyConfig) -> None:
     """The party of index 0 meets a fault of secgen itself, with data in its message."""
 
@@ -99,6 +109,7 @@ BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
     "tamper": tamper,
     "die": die,
     "hang": hang,
+    "stall": stall,
     "break": break_down,
 }
 

@@ -277,7 +277,7 @@ def test_no_party_poses_as_another() -> None:
 def test_a_party_that_lost_its_store_shares_nothing() -> None:
     (found,) = failure(sending(hello(opened=1))).diagnostics
     assert found.code == "SG518"
-    assert "b has seen 1 rounds of this plan opened" in found.message
+    assert "b took part in opening 1 rounds of the plan" in found.message
     (found,) = failure(sending(hello(opened=1)), replace(SESSION, stored=1)).diagnostics
     assert found.code == "SG504"  # it goes on, and waits for b's share
 

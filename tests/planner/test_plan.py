@@ -10,6 +10,7 @@ import pytest
 from secgen_dsl.backends.bundle import pretty_json
 from secgen_dsl.cli.description import describe_plan
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.planner.plan import plan_program
@@ -168,3 +169,17 @@ def test_a_plan_holds_no_floats() -> None:
 
     for name in ("colorectal", "two_hospitals"):
         assert not floats(json.loads(canonical_json(plan_spec(SPECS / f"{name}.secgen").plan)))
+
+
+def test_a_budget_too_small_for_any_accountant_is_said_so() -> None:
+    genes = ", ".join(f"G{k}" for k in range(1000))
+    measure = "marginal label * sex * genes in 64 equal bins"
+    with pytest.raises(SecgenError) as caught:
+        planned(spec_of(genes, "0.001", measure))
+    assert caught.value.diagnostics[0].code == "SG312"
+
+
+def test_the_second_accountant_confirms_a_tiny_budget() -> None:
+    plan = planned(spec_of("A, B", "0.001", "marginal label; marginal sex"))
+    certificate = certify(plan, verify(plan), independent=True)
+    assert all(float(a.epsilon) <= 0.001 for a in certificate.accountings if a.role == "certifies")

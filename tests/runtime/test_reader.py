@@ -150,6 +150,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (np.random.default_rng(5).bytes(3000), "UTF-8"),
         ("Schlüssel,patient,subtype\n1,2,3\n".encode("latin-1"), "UTF-8"),
         (HEADER.encode("utf-16"), "UTF-8"),
+        (HEADER.replace("\n", "\r").encode() + b"p,CIN,male,1,2\rq,GS,male,1,2\r", "lines"),
         (gzip.compress(HEADER.encode() * 500, mtime=0)[:-9], "gzip"),
         (gzip.compress(HEADER.encode(), mtime=0)[:12], "gzip"),
         (b"\x1f\x8b\x08\x00broken", "gzip"),
