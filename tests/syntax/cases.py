@@ -11,6 +11,7 @@ There is one `!` line for each diagnostic, in the order of the text: code, line,
 The spec is study A, unless a line `@ two_hospitals` says otherwise.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -76,7 +77,10 @@ def assert_helpful(diagnostic: Diagnostic) -> None:
     assert diagnostic.message
     assert diagnostic.next_step, diagnostic
     assert diagnostic.next_step not in (diagnostic.message, diagnostic.label), diagnostic
-    for text in said:
+    source = diagnostic.span.source.text if diagnostic.span is not None else ""
+    for whole in said:
+        # What is quoted from the user's own text is the user's wording.
+        text = re.sub(r'"([^"]*)"', lambda m: '""' if m.group(1) in source else m.group(), whole)
         assert not text.endswith("."), text
         assert "you" not in text.replace("did you mean", "")
         assert not any(word in text for word in _INTERNALS), text

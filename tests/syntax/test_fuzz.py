@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
@@ -28,6 +28,8 @@ def read(text: str) -> None:
 
 
 @given(st.text(max_size=300))
+@example("$END")
+@example("None you.")
 def test_any_text(text: str) -> None:
     read(text)
 
