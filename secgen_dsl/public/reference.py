@@ -19,7 +19,10 @@ ReferenceValues = Mapping[str, NDArray[np.float64]]
 """Gene → its values in a reference, in the reference's unit, one a sample in the file's order; NaN
 where the value is missing."""
 
-_MISSING = frozenset({"", "na", "nan", "n/a", "null", "none"})
+MISSING_WORDS = frozenset({"", "na", "nan", "n/a", "null", "none"})
+"""Texts that stand for a missing value, in lower case, in public tables and in a site's own (there
+unless the spec lists them as a label)."""
+
 _SHAPE = "a public table is CSV or TSV (plain or gzip): a header, then one row a sample"
 
 
@@ -107,7 +110,7 @@ def _positions(
 
 def _missing(file: PublicFile, row: int, gene: str, cell: str) -> float:
     """NaN if the cell says that the value is missing; else an error."""
-    if cell.strip().lower() in _MISSING:
+    if cell.strip().lower() in MISSING_WORDS:
         return float("nan")
     raise _fault(
         file,

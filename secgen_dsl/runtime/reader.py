@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.program import CategoryColumn, Program
+from secgen_dsl.public.reference import MISSING_WORDS
 from secgen_dsl.queries.labels import label_key, value_positions
 from secgen_dsl.queries.table import PersonTable
 from secgen_dsl.runtime.header import Positions, find_positions, needed_names
 from secgen_dsl.runtime.table_file import open_table
-
-MISSING_WORDS = frozenset({"", "na", "nan", "null", "none", "n/a"})
-"""Texts that stand for a missing value, in lower case, unless the spec lists them as a label."""
 
 _LONGEST_LABEL = 200  # of an unknown text that is kept: one long cell widens the whole array
 

@@ -2,7 +2,6 @@
 
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
-from importlib.metadata import version
 from math import sqrt
 
 import numpy as np
@@ -38,7 +37,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
         )
     ]
     if independent:
-        from secgen_dsl.privacy.second_opinion import second_epsilon
+        from secgen_dsl.privacy.second_opinion import second_epsilon, second_opinion_version
 
         # Its grid must be fine beside a small ε, or its rounding alone exceeds the budget.
         interval = float(min(Fraction(1, 10_000), privacy.epsilon / 2000))
@@ -55,7 +54,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
         accountings.append(
             Accounting(
                 accountant="privacy loss distribution, connect-the-dots (dp-accounting)",
-                version=f"dp-accounting {version('dp-accounting')}",
+                version=second_opinion_version(),
                 epsilon=_up(epsilon),
                 role="certifies",
             )
