@@ -18,7 +18,7 @@ from secgen_dsl.ir.program import (
     Silo,
     Terms,
 )
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 
 SUBTYPE = CategoryColumn(
     kind="category", name="subtype", values=("CIN", "GS", "MSI", "unknown"), otherwise="unknown"
@@ -122,21 +122,21 @@ def make_plan(program: Program, maps: Mapping[str, LinearMap], party_variance: F
 
 def make_table(
     labels: Mapping[str, Iterable[str]], expression: Mapping[str, Iterable[float]]
-) -> PersonTable:
+) -> SampleTable:
     categories = {name: np.array(list(texts), dtype=np.str_) for name, texts in labels.items()}
     values = {
         gene: np.array(list(numbers), dtype=np.float64) for gene, numbers in expression.items()
     }
     lengths = {len(column) for column in (*categories.values(), *values.values())}
     (people,) = lengths
-    return PersonTable(people=people, categories=categories, expression=values)
+    return SampleTable(rows=people, categories=categories, expression=values)
 
 
-def rows_of(table: PersonTable, rows: Sequence[int] | NDArray[np.int64]) -> PersonTable:
+def rows_of(table: SampleTable, rows: Sequence[int] | NDArray[np.int64]) -> SampleTable:
     """The table of some of its people, in the given order."""
     chosen = np.asarray(rows, dtype=np.int64)
-    return PersonTable(
-        people=len(chosen),
+    return SampleTable(
+        rows=len(chosen),
         categories={name: texts[chosen] for name, texts in table.categories.items()},
         expression={gene: values[chosen] for gene, values in table.expression.items()},
     )

@@ -21,7 +21,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Measurement, Measurements, Plan, Release, Round
 from secgen_dsl.queries.contribution import raw_cells
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.noise import NoiseSource
 from secgen_dsl.runtime.openings import OpeningsManifest
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
@@ -50,7 +50,7 @@ class Party:
         config: PartyConfig,
         plan: Plan,
         *,
-        table: PersonTable,
+        table: SampleTable,
         noise: NoiseSource,
         store: ContributionStore,
         mpc: Any,

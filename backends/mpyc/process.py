@@ -33,7 +33,7 @@ from secgen_dsl.backends.mpyc.sharing import start_mpyc
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import canonical_json, read_node
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
-from secgen_dsl.queries.table import PersonTable, empty_table
+from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.store import ContributionStore
 
@@ -194,7 +194,7 @@ def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
     return module
 
 
-def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> PersonTable:
+def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> SampleTable:
     program = plan.program
     if config.data_file is None:
         genes = tuple(dict.fromkeys(gene for panel in program.panels for gene in panel.genes))

@@ -15,7 +15,7 @@ from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Measurement, Measurements, Plan
 from secgen_dsl.ir.program import Program
 from secgen_dsl.queries.contribution import noised_contribution
-from secgen_dsl.queries.table import PersonTable, empty_table
+from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.header import needed_names
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.reader import read_people
@@ -23,7 +23,7 @@ from secgen_dsl.runtime.reader import read_people
 
 def run_plaintext(
     plan: Plan,
-    tables: Mapping[str, PersonTable],
+    tables: Mapping[str, SampleTable],
     noise: Mapping[str, NoiseSource] | None = None,
 ) -> Measurements:
     """Carry out ``plan`` on one machine.
@@ -75,7 +75,7 @@ def opened_sum(vectors: list[NDArray[np.int64]], modulus: int) -> tuple[int, ...
 
 def read_tables(
     program: Program, files: Mapping[str, Path], site_keys: Mapping[str, bytes]
-) -> dict[str, PersonTable]:
+) -> dict[str, SampleTable]:
     """Read every silo's file.
 
     Args:
@@ -89,7 +89,7 @@ def read_tables(
         KeyError: a silo has no key.
     """
     _check_silos(program, files)
-    tables: dict[str, PersonTable] = {}
+    tables: dict[str, SampleTable] = {}
     faults: list[Diagnostic] = []
     for silo in program.silos:
         try:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal
 
 from secgen_dsl.ir.base import BigInteger, Node, Rational
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.program import Marginal, Program, Query
 
 MERSENNE_61 = 2**61 - 1
 """The field of every share in this format: a prime; products of two elements fit 128 bits."""
@@ -24,11 +24,11 @@ class Release(Node):
     Attributes:
         marginal: id of a marginal of the program, or of one the planner added.
         map: the map A.
-        tables: number of tables T, each of which one person changes by one unit vector.
+        tables: number of tables T; one sample changes each by one unit vector.
         raw_cells: length of x and z, before the map.
         opened: length of y = A(x + z).
         sensitivity_squared: squared L2 sensitivity of all tables together, after the map and in
-            units of the noise of a raw cell: T for ``identity``, T·(1 − 1/B) for ``centred``.
+            units of the noise of a raw cell (``privacy.sensitivity``).
         variance: σ², the variance of one raw cell's noise as seen by a coalition of t parties;
             this is what the certificate counts.
         party_variance: σᵢ² = σ²/(m − t), exactly; what every party draws for one raw cell.  (ε of a
@@ -71,7 +71,7 @@ class Plan(Node):
         modulus: p, the prime field of the shares.
     """
 
-    format: Literal["secgen.plan/1"]
+    format: Literal["secgen.plan/2"]
     program: Program
     added: tuple[Marginal, ...]
     parties: tuple[str, ...]
@@ -80,7 +80,7 @@ class Plan(Node):
     rounds: tuple[Round, ...]
     openings: tuple[Opening, ...]
 
-    def marginal(self, name: str) -> Marginal:
+    def marginal(self, name: str) -> Query:
         """The marginal of that id.  Raises KeyError if there is none."""
         for marginal in (*self.program.marginals, *self.added):
             if marginal.id == name:

@@ -6,26 +6,60 @@ will be spent.
 
 from fractions import Fraction
 from math import prod
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import Field
 
 from secgen_dsl.ir.base import Node, Rational
 
-Audience = Literal["silos", "public"]
-"""Who receives a release, narrow to wide."""
+AudienceKind = Literal["silos", "named", "registered", "public"]
+
+AUDIENCES: tuple[AudienceKind, ...] = ("silos", "named", "registered", "public")
+"""Narrow to wide."""
 
 SampleFormat = Literal["csv", "h5ad"]
+
+UNITS = (
+    *("log2", "log2_tpm", "log2_fpkm", "log2_rsem", "log2_cpm", "vst", "rlog"),
+    *("counts", "cpm", "tpm", "fpkm"),
+)
+"""Units of expression values: checked words, so that unlike tables are not compared."""
+
+COUNT_TRANSFORM = "log2(cpm + 1)"
+"""The transform of counts: log2(10⁶ · count / library size + 1)."""
+
+
+class Audience(Node):
+    """Who receives a release.
+
+    Attributes:
+        name: who they are, for ``named``; empty otherwise.
+    """
+
+    kind: AudienceKind
+    name: str
 
 
 class Terms(Node):
     """The terms under which a silo's data may be used.
 
     Attributes:
-        kind: ``open`` allows a public release; ``consent`` and ``controlled`` only the silos.
+        kind: ``open`` allows a public release, ``consent`` a registered one, ``controlled`` only
+            one to the silos.
         reference: the consent code or the dbGaP accession; empty for ``open``.
+        approval: of a wider release than the kind allows, in the spec's words; else empty.
     """
 
     kind: Literal["open", "consent", "controlled"]
     reference: str
+    approval: str
+
+    @property
+    def widest(self) -> AudienceKind:
+        """The widest audience that the terms allow (LANGUAGE, Audiences)."""
+        if self.kind == "open" or self.approval:
+            return "public"
+        return "registered" if self.kind == "consent" else "silos"
 
 
 class Silo(Node):
@@ -40,13 +74,19 @@ class Person(Node):
 
     Attributes:
         key: name of the column that identifies a person at a site; never sent.
-        samples: at most so many samples of one person count (version 1: 1).
-        silos: a person is in at most so many silos (version 1: 1).
-        people_bound: a public upper bound on the people in all silos, or None if none is stated.
+        samples: k ≥ 1, at most so many samples of one person count at one silo.
+        per: a category column, or None: the cap then holds for each of its values.
+        keep: name of the site's date column whose earliest samples are kept, or None: then those
+            of smallest HMAC.
+        silos: s ≥ 1, a person is in at most so many silos.
+        people_bound: a public upper bound on the people in all silos (under ``replace-one`` their
+            exact number), or None if none is stated.
     """
 
     key: str
     samples: int
+    per: str | None
+    keep: str | None
     silos: int
     people_bound: int | None
 
@@ -66,37 +106,140 @@ class CategoryColumn(Node):
     otherwise: str | None
 
 
+Binning = Literal["equal", "at", "reference", "reference-else-equal"]
+"""Where edges come from: equal bins of the range, the spec, or quantiles of a public table; with
+``else-equal`` genes that the table lacks have equal bins."""
+
+
+class NumberColumn(Node):
+    """A column of numbers, cut into public bins; a missing number adds nothing.
+
+    Attributes:
+        low: least value; smaller ones are clamped to it.
+        high: greatest value, ``high > low``.
+        binning: where the edges come from.
+        reference: the public table of the edges; empty unless they are its quantiles.
+        edges: B − 1 inner edges, non-decreasing, within the range.  Bin b is
+            [edge b−1, edge b), the last one closed.
+    """
+
+    kind: Literal["number"]
+    name: str
+    low: Rational
+    high: Rational
+    binning: Literal["equal", "at", "reference"]
+    reference: str
+    edges: tuple[Rational, ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The bins in words, for example ``[0, 20)``, ``[20, 100]``."""
+        bounds = [decimal_text(edge) for edge in (self.low, *self.edges, self.high)]
+        last = len(bounds) - 2
+        return tuple(
+            f"[{bounds[k]}, {bounds[k + 1]}{']' if k == last else ')'}" for k in range(last + 1)
+        )
+
+
+Column: TypeAlias = Annotated[CategoryColumn | NumberColumn, Field(discriminator="kind")]
+
+
 class Reference(Node):
     """A public table that bins and decoding may use, pinned by its hash.
 
     Attributes:
-        unit: unit of its expression values; equals the unit of every panel that uses it.
+        unit: of the file's expression values.
         sha256: of the file's bytes.
         provenance: who vouches for it, in the spec's words.
+        aligned_by: the bridge that takes its values to another unit; empty if none does.
     """
 
     name: str
     unit: str
     sha256: str
     provenance: str
+    aligned_by: str
+
+
+class Bridge(Node):
+    """The same public samples in two units, each file pinned by its hash.
+
+    Attributes:
+        units: two different units.
+        sha256: of the two files' bytes, in the order of the units.
+    """
+
+    name: str
+    units: tuple[str, str]
+    sha256: tuple[str, str]
+    provenance: str
+
+
+class GeneSets(Node):
+    """A public file of gene sets (GMT), pinned by its hash."""
+
+    name: str
+    sha256: str
+
+
+class Counts(Node):
+    """How the counts of a panel become values: log2(10⁶ · count / library size + 1).
+
+    Attributes:
+        library_column: name of the site's column of library sizes, or None: the sum of all genes
+            in the site's expression file.
+    """
+
+    library_column: str | None
 
 
 class Panel(Node):
     """A list of genes with a unit and a public range.
 
     Attributes:
+        unit: of the range and of bin edges; ``log2_cpm`` where ``counts`` is set.
+        counts: how a site's counts become values of that unit; None: the site has the unit.
         low: least value; smaller ones are clamped to it.
         high: greatest value, ``high > low``; greater ones are clamped to it.
+        missing: the value that stands for a missing one, or None: it then adds nothing.
         genes: distinct symbols, in the spec's (or the list file's) order.
         list_sha256: of the bytes of the file that lists the genes; empty when written inline.
     """
 
     name: str
     unit: str
+    counts: Counts | None
     low: Rational
     high: Rational
+    missing: Rational | None
     genes: tuple[str, ...]
     list_sha256: str
+
+
+class ErrorTarget(Node):
+    """The accuracy that a statement asks for: one standard error of a cell as released.
+
+    Attributes:
+        unit: ``people``, or ``percent`` of the people's bound ÷ label cells.
+        value: > 0.
+    """
+
+    unit: Literal["percent", "people"]
+    value: Rational
+
+
+class Importance(Node):
+    """How much of the budget a query gets.
+
+    Attributes:
+        weight: importance relative to the other queries of the same pool, > 0.
+        share: the fraction of μ² that the query alone gets, or None: it is in the common pool.
+        error: a bound on its standard error, or None.
+    """
+
+    weight: Rational
+    share: Rational | None
+    error: ErrorTarget | None
 
 
 class Marginal(Node):
@@ -108,14 +251,14 @@ class Marginal(Node):
     Attributes:
         id: unique name within the program, for example ``subtype*cycle``.
         statement: the statement in canonical words, as the documents show it.
-        columns: names of category columns; the cell index runs fastest over the last one.
+        columns: names of columns; the cell index runs fastest over the last one.
         panel: name of the panel, or None.
+        gene: one gene of the panel (``panel.gene``), or None: all of them.
         bins: number of bins B ≥ 2 of each gene; 1 without a panel.
         binning: where the edges come from; ``none`` without a panel.
-        reference: the public reference of the edges; empty unless ``binning`` is ``reference``.
-        edges: for each gene of the panel, its B − 1 inner edges, non-decreasing and within the
-            panel's range.  Bin b is [edge b−1, edge b), the last one closed.
-        weight: importance relative to the other queries, > 0.
+        reference: the public reference of the edges; empty unless they are its quantiles.
+        edges: for each gene, its B − 1 inner edges, non-decreasing and within the panel's range.
+            Bin b is [edge b−1, edge b), the last one closed.
     """
 
     kind: Literal["marginal"]
@@ -123,23 +266,76 @@ class Marginal(Node):
     statement: str
     columns: tuple[str, ...]
     panel: str | None
+    gene: str | None
     bins: int
-    binning: Literal["none", "equal", "at", "reference"]
+    binning: Literal["none"] | Binning
     reference: str
     edges: tuple[tuple[Rational, ...], ...]
-    weight: Rational
+    importance: Importance
+
+
+class PairMarginal(Node):
+    """Counts of people by the bins of two genes, one table for each of a list of gene pairs.
+
+    The list is public: it comes from gene sets and a public table only, never from silos' data.
+
+    Attributes:
+        panel: name of the panel of all genes.
+        sets: name of the gene sets that both genes of a pair are in one of; empty: any two genes.
+        set_names: those sets that count; empty: all of them.
+        keep: so many pairs were kept, those of greatest correlation in ``keep_by``; None: all.
+        keep_by: a public reference; empty unless ``keep`` is set.
+        genes: the genes of the pairs, in the panel's order.
+        pairs: positions (i, j) in ``genes`` with i < j, in rising order.
+        bins: number of bins B ≥ 2 of each gene.
+        edges: for each of ``genes``, its B − 1 inner edges.
+    """
+
+    kind: Literal["pairs"]
+    id: str
+    statement: str
+    panel: str
+    sets: str
+    set_names: tuple[str, ...]
+    keep: int | None
+    keep_by: str
+    genes: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...]
+    bins: int
+    binning: Binning
+    reference: str
+    edges: tuple[tuple[Rational, ...], ...]
+    importance: Importance
+
+
+Query: TypeAlias = Annotated[Marginal | PairMarginal, Field(discriminator="kind")]
+"""Whatever is measured."""
+
+
+class Expectation(Node):
+    """A public assertion about the people, with who vouches for it: errors are predicted with it.
+
+    Attributes:
+        share: of the people who have the value, 0 < share < 1.
+    """
+
+    column: str
+    value: str
+    share: Rational
+    provenance: str
 
 
 class Privacy(Node):
     """The promise.
 
     Attributes:
-        adjacency: ``add-or-remove``: neighbouring inputs differ by one person's presence.
+        adjacency: neighbouring inputs differ by one person's presence (``add-or-remove``), or by
+            whose rows one person's are (``replace-one``; the number of people is then public).
         epsilon: > 0.
         delta: 0 < delta < 1.
     """
 
-    adjacency: Literal["add-or-remove"]
+    adjacency: Literal["add-or-remove", "replace-one"]
     epsilon: Rational
     delta: Rational
 
@@ -152,7 +348,7 @@ class SampleRelease(Node):
     formats: tuple[SampleFormat, ...]
 
 
-_Named = TypeVar("_Named", CategoryColumn, Panel, Reference)
+_Named = TypeVar("_Named", CategoryColumn | NumberColumn, Panel, Reference, Bridge)
 
 
 class Program(Node):
@@ -165,16 +361,19 @@ class Program(Node):
         measurements: audience of the opened, noised values.
     """
 
-    format: Literal["secgen.program/1"]
+    format: Literal["secgen.program/2"]
     silos: tuple[Silo, ...]
     helpers: tuple[str, ...]
     tolerated: int
     person: Person
-    columns: tuple[CategoryColumn, ...]
+    columns: tuple[Column, ...]
     references: tuple[Reference, ...]
+    bridges: tuple[Bridge, ...]
+    sets: tuple[GeneSets, ...]
     panels: tuple[Panel, ...]
     privacy: Privacy
-    marginals: tuple[Marginal, ...]
+    expectations: tuple[Expectation, ...]
+    marginals: tuple[Query, ...]
     samples: SampleRelease | None
     measurements: Audience
 
@@ -183,7 +382,7 @@ class Program(Node):
         """Names of all parties in the order of their indices: silos, then helpers."""
         return tuple(silo.name for silo in self.silos) + self.helpers
 
-    def column(self, name: str) -> CategoryColumn:
+    def column(self, name: str) -> CategoryColumn | NumberColumn:
         """The column of that name.  Raises KeyError if there is none."""
         return _named(self.columns, name)
 
@@ -195,17 +394,40 @@ class Program(Node):
         """The public reference of that name.  Raises KeyError if there is none."""
         return _named(self.references, name)
 
-    def label_cells(self, marginal: Marginal) -> int:
-        """L: number of combinations of the values of the marginal's columns."""
-        return prod(len(self.column(name).values) for name in marginal.columns)
+    def bridge(self, name: str) -> Bridge:
+        """The bridge of that name.  Raises KeyError if there is none."""
+        return _named(self.bridges, name)
 
-    def tables(self, marginal: Marginal) -> int:
-        """Number of tables: 1, or the number of genes of the marginal's panel."""
-        return 1 if marginal.panel is None else len(self.panel(marginal.panel).genes)
+    def reference_unit(self, reference: Reference) -> str:
+        """The unit of a reference's values once aligned."""
+        if not reference.aligned_by:
+            return reference.unit
+        first, second = self.bridge(reference.aligned_by).units
+        return second if reference.unit == first else first
 
-    def shape(self, marginal: Marginal) -> tuple[int, int, int]:
-        """(tables, label cells, bins): the shape of the marginal's raw cells, in C order."""
-        return self.tables(marginal), self.label_cells(marginal), marginal.bins
+    def genes(self, query: Query) -> tuple[str, ...]:
+        """The genes that ``query.edges`` belong to; none without a panel."""
+        if isinstance(query, PairMarginal):
+            return query.genes
+        if query.panel is None:
+            return ()
+        return self.panel(query.panel).genes if query.gene is None else (query.gene,)
+
+    def label_cells(self, query: Query) -> int:
+        """L: number of combinations of the values of the columns (of a pair: its first gene's)."""
+        if isinstance(query, PairMarginal):
+            return query.bins
+        return prod(len(self.column(name).values) for name in query.columns)
+
+    def tables(self, query: Query) -> int:
+        """Number of tables: 1, the number of genes of a panel, or the number of gene pairs."""
+        if isinstance(query, PairMarginal):
+            return len(query.pairs)
+        return 1 if query.panel is None else len(self.genes(query))
+
+    def shape(self, query: Query) -> tuple[int, int, int]:
+        """(tables, label cells, bins): the shape of the query's raw cells, in C order."""
+        return self.tables(query), self.label_cells(query), query.bins
 
 
 class Study(Node):

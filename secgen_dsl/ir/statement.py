@@ -1,40 +1,69 @@
-"""A marginal in the canonical words of the language, derived from what it is."""
+"""A query in the canonical words of the language, derived from what it is."""
 
 from fractions import Fraction
+from functools import singledispatch
 
-from secgen_dsl.ir.program import Marginal, decimal_text
-
-
-def statement_of(
-    columns: tuple[str, ...],
-    panel: str | None,
-    bins: int,
-    binning: str,
-    reference: str,
-    edges: tuple[tuple[Fraction, ...], ...],
-    weight: Fraction,
-) -> str:
-    """``marginal a * b * panel in 4 bins from R weight 2``."""
-    factors = " * ".join((*columns, panel) if panel is not None else columns)
-    phrase = {
-        "none": "",
-        "equal": f" in {bins} equal bins",
-        "at": " in bins at "
-        + ", ".join(decimal_text(edge) for edge in (edges[0] if edges else ())),
-        "reference": f" in {bins} bins from {reference}",
-    }[binning]
-    weighted = f" weight {decimal_text(weight)}" if weight != 1 else ""
-    return f"marginal {factors}{phrase}{weighted}"
+from secgen_dsl.ir.base import Node
+from secgen_dsl.ir.program import ErrorTarget, Importance, Marginal, PairMarginal, decimal_text
 
 
-def canonical_statement(marginal: Marginal) -> str:
-    """The statement that ``marginal.statement`` must equal."""
-    return statement_of(
-        marginal.columns,
-        marginal.panel,
-        marginal.bins,
-        marginal.binning,
-        marginal.reference,
-        marginal.edges,
-        marginal.weight,
-    )
+@singledispatch
+def canonical_statement(query: Node) -> str:
+    """The statement that ``query.statement`` must equal: the same query, the same words.
+
+    Raises:
+        TypeError: a kind of query without canonical words.
+    """
+    raise TypeError(f"{type(query).__name__} has no canonical statement")
+
+
+@canonical_statement.register
+def _marginal(query: Marginal) -> str:
+    factors = list(query.columns)
+    if query.panel is not None:
+        factors.append(query.panel if query.gene is None else f"{query.panel}.{query.gene}")
+    binning = "" if query.panel is None else _binning(query)
+    return f"marginal {' * '.join(factors)}{binning}{_importance(query.importance)}"
+
+
+@canonical_statement.register
+def _pairs(query: PairMarginal) -> str:
+    within = f" within {query.sets}" if query.sets else ""
+    if query.set_names:
+        within += " { " + ", ".join(query.set_names) + " }"
+    kept = ""
+    if query.keep is not None:
+        kept = f" keep {query.keep} by correlation in {query.keep_by}"
+    binning = _binning(query)
+    return f"marginal pairs of {query.panel}{within}{binning}{kept}{_importance(query.importance)}"
+
+
+def _binning(query: Marginal | PairMarginal) -> str:
+    if query.binning == "equal":
+        return f" in {query.bins} equal bins"
+    if query.binning == "at":
+        edges = query.edges[0] if query.edges else ()
+        return " in bins at " + ", ".join(decimal_text(edge) for edge in edges)
+    otherwise = " else equal" if query.binning == "reference-else-equal" else ""
+    return f" in {query.bins} bins from {query.reference}{otherwise}"
+
+
+def _importance(importance: Importance) -> str:
+    words = ""
+    if importance.weight != 1:
+        words += f" weight {decimal_text(importance.weight)}"
+    if importance.share is not None:
+        words += f" share {percent_text(importance.share)}"
+    if importance.error is not None:
+        words += f" error {error_text(importance.error)}"
+    return words
+
+
+def percent_text(fraction: Fraction) -> str:
+    """A fraction as a percentage, exactly: ``60%``."""
+    return f"{decimal_text(100 * fraction)}%"
+
+
+def error_text(target: ErrorTarget) -> str:
+    """An accuracy target as it is written: ``5%``, ``12 people``."""
+    return decimal_text(target.value) + ("%" if target.unit == "percent" else " people")

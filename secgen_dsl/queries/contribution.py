@@ -11,12 +11,12 @@ from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import Marginal, Program
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.marginal import marginal_cells
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.noise import NoiseSource
 
 
 @singledispatch
-def encode(query: Node, program: Program, table: PersonTable) -> NDArray[np.int64]:
+def encode(query: Node, program: Program, table: SampleTable) -> NDArray[np.int64]:
     """The raw cells of any query: a new kind registers its encoder here, by its class.
 
     Raises:
@@ -28,7 +28,7 @@ def encode(query: Node, program: Program, table: PersonTable) -> NDArray[np.int6
 encode.register(Marginal, marginal_cells)
 
 
-def raw_cells(program: Program, marginal: Marginal, table: PersonTable) -> NDArray[np.int64]:
+def raw_cells(program: Program, marginal: Marginal, table: SampleTable) -> NDArray[np.int64]:
     """x: the silo's exact counts, before noise.  They never leave the process.
 
     Returns:
@@ -40,7 +40,7 @@ def raw_cells(program: Program, marginal: Marginal, table: PersonTable) -> NDArr
 
 
 def noised_contribution(
-    plan: Plan, one_round: Round, table: PersonTable, noise: NoiseSource
+    plan: Plan, one_round: Round, table: SampleTable, noise: NoiseSource
 ) -> dict[str, NDArray[np.int64]]:
     """y = A(x + z) for each release of a round: what the party shares, and all that it shares.
 

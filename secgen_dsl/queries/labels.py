@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.program import CategoryColumn
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 
 NO_CELL = -1
 """Index of a person who adds nothing: a missing or unknown value in a column without ``else``."""
@@ -58,15 +58,15 @@ def column_codes(column: CategoryColumn, texts: NDArray[np.str_]) -> NDArray[np.
     return codes[inverse.reshape(-1)]
 
 
-def label_cells(columns: Sequence[CategoryColumn], table: PersonTable) -> NDArray[np.int64]:
+def label_cells(columns: Sequence[CategoryColumn], table: SampleTable) -> NDArray[np.int64]:
     """Each person's label cell, the index running fastest over the last column.
 
     Returns:
-        ``table.people`` indices in [0, product of the numbers of values), or ``NO_CELL`` where
+        ``table.rows`` indices in [0, product of the numbers of values), or ``NO_CELL`` where
         some column has no value for the person.  Without columns everybody is in cell 0.
     """
-    cells = np.zeros(table.people, dtype=np.int64)
-    counted = np.ones(table.people, dtype=np.bool_)
+    cells = np.zeros(table.rows, dtype=np.int64)
+    counted = np.ones(table.rows, dtype=np.bool_)
     for column in columns:
         codes = column_codes(column, table.categories[column.name])
         counted &= codes != NO_CELL

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from secgen_dsl.ir.program import Marginal, Program
 from secgen_dsl.queries.bins import bin_codes
 from secgen_dsl.queries.labels import NO_CELL, label_cells
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 
 
-def marginal_cells(query: Marginal, program: Program, table: PersonTable) -> NDArray[np.int64]:
+def marginal_cells(query: Marginal, program: Program, table: SampleTable) -> NDArray[np.int64]:
     """Counts of people of shape (tables, label cells, bins) = ``program.shape(query)``.
 
     Row-local and total: each person adds 1 to at most one cell of each table, whatever else is in

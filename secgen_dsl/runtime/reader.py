@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from secgen_dsl.ir.program import CategoryColumn, Program
 from secgen_dsl.public.reference import MISSING_WORDS
 from secgen_dsl.queries.labels import label_key, value_positions
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.header import Positions, find_positions, needed_names
 from secgen_dsl.runtime.table_file import open_table
 
@@ -47,14 +47,14 @@ class ReadReport:
     clamped_values: Mapping[str, int]
 
 
-def read_people(program: Program, path: Path, site_key: bytes, place: str) -> PersonTable:
+def read_people(program: Program, path: Path, site_key: bytes, place: str) -> SampleTable:
     """``read_people_with_report`` without the report."""
     return read_people_with_report(program, path, site_key, place)[0]
 
 
 def read_people_with_report(
     program: Program, path: Path, site_key: bytes, place: str
-) -> tuple[PersonTable, ReadReport]:
+) -> tuple[SampleTable, ReadReport]:
     """Read a CSV or TSV file, plain or gzip: one row a sample, columns and genes by name.
 
     Only the person key, the program's columns and its panels' genes are kept, a row at a time.
@@ -101,8 +101,8 @@ def read_people_with_report(
         column.name: _Labels.read(column, [sample.labels[position] for sample in samples])
         for position, column in enumerate(program.columns)
     }
-    people = PersonTable(
-        people=len(samples),
+    people = SampleTable(
+        rows=len(samples),
         categories={name: column_labels.texts for name, column_labels in labels.items()},
         expression=_by_gene(samples, names.genes),
     )
@@ -201,12 +201,12 @@ class _Labels:
         return cls(np.array([spelling[text] for text in texts], dtype=np.str_), missing, unknown)
 
 
-def _missing_values(people: PersonTable) -> dict[str, int]:
+def _missing_values(people: SampleTable) -> dict[str, int]:
     counts = {gene: int(np.isnan(values).sum()) for gene, values in people.expression.items()}
     return {gene: count for gene, count in counts.items() if count}
 
 
-def _clamped_values(program: Program, people: PersonTable) -> dict[str, int]:
+def _clamped_values(program: Program, people: SampleTable) -> dict[str, int]:
     counts = {}
     for panel in program.panels:
         low, high = float(panel.low), float(panel.high)

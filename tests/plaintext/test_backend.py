@@ -17,7 +17,7 @@ from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Plan
 from secgen_dsl.ir.program import CategoryColumn
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
-from secgen_dsl.queries.table import PersonTable, empty_table
+from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.reader import read_people
 from tests.site_programs import (
     SUBTYPE,
@@ -44,7 +44,7 @@ VARIANCE = Fraction(50)
 PLAN = make_plan(PROGRAM, {"subtype*panel": "centred"}, VARIANCE)
 
 
-def tables(seed: int = 1) -> dict[str, PersonTable]:
+def tables(seed: int = 1) -> dict[str, SampleTable]:
     generator = np.random.default_rng(seed)
     return {
         silo: make_table(
@@ -157,7 +157,7 @@ def demo_plan() -> Plan:
 def test_the_colorectal_files_read_and_sum_to_their_totals() -> None:
     files = {silo: SPECS / "data" / f"{silo}.csv.gz" for silo in DEMO_SILOS}
     given = read_tables(DEMO, files, dict.fromkeys(DEMO_SILOS, b"key"))
-    assert [given[silo].people for silo in DEMO_SILOS] == [221, 94, 76]
+    assert [given[silo].rows for silo in DEMO_SILOS] == [221, 94, 76]
     result = run_plaintext(demo_plan(), given, {silo: NoNoise() for silo in DEMO_SILOS})
     rows = [row for silo in DEMO_SILOS for row in demo_rows(silo)]
     subtypes = Counter(row["subtype"] for row in rows)
@@ -197,7 +197,7 @@ def test_the_withheld_fifth_and_the_reference_are_apart_from_the_silos() -> None
 def test_withheld_people_and_reference_read_with_the_same_program() -> None:
     for name, people in (("withheld", 98), ("colorectal_reference", 103)):
         table = read_people(DEMO, SPECS / "data" / f"{name}.csv.gz", b"", name)
-        assert table.people == people
+        assert table.rows == people
         assert not any(np.isnan(values).any() for values in table.expression.values())
 
 

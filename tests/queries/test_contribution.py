@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from secgen_dsl.ir.plan import Plan, Release, Round
 from secgen_dsl.queries.contribution import noised_contribution, raw_cells
 from secgen_dsl.queries.maps import apply_map
-from secgen_dsl.queries.table import PersonTable, empty_table
+from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from tests.site_programs import (
     SEX,
@@ -24,7 +24,7 @@ from tests.site_programs import (
 )
 
 Contribution = dict[str, NDArray[np.int64]]
-Contribute = Callable[[Plan, Round, PersonTable, NoiseSource], Contribution]
+Contribute = Callable[[Plan, Round, SampleTable, NoiseSource], Contribution]
 
 GENES = tuple(f"G{number}" for number in range(60))
 PANEL = make_panel(GENES)
@@ -40,7 +40,7 @@ ROUND = PLAN.rounds[0]
 NOBODY = empty_table(("subtype", "sex"), GENES)
 
 
-def some_people(people: int = 30, seed: int = 3) -> PersonTable:
+def some_people(people: int = 30, seed: int = 3) -> SampleTable:
     generator = np.random.default_rng(seed)
     return make_table(
         {
@@ -144,7 +144,7 @@ def _mutant(
     noised: Callable[[Release, NDArray[np.int64], NoiseSource], NDArray[np.int64]],
 ) -> Contribute:
     def contribute(
-        plan: Plan, one_round: Round, table: PersonTable, noise: NoiseSource
+        plan: Plan, one_round: Round, table: SampleTable, noise: NoiseSource
     ) -> Contribution:
         return {
             release.marginal: noised(
@@ -196,7 +196,7 @@ def _correct(release: Release, x: NDArray[np.int64], noise: NoiseSource) -> NDAr
 
 
 def _reused_between_releases(
-    plan: Plan, one_round: Round, table: PersonTable, noise: NoiseSource
+    plan: Plan, one_round: Round, table: SampleTable, noise: NoiseSource
 ) -> Contribution:
     drawn = noise.draw("once", 960, VARIANCE)
 
@@ -211,7 +211,7 @@ def _reused_between_runs() -> Contribute:
     kept: Contribution = {}
 
     def contribute(
-        plan: Plan, one_round: Round, table: PersonTable, noise: NoiseSource
+        plan: Plan, one_round: Round, table: SampleTable, noise: NoiseSource
     ) -> Contribution:
         if not kept:
             kept.update(noised_contribution(plan, one_round, table, noise))

@@ -17,7 +17,7 @@ from secgen_dsl.ir.program import Marginal, Program
 from secgen_dsl.queries.contribution import encode, raw_cells
 from secgen_dsl.queries.labels import label_key
 from secgen_dsl.queries.maps import apply_map
-from secgen_dsl.queries.table import PersonTable, empty_table
+from secgen_dsl.queries.table import SampleTable, empty_table
 from tests.site_programs import (
     GRADE,
     SEX,
@@ -65,7 +65,7 @@ people = st.fixed_dictionaries(
 )
 
 
-def table_of(rows: list[dict[str, str | float]]) -> PersonTable:
+def table_of(rows: list[dict[str, str | float]]) -> SampleTable:
     if not rows:
         return empty_table(tuple(column.name for column in COLUMNS), GENES)
     return make_table(
@@ -75,13 +75,13 @@ def table_of(rows: list[dict[str, str | float]]) -> PersonTable:
 
 
 def cells_by_definition(
-    program: Program, marginal: Marginal, table: PersonTable
+    program: Program, marginal: Marginal, table: SampleTable
 ) -> NDArray[np.int64]:
     """The cells as LANGUAGE tells them, a person and a gene at a time, in rationals."""
     columns = [program.column(name) for name in marginal.columns]
     combinations = list(product(*(column.values for column in columns)))
     cells = np.zeros(program.shape(marginal), dtype=np.int64)
-    for person in range(table.people):
+    for person in range(table.rows):
         chosen: list[str] = []
         for column in columns:
             text = str(table.categories[column.name][person])
@@ -209,8 +209,8 @@ def test_a_new_query_kind_needs_no_change_here() -> None:
     class People(Node):
         pass
 
-    def people_cells(query: People, program: Program, table: PersonTable) -> NDArray[np.int64]:
-        return np.full((1, 1, 1), table.people, dtype=np.int64)
+    def people_cells(query: People, program: Program, table: SampleTable) -> NDArray[np.int64]:
+        return np.full((1, 1, 1), table.rows, dtype=np.int64)
 
     encode.register(People, people_cells)
     table = table_of([{"subtype": "", "sex": "", "grade": "", "A": 0, "B": 0, "C": 0}])

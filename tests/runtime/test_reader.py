@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.program import CategoryColumn
 from secgen_dsl.queries.contribution import raw_cells
-from secgen_dsl.queries.table import PersonTable
+from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.reader import parse_numbers, read_people, read_people_with_report
 from tests.site_programs import SEX, SUBTYPE, make_marginal, make_panel, make_program
 
@@ -34,7 +34,7 @@ def write(folder: Path, text: str | bytes, name: str = "data.csv") -> Path:
     return path
 
 
-def read(folder: Path, text: str | bytes, name: str = "data.csv") -> PersonTable:
+def read(folder: Path, text: str | bytes, name: str = "data.csv") -> SampleTable:
     return read_people(PROGRAM, write(folder, text, name), KEY, "north")
 
 
@@ -54,7 +54,7 @@ def fault(folder: Path, text: str | bytes, name: str = "data.csv") -> Diagnostic
     return only
 
 
-def people(table: PersonTable) -> list[tuple[str | float, ...]]:
+def people(table: SampleTable) -> list[tuple[str | float, ...]]:
     columns = [*table.categories.values(), *table.expression.values()]
     return sorted(zip(*(column.tolist() for column in columns), strict=True))
 
@@ -80,7 +80,7 @@ def test_the_formats(tmp_path: Path, name: str, delimiter: str, packed: bool) ->
     text = "patient,age,subtype,sex,MSH2,MLH1\n p1 ,61, MSI ,male,9.5,7.25\np2,?,x,,1e1,-3\n"
     data = text.replace(",", delimiter).encode()
     table = read(tmp_path, gzip.compress(data) if packed else data, name)
-    assert table.people == 2
+    assert table.rows == 2
     assert set(table.categories) == {"subtype", "sex"}
     assert table.categories["subtype"].tolist() == ["MSI", "x"]
     assert table.categories["sex"].tolist() == ["male", ""]
@@ -102,7 +102,7 @@ def test_no_panel_at_all(tmp_path: Path) -> None:
     program = make_program([SUBTYPE], [], [make_marginal(["subtype"])])
     path = write(tmp_path, "subtype,patient\nCIN,1\n,2\n")
     table = read_people(program, path, KEY, "north")
-    assert table.people == 2
+    assert table.rows == 2
     assert table.categories["subtype"].tolist() == ["CIN", ""]
 
 
@@ -212,7 +212,7 @@ def test_repeated_names(tmp_path: Path) -> None:
     assert found.code == "SG415"
     assert '"MLH1" 2 times' in found.message
     # A repeated column that nobody needs harms nobody.
-    assert read(tmp_path, "x,patient,subtype,sex,MLH1,MSH2,x\n").people == 0
+    assert read(tmp_path, "x,patient,subtype,sex,MLH1,MSH2,x\n").rows == 0
 
 
 def test_a_file_none_of_whose_rows_fits_its_header(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_row_that_does_not_fit_adds_nothing_and_changes_nobody_else(
 def test_bytes_that_are_no_text_tell_people_apart(tmp_path: Path) -> None:
     data = HEADER.encode() + b"M\xfcller,CIN,male,1,2\nM\xf6ller,\xff,male,3,4\n"
     table = read(tmp_path, data)
-    assert table.people == 2
+    assert table.rows == 2
     # The label that is no text is an unknown one: it counts under `unknown`, in both genes' tables.
     assert raw_cells(PROGRAM, MARGINAL, table).sum() == 4
 
@@ -263,7 +263,7 @@ def test_bytes_that_are_no_text_tell_people_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["", "\n"])
 def test_a_header_alone_is_an_empty_silo(tmp_path: Path, ending: str) -> None:
     table = read(tmp_path, HEADER.rstrip("\n") + ending)
-    assert table.people == 0
+    assert table.rows == 0
     assert not raw_cells(PROGRAM, MARGINAL, table).any()
 
 
@@ -281,7 +281,7 @@ def test_odd_content_is_read_and_reported(tmp_path: Path) -> None:
         + f"p5,{'x' * 200_000},mal\0,{'9' * 140_000},5\n",
     )
     table, report = read_people_with_report(PROGRAM, path, KEY, "north")
-    assert table.people == 5
+    assert table.rows == 5
     assert table.categories["subtype"].tolist() == ["CIN", "HM-SNV", "", "", ""]
     assert table.categories["sex"].tolist() == ["male", "", "", "", ""]
     np.testing.assert_array_equal(
