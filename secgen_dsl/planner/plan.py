@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan, Release, Round
-from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.program import Marginal, Program
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.strategy import choose
@@ -101,7 +101,11 @@ def _with_noise(program: Program, measured: tuple[Measured, ...], mu: Fraction) 
     return Plan(
         format="secgen.plan/2",
         program=program,
-        added=tuple(m.marginal for m in measured if m.marginal.id not in asked),
+        added=tuple(
+            m.marginal
+            for m in measured
+            if isinstance(m.marginal, Marginal) and m.marginal.id not in asked
+        ),
         parties=program.parties,
         threshold=program.tolerated,
         modulus=MERSENNE_61,

@@ -210,11 +210,11 @@ class Binner:
         columns = self.columns_of(reference, names, binning.reference, skip=binning.else_equal)
         if columns is None:
             return None
-        return {name: [v for v in column.tolist() if isfinite(v)] for name, column in columns.items()}
+        return {
+            name: [v for v in column.tolist() if isfinite(v)] for name, column in columns.items()
+        }
 
-    def _quantiles(
-        self, binning: tree.BinsFrom, panel: Panel, genes: Sequence[str]
-    ) -> Bins | None:
+    def _quantiles(self, binning: tree.BinsFrom, panel: Panel, genes: Sequence[str]) -> Bins | None:
         reference = self.reference(binning.reference)
         count = self._count(binning.count)
         if reference is None or count is None:

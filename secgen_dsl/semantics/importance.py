@@ -8,7 +8,6 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 
-
 def resolve_importance(
     reader: Reader, clauses: Sequence[tree.ImportanceClause], person: Person | None
 ) -> Importance:

@@ -93,9 +93,7 @@ class _Queries:
         if panel is None:
             return
         vocabulary = self.vocabulary
-        pairs = resolve_pairs(
-            self.reader, line, panel, vocabulary.sets, self.binner, MAXIMUM_CELLS
-        )
+        pairs = resolve_pairs(self.reader, line, panel, vocabulary.sets, self.binner, MAXIMUM_CELLS)
         if pairs is not None:
             same = ("pairs", panel.name, pairs.pairs, pairs.genes, pairs.edges)
             self.append(line, pairs.model_copy(update={"importance": importance}), same)
@@ -136,9 +134,7 @@ class _Queries:
         expanded = list(self.expand(line))
         if importance.share is not None and len(expanded) > 1:
             # The statement's share is divided equally among the marginals that it stands for.
-            importance = importance.model_copy(
-                update={"share": importance.share / len(expanded)}
-            )
+            importance = importance.model_copy(update={"share": importance.share / len(expanded)})
         for factors in expanded:
             stated = clause if importance.share is not None else None
             self.stated.append((stated, importance.share))
@@ -230,9 +226,7 @@ class _Queries:
             }
         )
 
-    def factors(
-        self, line: tree.MarginalLine, names: Sequence[tree.Factor]
-    ) -> _Factors | None:
+    def factors(self, line: tree.MarginalLine, names: Sequence[tree.Factor]) -> _Factors | None:
         columns: list[str] = []
         found = _Factors((), None, None)
         for factor in names:

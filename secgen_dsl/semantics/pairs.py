@@ -150,8 +150,8 @@ def _candidates(
         where = line.within.span if line.within is not None else line.panel.span
         reader.found.error(
             "SG208",
-            f'no two genes of "{panel.name}" ' + ("are in one of these sets"
-            if line.within is not None else "are there to pair"),
+            f'no two genes of "{panel.name}" '
+            + ("are in one of these sets" if line.within is not None else "are there to pair"),
             where,
             "no pairs",
             "name other sets, or a larger panel",

@@ -23,9 +23,7 @@ _SILOS = Audience(kind="silos", name="")
 _FORMATS: dict[str, SampleFormat] = {"csv": "csv", "h5ad": "h5ad"}
 
 
-def resolve_privacy(
-    reader: Reader, person: Person | None
-) -> tuple[Privacy | None, Person | None]:
+def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | None, Person | None]:
     """Adjacency, epsilon and delta; the exact number of people of replace-one goes to `person`."""
     block = reader.block(
         tree.PrivacyBlock,
@@ -132,9 +130,7 @@ def _promise_word(
     )
 
 
-def _exact_people(
-    reader: Reader, line: tree.ReplaceOne, person: Person | None
-) -> Person | None:
+def _exact_people(reader: Reader, line: tree.ReplaceOne, person: Person | None) -> Person | None:
     people = reader.whole(line.number, 1, 2**32, "the number of people")
     if person is None:
         return None

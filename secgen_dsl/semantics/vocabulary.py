@@ -95,9 +95,7 @@ def _column_names(block: tree.ColumnsBlock) -> Iterator[tree.Name]:
             yield line.name
 
 
-def _number_column(
-    reader: Reader, line: tree.NumberLine, binner: Binner
-) -> NumberColumn | None:
+def _number_column(reader: Reader, line: tree.NumberLine, binner: Binner) -> NumberColumn | None:
     low, high = line.low.value, line.high.value
     if not _range(reader, line.low, line.high, "the range of a number column"):
         return None
@@ -162,9 +160,7 @@ def _category(reader: Reader, line: tree.CategoryLine) -> CategoryColumn:
             "not in the list",
             nearest(line.otherwise.text, values) or "add it to the list",
         )
-    return CategoryColumn(
-        kind="category", name=line.name.text, values=values, otherwise=otherwise
-    )
+    return CategoryColumn(kind="category", name=line.name.text, values=values, otherwise=otherwise)
 
 
 def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
@@ -295,9 +291,7 @@ def check_unit(reader: Reader, unit: tree.Name) -> None:
         )
 
 
-def _panel_clauses(
-    reader: Reader, line: tree.PanelLine
-) -> tuple[str | None, Fraction | None]:
+def _panel_clauses(reader: Reader, line: tree.PanelLine) -> tuple[str | None, Fraction | None]:
     """Column of library sizes (None: all genes), and the value of a missing one."""
     known = reader.once(
         line.clauses,
@@ -308,9 +302,7 @@ def _panel_clauses(
     return library, missing.value.value if isinstance(missing, tree.MissingIs) else None
 
 
-def check_name_spaces(
-    reader: Reader, columns: Columns, panels: Sequence[Panel]
-) -> None:
+def check_name_spaces(reader: Reader, columns: Columns, panels: Sequence[Panel]) -> None:
     """A name must not be a column and a panel, nor a label the key of people."""
     names = {column.name for column in columns.columns} | set(columns.groups)
     for block in reader.spec.all(tree.PersonBlock):

@@ -261,10 +261,11 @@ def resolve_expectations(reader: Reader, columns: Columns) -> tuple[Expectation,
     known = {column.name: column for column in columns.columns}
     found: dict[tuple[str, str], Expectation] = {}
     totals: dict[str, Fraction] = {}
-    blocks = [*reader.spec.all(tree.PersonBlock), *reader.spec.all(tree.PrivacyBlock)]
-    for line in (one for block in blocks for one in block.lines):
-        if not isinstance(line, tree.ExpectLine):
-            continue
+    lines = [
+        *(line for block in reader.spec.all(tree.PersonBlock) for line in block.lines),
+        *(line for block in reader.spec.all(tree.PrivacyBlock) for line in block.lines),
+    ]
+    for line in (one for one in lines if isinstance(one, tree.ExpectLine)):
         column = known.get(line.column.text)
         name, value, share = line.column.text, line.value.text, line.percent.value / 100
         if column is None:

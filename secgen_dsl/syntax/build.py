@@ -342,15 +342,11 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def pairs(self, meta: Meta, children: list[Any]) -> tree.PairsLine:
         panel, *rest = children
         within, keep = _find(rest, tree.Within), _find(rest, tree.KeepPairs)
-        return tree.PairsLine(
-            panel, within, _binning(rest), keep, _clauses(rest), self._span(meta)
-        )
+        return tree.PairsLine(panel, within, _binning(rest), keep, _clauses(rest), self._span(meta))
 
     def moments(self, meta: Meta, children: list[Any]) -> tree.MomentsLine:
         panel, labels, count, reference, *rest = children
-        return tree.MomentsLine(
-            panel, labels, count, reference, _clauses(rest), self._span(meta)
-        )
+        return tree.MomentsLine(panel, labels, count, reference, _clauses(rest), self._span(meta))
 
     def measure(self, meta: Meta, children: list[Any]) -> tree.MeasureBlock:
         return tree.MeasureBlock(tuple(children), self._span(meta))
@@ -366,7 +362,9 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         formats = children[2] if len(children) > 2 else ()
         return tree.SamplesLine(children[0], children[1], formats, self._span(meta))
 
-    def measurements_to(self, meta: Meta, children: list[tree.AudienceName]) -> tree.MeasurementsLine:
+    def measurements_to(
+        self, meta: Meta, children: list[tree.AudienceName]
+    ) -> tree.MeasurementsLine:
         return tree.MeasurementsLine(children[0], self._span(meta))
 
     def release(self, meta: Meta, children: list[Any]) -> tree.ReleaseBlock:

@@ -1,4 +1,4 @@
-"""Words that the language does not have, or not yet: rejected by name, with what to do meanwhile."""
+"""Words that the language does not have, or not yet: rejected by name, with a way round."""
 
 OPENS_LATER = ("noise",)
 """Words that pass for a name: what follows them does not fit, but they are what is meant."""

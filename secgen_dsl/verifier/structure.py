@@ -18,7 +18,6 @@ from secgen_dsl.ir.program import (
     CategoryColumn,
     ErrorTarget,
     Importance,
-    Marginal,
     NumberColumn,
     PairMarginal,
     Panel,
@@ -150,8 +149,8 @@ def _audience(program: Program, audience: Audience) -> Iterator[str]:
 def _vocabulary(program: Program) -> Iterator[str]:
     yield from _repeats("column", (column.name for column in program.columns))
     yield from _repeats("panel", (panel.name for panel in program.panels))
-    public = [*program.references, *program.bridges]
-    yield from _repeats("public table", (table.name for table in public))
+    names = [r.name for r in program.references] + [b.name for b in program.bridges]
+    yield from _repeats("public table", names)
     yield from _repeats("file of gene sets", (sets.name for sets in program.sets))
     for column in program.columns:
         if isinstance(column, NumberColumn):

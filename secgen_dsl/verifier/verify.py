@@ -230,7 +230,7 @@ def _modulus(plan: Plan, release: Release, bins: int, samples: int) -> Iterator[
 
     A person adds at most ``samples`` to a cell.
     """
-    people = samples * ( plan.program.person.people_bound or 2**32)
+    people = samples * (plan.program.person.people_bound or 2**32)
     if release.map == "centred":
         greatest, gain = bins - 1, bins * (bins - 1)
     else:
