@@ -118,10 +118,15 @@ def _people(program: Program, query: Marginal, expectation: Expectation, people:
 
 def _histogram_variance(plan: Plan, marginal: Marginal) -> float:
     """Released variance of the most exact histogram over the marginal's columns."""
-    found = []
-    for release in plan.releases():
-        query = plan.marginal(release.marginal)
-        if isinstance(query, Marginal) and query.panel is None:
-            if set(query.columns) == set(marginal.columns):
-                found.append(float(plan.released_variance(release)))
-    return min(found)
+    histograms = {
+        query.id
+        for query in (*plan.program.marginals, *plan.added)
+        if isinstance(query, Marginal)
+        and query.panel is None
+        and set(query.columns) == set(marginal.columns)
+    }
+    return min(
+        float(plan.released_variance(release))
+        for release in plan.releases()
+        if release.marginal in histograms
+    )
