@@ -122,9 +122,11 @@ def run(command: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def tidy(output: str) -> str:
-    """Output as a page shows it: no spaces at the ends of lines, no blank lines around."""
-    lines = [line.rstrip() for line in output.splitlines()]
+def tidy(output: str, folder: Path) -> str:
+    """Output as a page shows it: paths from the folder, no spaces at the ends of lines, no blank
+    lines around.
+    """
+    lines = [line.rstrip() for line in output.replace(f"{folder}/", "").splitlines()]
     text = "\n".join(lines).strip("\n")
     return text + "\n" if text else ""
 

@@ -50,7 +50,7 @@ def test_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
         printed = ""
         for step in steps(block.text):
             code, output = run(step.command, tmp_path)
-            output = tidy(output)
+            output = tidy(output, tmp_path)
             assert "Traceback" not in output, output
             fits = same(step.shown, output, varies=block.varies)
             if UPDATE and not fits:
