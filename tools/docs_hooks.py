@@ -1,0 +1,59 @@
+"""What mkdocs adds to the pages in docs/: a page for each code of a diagnostic, and their index.
+
+The pages are those that `secgen explain` shows (secgen_dsl/diagnostics/pages); titles and codes are
+the compiler's.
+"""
+
+from importlib.resources import files
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from secgen_dsl.diagnostics.codes import TITLES
+
+FOLDER = "reference/diagnostics"
+GROUPS = {
+    "SG1": "The text of a spec",
+    "SG2": "Names and values",
+    "SG3": "The promise and the plan",
+    "SG4": "A site's data",
+    "SG5": "The parties",
+    "SG6": "Synthesis",
+    "SG7": "Files that secgen writes and reads",
+    "SG9": "secgen itself",
+}
+
+
+def on_files(given: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    pages = {code: text for code in TITLES if (text := _page(code))}
+    for code, text in pages.items():
+        title = f"# {code}: {TITLES[code]}\n\n"
+        uri = f"{FOLDER}/{code}.md"
+        given.append(File.generated(config, uri, content=title + text))
+    index = _index(frozenset(pages))
+    given.append(File.generated(config, f"{FOLDER}/index.md", content=index))
+    return given
+
+
+def _page(code: str) -> str:
+    """The page of a code; empty if it has none."""
+    file = files("secgen_dsl.diagnostics") / "pages" / f"{code}.md"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _index(pages: frozenset[str]) -> str:
+    lines = [
+        "# Messages, by code",
+        "",
+        "Every message has a code, a place, what is wrong, and a next step. Codes are permanent.",
+        "",
+    ]
+    for prefix, heading in GROUPS.items():
+        lines += [f"## {heading}", "", "| code | |", "|---|---|"]
+        for code in sorted(TITLES):
+            if code.startswith(prefix):
+                shown = f"[{code}]({code}.md)" if code in pages else code
+                lines.append(f"| {shown} | {TITLES[code]} |")
+        lines.append("")
+    return "\n".join(lines)
