@@ -1,12 +1,15 @@
 """The outline of a spec: its blocks, statements, lists and comments, whatever their words mean.
 
 The formatter works from this and not from the tree, which has no comments; and since no word of
-the language is looked at but ``panel``, a new statement needs nothing here.
+the language is looked at but those of ``LIST_OPENERS``, a new statement needs nothing here.
 """
 
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
+
+LIST_OPENERS = frozenset({"panel"})
+"""Words that begin a line outside all blocks whose braces hold a list, not statements."""
 
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)"
@@ -222,8 +225,8 @@ class _Reader:
 
     def _is_list(self, parts: list[Part], depth: int) -> bool:
         first = parts[0] if parts else None
-        opens_panel = isinstance(first, Token) and first.text == "panel"
-        return self._names_only[self._at] and (depth > 0 or opens_panel)
+        opens_list = isinstance(first, Token) and first.text in LIST_OPENERS
+        return self._names_only[self._at] and (depth > 0 or opens_list)
 
     def _block(self, header: list[Part], depth: int, blank: bool) -> Block:
         block = Block(header, blank, self._one_line.get(self._at, False))

@@ -68,6 +68,19 @@ def _parser(*, positions: bool = True) -> Lark:
     )
 
 
+@cache
+def block_words() -> frozenset[str]:
+    """The words that begin a block, or a line outside all blocks."""
+    accepted = _parser().parse_interactive("").accepts()  # type: ignore[no-untyped-call]
+    return frozenset(word for name, word in _keywords().items() if name in accepted)
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """All words that the grammar has; none is reserved."""
+    return frozenset(word for word in _keywords().values() if word[0].isalpha())
+
+
 def read_source(path: Path) -> Source:
     """The text of a spec file.
 
