@@ -8,12 +8,12 @@ import click
 from secgen_dsl import __version__
 
 _COMMANDS = {
-    "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),
     "check": ("check", "check", "Check a spec: language, plan and privacy budget."),
     "plan": ("plan", "plan", "Show how the budget is spent and the errors to expect."),
     "compile": ("compile", "compile_", "Write the bundle that sites read and sign."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
+    "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),
 }
 
 
