@@ -95,6 +95,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG702": "the folder for the results is in use",
         "SG703": "a folder is no bundle, or was changed",
         "SG704": "data files and the spec's silos do not go together",
+        "SG705": "a spec is not in the canonical layout",
         "SG900": "a fault of secgen itself",
         "SG901": "stopped from the keyboard",
         "SG902": "not enough memory",

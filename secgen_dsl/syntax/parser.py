@@ -56,15 +56,29 @@ def _keywords() -> dict[str, str]:
 
 
 @cache
-def _parser() -> Lark:
+def _parser(*, positions: bool = True) -> Lark:
+    """The parser.  Without positions it is quicker, and knows only whether a text parses."""
     grammar = (files("secgen_dsl.grammar") / "secgen.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
         parser="lalr",
         lexer="contextual",
-        propagate_positions=True,
+        propagate_positions=positions,
         edit_terminals=_whole_words,
     )
+
+
+@cache
+def block_words() -> frozenset[str]:
+    """The words that begin a block, or a line outside all blocks."""
+    accepted = _parser().parse_interactive("").accepts()  # type: ignore[no-untyped-call]
+    return frozenset(word for name, word in _keywords().items() if name in accepted)
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """All words that the grammar has; none is reserved."""
+    return frozenset(word for word in _keywords().values() if word[0].isalpha())
 
 
 def read_source(path: Path) -> Source:
@@ -73,19 +87,35 @@ def read_source(path: Path) -> Source:
     Raises:
         SecgenError: SG101 unreadable, SG103 too large, SG104 not UTF-8 text.
     """
-    name = str(path)
+    return source_of(str(path), read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a spec file, one more than ``MAXIMUM_BYTES`` at most.
+
+    Raises:
+        SecgenError: SG101 unreadable.
+    """
     try:
         with path.open("rb") as file:  # the size of a pipe or device is not known before
-            data = file.read(MAXIMUM_BYTES + 1)
+            return file.read(MAXIMUM_BYTES + 1)
     except OSError as error:
         raise fail(
             "SG101",
             f"the spec cannot be read: {(error.strerror or 'unknown reason').lower()}",
-            place=name,
+            place=str(path),
             next_step="give the path of a spec, a text file"
             if path.is_dir()
             else "check the path; it is relative to the current folder",
         ) from error
+
+
+def source_of(name: str, data: bytes) -> Source:
+    """The text of a spec from its bytes; a byte order mark is left out.
+
+    Raises:
+        SecgenError: SG103 too large, SG104 not UTF-8 text.
+    """
     if len(data) > MAXIMUM_BYTES:
         raise fail(
             "SG103",
@@ -135,6 +165,20 @@ def parse(source: Source) -> tree.Spec:
             next_step='begin with the line "secgen 1"; specs/ holds whole examples',
         )
     return spec
+
+
+def check_syntax(source: Source) -> None:
+    """Whether a spec parses, in a third of the time of ``parse``: no tree is built.
+
+    Raises:
+        SecgenError: as ``parse`` (but a number with too many digits passes).
+    """
+    try:
+        sound = _parser(positions=False).parse(source.text + "\n").children
+    except UnexpectedInput:
+        sound = []
+    if not sound or "\0" in source.text:
+        parse(source)
 
 
 def _errors(source: Source, text: str) -> list[Diagnostic]:

@@ -3,7 +3,7 @@
 A case is a group of lines; blank lines separate cases.
 
     # what the case is about (optional)
-    - the text to be replaced (several such lines: several lines of text)
+    - the text to be replaced (several such lines: several lines of text; blanks: any number)
     + what replaces it (none: it is removed); more such pairs may follow
     ! SG110 20 the next step that is offered
 
@@ -39,19 +39,26 @@ def read_cases(path: Path) -> Iterator[Case]:
         base = next((line[2:] for line in lines if line[0] == "@"), "colorectal")
         spec = (SPECS / f"{base}.secgen").read_text(encoding="utf-8")
         for old, new in edits(lines):
-            assert old in spec, f"{path.name}: {old!r} is not in the spec"
-            spec = spec.replace(old, new, 1)
+            spec = edited(spec, old, new)
         name = " ".join(line[1:].strip() for line in lines if line[0] in "#+")
         yield Case(name, spec, tuple(line[2:] for line in lines if line[0] == "!"))
 
 
+def edited(spec: str, old: str, new: str) -> str:
+    """``spec`` with ``new`` for the first ``old``, in which any number of blanks is one."""
+    pattern = re.sub(r"(?:\\ )+", " +", re.escape(old))
+    changed, count = re.subn(pattern, lambda _: new, spec, count=1)
+    assert count, f"{old!r} is not in the spec"
+    return changed
+
+
 def edits(lines: list[str]) -> Iterator[tuple[str, str]]:
     """The (old, new) texts of a case: each `-` group with the `+` group behind it."""
-    edited = [line for line in lines if line[0] in "-+"]
-    while edited:
-        old = list(takewhile(lambda line: line[0] == "-", edited))
-        new = list(takewhile(lambda line: line[0] == "+", edited[len(old) :]))
-        edited = edited[len(old) + len(new) :]
+    marked = [line for line in lines if line[0] in "-+"]
+    while marked:
+        old = list(takewhile(lambda line: line[0] == "-", marked))
+        new = list(takewhile(lambda line: line[0] == "+", marked[len(old) :]))
+        marked = marked[len(old) + len(new) :]
         yield "\n".join(line[2:] for line in old), "\n".join(line[2:] for line in new)
 
 

@@ -26,7 +26,7 @@ def test_errors_far_apart_are_reported_together() -> None:
     spec = STUDY
     for old, new in (
         ("purpose ", "purpos "),
-        ("terms open   source", "terms opne   source"),
+        ("terms open  source", "terms opne  source"),
         ("tolerate 1", "tolerate one"),
         ("key patient", "key"),
         ("0..20 { MLH1", "0-20 { MLH1"),
