@@ -13,6 +13,7 @@ _COMMANDS = {
     "compile": ("compile", "compile_", "Write the bundle that sites read and sign."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
+    "explain": ("explain", "explain", "Explain the code of a diagnostic."),
 }
 
 

@@ -9,8 +9,7 @@ from lark import Lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail
-from secgen_dsl.diagnostics.render import in_order
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail, in_order
 from secgen_dsl.syntax import tree
 from secgen_dsl.syntax.build import TreeBuilder
 from secgen_dsl.syntax.mistakes import Explainer, Fault
