@@ -125,7 +125,7 @@ def open_shares(
                 "SG505",
                 f"the opening of {what} failed its consistency check: the parties' shares do not "
                 f"lie on one polynomial of degree {threshold}",
-                next_step="no value was used; some party sent a wrong share.  The budget of this "
+                next_step="no value was used; some party's share is not the one that the others' imply.  The budget of this "
                 "round is spent; a restart uses the stored contributions",
             )
     values = recombined[0].astype(np.int64)

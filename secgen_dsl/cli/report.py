@@ -43,9 +43,7 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, object]]:
     return [diagnostic.as_json() for diagnostic in in_order(diagnostics)]
 
 
-def succeed(
-    output: Format, diagnostics: Iterable[Diagnostic], data: Mapping[str, object]
-) -> None:
+def succeed(output: Format, diagnostics: Iterable[Diagnostic], data: Mapping[str, object]) -> None:
     """Print what a command found in a format other than ``full``, to stdout.
 
     Args:
@@ -126,7 +124,7 @@ def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
                         "SG900",
                         f"a fault of secgen itself: {type(error).__name__}",
                         place=_last_frame(error),
-                        next_step="please report it with the command and the spec (no data)",
+                        next_step="report it with the command and the spec (no data)",
                     )
                 ],
                 output,

@@ -162,7 +162,7 @@ class _Marginals:
             if not (inside and rising) or len(edges) >= MAXIMUM_BINS:
                 self.found.error(
                     "SG211",
-                    "edges must rise and lie inside the panel's range",
+                    "the edges do not rise inside the panel's range",
                     binning.span,
                     f"the range is {decimal_text(panel.low)}..{decimal_text(panel.high)}",
                     "write, for example: in bins at 2, 4.5, 7",

@@ -110,7 +110,7 @@ class Reader:
         if value.denominator != 1 or not low <= value <= high:
             self.found.error(
                 "SG216",
-                f"{what} must be a whole number from {low:,} to {high:,}",
+                f"{what} is a whole number from {low:,} to {high:,}",
                 number.span,
                 "not allowed",
                 f"write, for example: {min(max(round(value), low), high)}",

@@ -8,10 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.diagnostics.render import render
+from secgen_dsl.diagnostics.full import render
 from secgen_dsl.syntax.parser import MAXIMUM_BYTES, read_source
 from tests.conftest import SPECS
-from tests.syntax.cases import assert_helpful, diagnose
+from tests.study import meaning_faults
+from tests.wording import assert_helpful
 
 STUDIES = [path.read_text(encoding="utf-8") for path in sorted(SPECS.glob("*.secgen"))]
 TOKENS = [re.findall(r'"[^"\n]*"|#[^\n]*|\w+|\s+|.', text) for text in STUDIES]
@@ -19,7 +20,7 @@ TOKENS = [re.findall(r'"[^"\n]*"|#[^\n]*|\w+|\s+|.', text) for text in STUDIES]
 
 def read(text: str) -> None:
     """Diagnoses; what is found must be helpful, point into the text and be printable."""
-    found = diagnose(text)
+    found = meaning_faults(text, SPECS)
     for diagnostic in found:
         assert_helpful(diagnostic)
         if diagnostic.span is not None:
@@ -76,7 +77,7 @@ def test_one_lost_token_gives_few_errors(data: st.DataObject) -> None:
     """The promise of LANGUAGE rule 4: one typo does not make ten."""
     tokens = list(data.draw(st.sampled_from(TOKENS)))
     del tokens[data.draw(st.integers(0, len(tokens) - 1))]
-    found = diagnose("".join(tokens))
+    found = meaning_faults("".join(tokens), SPECS)
     assert len([d for d in found if d.code < "SG113"]) <= 2, render(found)
 
 
