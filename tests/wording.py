@@ -4,9 +4,7 @@ import re
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic
 
-BLAME = re.compile(
-    r"\b(you|your|must|wrong|invalid|illegal|bad|please|sorry)\b", re.I
-)
+BLAME = re.compile(r"\b(you|your|must|wrong|invalid|illegal|bad|please|sorry)\b", re.I)
 """Words that blame, command or apologise; `did you mean` is no blame."""
 
 _INTERNALS = ("WORD", "STRING", "NUMBER", "_NL", "$END", "LALR", "token", "Token", "None")

@@ -279,7 +279,7 @@ class ContributionStore:
             "SG512",
             f"the party's store cannot be used: {error}",
             place=str(self._path),
-            next_step="see that the folder can be written, and that the file is one that secgen made",
+            next_step="see that the folder can be written and that secgen made the file",
         )
 
 
