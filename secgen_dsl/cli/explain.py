@@ -1,12 +1,13 @@
 """`secgen explain`: the page of a diagnostic's code."""
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator
 
 import click
 
-from secgen_dsl.cli.report import command, print_json
+from secgen_dsl.cli.report import coloured, command, print_json
 from secgen_dsl.diagnostics.codes import TITLES
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, nearest
 from secgen_dsl.diagnostics.pages import HEADINGS, Page, page_of
@@ -39,7 +40,8 @@ def explain(codes: tuple[str, ...], listed: bool, as_json: bool) -> None:
         print_json({"ok": True, "pages": data})
         return
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    click.echo("\n\n".join("\n".join(_lines(page, width)) for page in pages))
+    text = "\n\n".join("\n".join(_lines(page, width)) for page in pages)
+    click.echo(text, color=coloured(sys.stdout))
 
 
 def _unknown(code: str) -> Diagnostic:

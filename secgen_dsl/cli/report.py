@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, Literal, NoReturn, ParamSpec, get_args
+from typing import Any, Literal, NoReturn, ParamSpec, TextIO, get_args
 
 import click
 
@@ -25,12 +25,17 @@ def show(diagnostics: Iterable[Diagnostic]) -> None:
     found = list(diagnostics)
     if not found:
         return
-    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    colour = coloured(sys.stderr)
     click.echo(render(found, colour=colour) + "\n", err=True, color=colour)
     context = click.get_current_context(silent=True)
     if context is not None:
         shown: dict[str, None] = context.meta.setdefault(_SHOWN, {})
         shown.update(dict.fromkeys(diagnostic.code for diagnostic in in_order(found)))
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether text on a stream is styled: on a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def print_json(data: object) -> None:

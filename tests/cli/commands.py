@@ -34,7 +34,7 @@ def secgen(*args: str | Path) -> Ended:
     assert isinstance(result.exception, SystemExit | None), result.exception
     ended = Ended(result.exit_code, result.stdout, result.stderr)
     assert "Traceback" not in ended.out + ended.err
-    assert "SG900" not in ended.out + ended.err, ended.err
+    assert "[SG900]" not in ended.err and '"code": "SG900"' not in ended.out, ended.err
     if ended.code == 1:
         assert ended.codes()
     return ended

@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -59,8 +58,3 @@ def test_each_diagnostic_has_a_next_step(source: str) -> None:
 
 def test_titles_do_not_blame() -> None:
     assert [title for title in TITLES.values() if blames(title) or title.endswith(".")] == []
-
-
-def test_the_readme_of_pages_is_not_shipped_as_a_page() -> None:
-    pages = Path(ROOT / "secgen_dsl/diagnostics/pages")
-    assert {path.stem for path in pages.glob("SG*.md")} == set(TITLES)
