@@ -165,5 +165,5 @@ def _end(diagnostics: Iterable[Diagnostic], output: str) -> NoReturn:
 def _point_to_pages() -> None:
     """Say, once a command, where to read more about what it has shown."""
     shown = click.get_current_context().meta.pop(_SHOWN, {})
-    if shown:
+    if shown and "SG903" not in shown:  # that one comes from `explain` itself
         click.echo(f"more: secgen explain {' '.join(shown)}", err=True)

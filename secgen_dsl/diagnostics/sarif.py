@@ -35,7 +35,7 @@ def _rule(code: str) -> dict[str, object]:
     return {
         "id": code,
         "shortDescription": {"text": page.title},
-        "fullDescription": {"text": page.sections["What it does"]},
+        "fullDescription": {"text": " ".join(page.sections["What it does"].split())},
         "help": {"text": page.markdown, "markdown": page.markdown},
     }
 
