@@ -24,8 +24,9 @@ def describe(spec: Path, out: Path | None, output: Format) -> None:
     if out is not None:
         write_file(out, text.encode())
     if output != "full":
-        where = {"description": text} if out is None else {"written": [str(out)]}
-        succeed(output, planned.warnings, {"plan_sha256": planned.verified.plan_sha256} | where)
+        data: dict[str, object] = {"plan_sha256": planned.verified.plan_sha256}
+        data |= {"description": text} if out is None else {"written": [str(out)]}
+        succeed(output, planned.warnings, data)
         return
     show(planned.warnings)
     click.echo(text if out is None else f"description {out}")

@@ -309,9 +309,12 @@ def missing_word(scene: Scene) -> Explanation | None:
             "separate the items with commas"
             + ("; a name of several words stands in quotes" if scene.place.in_list else ""),
         )
+    behind_it = scene.text[start : scene.piece[1]]
+    opens = fits == ["{"] and "}" in (behind_it.split("\n")[0] if scene.place.braces else behind_it)
     return scene.say(
         "SG110",
         f'"{fits[0]}" is missing before {scene.shown()}',
         "it belongs here",
         scene.form if fits == ["{"] else f"write: {fits[0]} {found}",
+        put=(start - 1, "{") if opens and before[-1:] in (" ", "\t") else None,
     )

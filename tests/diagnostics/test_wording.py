@@ -1,4 +1,4 @@
-"""The texts of the source: none blames, and each diagnostic comes with a next step."""
+"""The texts of the source: none blames, and each diagnostic has a place and a next step."""
 
 import ast
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ SOURCES = sorted(
 )
 _FOR_PROGRAMMERS = ("ValueError", "TypeError", "RuntimeError", "AssertionError")
 _MAKERS = ("fail", "Diagnostic")
+_PLACES = {"place", "span"}
 
 
 def _name(node: ast.expr) -> str:
@@ -42,14 +43,14 @@ def test_no_text_blames(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_each_diagnostic_has_a_next_step(source: str) -> None:
+def test_each_diagnostic_has_a_place_and_a_next_step(source: str) -> None:
     tree = ast.parse((ROOT / source).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         named = {keyword.arg for keyword in node.keywords}
-        if _name(node.func) in _MAKERS and "next_step" not in named:
-            raise AssertionError(f"{source}:{node.lineno}: no next_step")
+        if _name(node.func) in _MAKERS and not ("next_step" in named and named & _PLACES):
+            raise AssertionError(f"{source}:{node.lineno}: no next_step, or no place")
         # Findings.error and .warn: code, message, span, label, next step.
         is_finding = isinstance(node.func, ast.Attribute) and node.func.attr in ("error", "warn")
         if is_finding and len(node.args) + len(named) < 5:
