@@ -9,11 +9,10 @@ from lark import Lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail
-from secgen_dsl.diagnostics.render import in_order
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail, in_order
 from secgen_dsl.syntax import tree
 from secgen_dsl.syntax.build import TreeBuilder
-from secgen_dsl.syntax.mistakes import Explainer, Fault
+from secgen_dsl.syntax.mistakes import explain
 from secgen_dsl.syntax.recovery import (
     blank,
     open_block,
@@ -22,6 +21,7 @@ from secgen_dsl.syntax.recovery import (
     statement_end,
     unmatched_close,
 )
+from secgen_dsl.syntax.scene import Fault, Scene
 
 MAXIMUM_BYTES = 1_000_000
 """A larger spec is refused: long gene lists belong in a file of their own."""
@@ -203,9 +203,13 @@ def _errors(source: Source, text: str) -> list[Diagnostic]:
 def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tuple[Diagnostic, str]:
     """The diagnostic of a fault in a piece, and the text without the statement that holds it."""
     place = place_of(text, start, end, fault.start)
-    explanation = Explainer(fault, source, text, place).explain()
+    explanation = explain(Scene(fault, source, text, place, (start, end), _reads))
     diagnostic = explanation.diagnostic
-    if fault.at_line_end and fault.words == ("{",) and not place.braces and place.word != "panel":
+    if explanation.put is not None:
+        at, sign = explanation.put
+        return diagnostic, text[:at] + sign + text[at + 1 :]
+    unopened = fault.at_line_end and fault.words == ("{",) and not place.braces
+    if unopened and place.word != "panel" and explanation.only is None:
         return diagnostic, open_block(text, fault.start)
     begin, stop = place.start, end
     if explanation.only is not None:
@@ -217,6 +221,15 @@ def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tupl
     ranges = ((begin, stop), (fault.start, fault.start + 1), (start, end))
     first, last = next((r for r in ranges if text[slice(*r)].strip()), (start, end))
     return diagnostic, blank(text, first, last)
+
+
+def _reads(beginning: str) -> bool:
+    """Whether the parser takes a text as the beginning of a piece."""
+    try:
+        _parser().parse_interactive(beginning).exhaust_lexer()
+    except UnexpectedInput:
+        return False
+    return True
 
 
 def _first_fault(piece: str, offset: int) -> Fault | None:
