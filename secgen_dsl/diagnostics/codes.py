@@ -1,6 +1,7 @@
 """Every code that a diagnostic can have, with a title.
 
-Codes are permanent: one is never given another meaning, nor used again after it has gone.
+Codes are permanent: one is never given another meaning, nor used again after it has gone.  Each has
+a page, ``pages/CODE.md``, which ``secgen explain CODE`` shows.
 SG1xx the text of a spec · SG2xx its names and values · SG3xx its promise and the plan ·
 SG4xx a site's data · SG5xx the parties · SG6xx synthesis · SG7xx files that secgen writes and
 reads · SG9xx secgen itself.
@@ -36,6 +37,9 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG215": "a marginal is measured twice",
         "SG216": "a number is out of range",
         "SG217": "a layout of the data that version 1 does not have",
+        "SG218": "a unit that the language does not know",
+        "SG219": "a conversion that mixes people, or not of counts",
+        "SG220": "statements that do not go together",
         "SG301": "epsilon is out of range",
         "SG302": "delta is out of range",
         "SG303": "too few parties",
@@ -47,6 +51,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG310": "bins that can hold nobody",
         "SG311": "a marginal has too many cells",
         "SG312": "the budget is too small for what is measured",
+        "SG313": "an accuracy that is out of reach",
         "SG320": "the plan does not verify",
         "SG321": "the second accountant does not confirm the budget",
         "SG401": "noise could not be drawn",
@@ -91,8 +96,10 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG702": "the folder for the results is in use",
         "SG703": "a folder is no bundle, or was changed",
         "SG704": "data files and the spec's silos do not go together",
+        "SG705": "a spec is not in the canonical layout",
         "SG900": "a fault of secgen itself",
         "SG901": "stopped from the keyboard",
         "SG902": "not enough memory",
+        "SG903": "a code that secgen does not have",
     }
 )
