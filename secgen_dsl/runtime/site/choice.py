@@ -104,7 +104,7 @@ def choose(rows: Rows, cap: int, site_key: bytes) -> Choice:
     kept = []
     for group in groups.values():
         seen: set[str] = set()
-        some = []
+        some: list[int] = []
         for row in ranks.in_order(group, places):
             sample = _sample(rows, row)
             if sample and sample in seen:

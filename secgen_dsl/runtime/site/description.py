@@ -12,10 +12,9 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span, fail, nearest
-from secgen_dsl.runtime.site.source import location
+from secgen_dsl.runtime.site.source import Orientation, location
 
 GeneSystem: TypeAlias = Literal["symbol", "ensembl", "entrez"]
-Orientation: TypeAlias = Literal["samples_by_genes", "genes_by_samples"]
 Duplicates: TypeAlias = Literal["error", "sum", "first"]
 Key: TypeAlias = tuple[str, ...]
 """Names of nested tables and of a key, for example ``("files", "layer")``."""

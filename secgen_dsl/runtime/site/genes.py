@@ -11,7 +11,7 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, nearest
 from secgen_dsl.ir.program import Program
 from secgen_dsl.public.files import read_public_file, text_of
 from secgen_dsl.runtime.site.description import GeneSystem, Site
-from secgen_dsl.runtime.site.source import Source
+from secgen_dsl.runtime.site.source import Orientation, Source
 
 GENE_PREFIX = "expr:"
 """Marks a gene's column where a column that is used has the gene's name (LANGUAGE rule 7)."""
@@ -237,7 +237,7 @@ def _absent(
             return [_turned(source)]
         looks = _commonest(name for name in source.genes if name and name not in taken)
         sought = site.description.genes.system or _commonest(positions)
-        if looks is not None and looks != sought:
+        if looks is not None and sought is not None and looks != sought:
             return [_other_system(site, source, message, looks, sought)]
     if unmapped:
         message += f" ({len(unmapped)} of them are not in the map)"
@@ -258,7 +258,7 @@ def _held(names: Iterable[str], wanted: WantedGenes) -> bool:
 
 
 def _turned(source: Source) -> Diagnostic:
-    other = "samples_by_genes"
+    other: Orientation = "samples_by_genes"
     rows = "samples"
     if source.orientation == other:
         other, rows = "genes_by_samples", "genes"

@@ -17,7 +17,7 @@ from anndata.io import read_elem, sparse_dataset
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
-from secgen_dsl.runtime.site.source import Content, ExactSums, Value, location, text_of
+from secgen_dsl.runtime.site.source import Content, ExactSums, Orientation, Value, location, text_of
 
 _VALUES_AT_ONCE = 4_000_000
 
@@ -54,7 +54,7 @@ class AnnotatedMatrix:
     matrix: Any
     index: int | None = 0
     shared: bool = False
-    orientation: str = "samples_by_genes"
+    orientation: Orientation = "samples_by_genes"
     format: str = "h5ad"
 
     @property
@@ -199,7 +199,7 @@ def _cells(stored: Any) -> list[Value]:
     column = pd.Series(stored if kind == "pandas" else read_elem(stored))
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
         return list(column.to_numpy())  # of its own type: float32 has fewer digits
-    cells = column.to_numpy(dtype=object, na_value=None)
+    cells = column.astype(object).to_list()
     return [
         None if gone else _cell(cell) for cell, gone in zip(cells, pd.isna(column), strict=True)
     ]

@@ -19,6 +19,7 @@ from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.runtime.site.source import (
     Content,
     ExactSums,
+    Orientation,
     Value,
     location,
     number_of,
@@ -91,7 +92,7 @@ class ParquetSamples:
     columns: tuple[str, ...]
     index: int | None
     shared: bool = True
-    orientation: str = "samples_by_genes"
+    orientation: Orientation = "samples_by_genes"
     format: str = "Parquet"
 
     @property
@@ -142,7 +143,7 @@ class ParquetGenes:
     columns: tuple[str, ...] = ("",)
     index: int | None = 0
     shared: bool = False
-    orientation: str = "genes_by_samples"
+    orientation: Orientation = "genes_by_samples"
     format: str = "Parquet"
 
     def read(
@@ -170,7 +171,7 @@ class ParquetGenes:
 
 @contextmanager
 def open_parquet(
-    path: Path, place: str, orientation: str
+    path: Path, place: str, orientation: Orientation
 ) -> Iterator[ParquetSamples | ParquetGenes]:
     """Open a Parquet file.
 

@@ -83,7 +83,7 @@ class NumberReport:
     """A column or panel of numbers, over the samples that count.
 
     Attributes:
-        least: None if there is no number.
+        least: of the finite numbers; None if there is none.
         greatest: likewise.
         values: numbers that are there.
         missing: those that are not.
@@ -192,9 +192,10 @@ def spell(
 def number_report(values: NDArray[np.float64], low: float, high: float) -> NumberReport:
     """What numbers hold, against a range."""
     present = values[~np.isnan(values)]
+    finite = present[np.isfinite(present)]
     return NumberReport(
-        least=float(present.min()) if present.size else None,
-        greatest=float(present.max()) if present.size else None,
+        least=float(finite.min()) if finite.size else None,
+        greatest=float(finite.max()) if finite.size else None,
         values=int(present.size),
         missing=int(values.size - present.size),
         below=int(np.count_nonzero(present < low)),
@@ -245,11 +246,14 @@ def remarks(program: Program, report: ReadReport, where: str) -> list[Diagnostic
         values = report.panels[panel.name]
         outside = values.below + values.above
         if outside > _MOST * values.values:
+            span = "none is finite"
+            if values.least is not None:
+                span = f"they are from {values.least:.6g} to {values.greatest:.6g}"
             found.append(
                 (
                     f'most values of the panel "{panel.name}" lie outside'
                     f" {decimal_text(panel.low)}..{decimal_text(panel.high)}: {outside:,} of"
-                    f" {values.values:,}, between {values.least:.6g} and {values.greatest:.6g}",
+                    f" {values.values:,}; {span}",
                     f"see whether the file's unit is the panel's: {panel.unit}",
                 )
             )

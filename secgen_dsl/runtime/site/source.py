@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+
+Orientation: TypeAlias = Literal["samples_by_genes", "genes_by_samples"]
 
 Value: TypeAlias = str | int | float | bool | Decimal | np.generic | None
 """A cell as its format stores it; None where it is missing.  Text files have texts only."""
@@ -41,25 +43,42 @@ class Content:
 
 
 class Source(Protocol):
-    """An open file that holds samples.
+    """An open file that holds samples."""
 
-    Attributes:
-        where: file and site, as diagnostics name them.
-        columns: trimmed names of the columns of values that are not expression.
-        genes: trimmed names by which expression values are found.
-        shared: whether the two are the same names (a table whose header holds both).
-        index: position in ``columns`` of what names the samples if no column is said to.
-        orientation: as site.toml writes it.
-        format: ``CSV``, ``Parquet``, … for reports.
-    """
+    @property
+    def where(self) -> str:
+        """File and site, as diagnostics name them."""
+        ...
 
-    where: str
-    columns: Sequence[str]
-    genes: Sequence[str]
-    shared: bool
-    index: int | None
-    orientation: str
-    format: str
+    @property
+    def columns(self) -> Sequence[str]:
+        """Trimmed names of the columns of values that are not expression."""
+        ...
+
+    @property
+    def genes(self) -> Sequence[str]:
+        """Trimmed names by which expression values are found."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether the two are the same names: those of a table whose header holds both."""
+        ...
+
+    @property
+    def index(self) -> int | None:
+        """Position in ``columns`` of what names the samples if no column is said to."""
+        ...
+
+    @property
+    def orientation(self) -> Orientation:
+        """What its rows are."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """``text``, ``Parquet`` or ``h5ad``."""
+        ...
 
     def read(
         self, columns: Sequence[int], genes: Sequence[int], summed: Sequence[int] | None = None
@@ -115,10 +134,11 @@ def text_of(value: Value) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, float | np.floating):
-        if np.isnan(value):
+        exact = float(value)
+        if np.isnan(exact):
             return ""
-        if value == np.floor(value) and abs(value) < _EXACT_INTEGERS:
-            return str(int(value))
+        if exact.is_integer() and abs(exact) < _EXACT_INTEGERS:
+            return str(int(exact))
     return str(value)
 
 
@@ -130,9 +150,7 @@ def number_of(value: Value) -> float:
         return float("nan")
     try:
         return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.runtime.site.source import Content, ExactSums, location, parse_numbers
+from secgen_dsl.runtime.site.source import Content, ExactSums, Orientation, location, parse_numbers
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_FIELD = 2**31 - 1
+_LINES_AT_ONCE = 64
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "spaces"}
 _BY_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
@@ -34,7 +36,7 @@ class SampleRows:
     delimiter: str
     columns: tuple[str, ...]
     shared: bool = True
-    orientation: str = "samples_by_genes"
+    orientation: Orientation = "samples_by_genes"
     format: str = "text"
 
     @property
@@ -127,7 +129,7 @@ class GeneRows:
     columns: tuple[str, ...] = ("",)
     shared: bool = False
     index: int | None = 0
-    orientation: str = "genes_by_samples"
+    orientation: Orientation = "genes_by_samples"
     format: str = "text"
 
     def read(
@@ -138,14 +140,22 @@ class GeneRows:
         added = set(summed or ())
         values = {}
         sums = ExactSums(len(self.samples))
+        block: list[NDArray[np.float64]] = []
         for position, line in enumerate(_grid_lines(self.path, self.where)):
             if position in needed or position in added:
                 cells = line.split(self.delimiter)[1:]
-                numbers = parse_numbers([_unquoted(cell) for cell in cells])
+                if '"' in line:
+                    cells = [_unquoted(cell) for cell in cells]
+                numbers = parse_numbers(cells)
                 if position in needed:
                     values[position] = numbers
                 if position in added:
-                    sums.add(numbers[:, None])
+                    block.append(numbers)
+                if len(block) == _LINES_AT_ONCE:
+                    sums.add(np.array(block).T)
+                    block = []
+        if block:
+            sums.add(np.array(block).T)
         expression = np.empty((len(self.samples), len(genes)), dtype=np.float64)
         for place, position in enumerate(genes):
             expression[:, place] = values[position]
@@ -241,7 +251,7 @@ def _open(path: Path, place: str) -> tuple[str, str]:
     if not line or "\0" in line:
         raise fail(
             "SG411",
-            "the file is empty" if not line else "the file is not a table of text",
+            "the file is empty" if not line else "the file is not a table of text in UTF-8",
             place=where,
             next_step="give a CSV or TSV file in UTF-8 whose first line names the columns"
             " (spreadsheets are exported first)",
