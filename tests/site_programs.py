@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Opening, Plan, Release, Round
 from secgen_dsl.ir.program import (
+    Audience,
     CategoryColumn,
+    Importance,
     Marginal,
     Panel,
     Person,
@@ -30,7 +32,16 @@ GRADE = CategoryColumn(kind="category", name="grade", values=("0", "1", "2.5"), 
 def make_panel(
     genes: Sequence[str], low: Fraction = Fraction(0), high: Fraction = Fraction(20)
 ) -> Panel:
-    return Panel(name="panel", unit="log2", low=low, high=high, genes=tuple(genes), list_sha256="")
+    return Panel(
+        name="panel",
+        unit="log2",
+        counts=None,
+        low=low,
+        high=high,
+        missing=None,
+        genes=tuple(genes),
+        list_sha256="",
+    )
 
 
 def make_marginal(
@@ -47,11 +58,12 @@ def make_marginal(
         statement="marginal " + " * ".join(names),
         columns=tuple(columns),
         panel=panel.name if panel else None,
+        gene=None,
         bins=len(edges[0]) + 1 if panel else 1,
         binning="at" if panel else "none",
         reference="",
         edges=tuple(tuple(row) for row in edges),
-        weight=Fraction(1),
+        importance=Importance(weight=Fraction(1), share=None, error=None),
     )
 
 
@@ -65,20 +77,23 @@ def make_program(
     key: str = "patient",
 ) -> Program:
     return Program(
-        format="secgen.program/1",
-        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="")) for name in silos),
+        format="secgen.program/2",
+        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos),
         helpers=tuple(helpers),
         tolerated=1,
-        person=Person(key=key, samples=1, silos=1, people_bound=1000),
+        person=Person(key=key, samples=1, per=None, keep=None, silos=1, people_bound=1000),
         columns=tuple(columns),
         references=(),
+        bridges=(),
+        sets=(),
         panels=tuple(panels),
         privacy=Privacy(
             adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 1_000_000)
         ),
+        expectations=(),
         marginals=tuple(marginals),
         samples=None,
-        measurements="silos",
+        measurements=Audience(kind="silos", name=""),
     )
 
 
@@ -106,7 +121,7 @@ def make_plan(program: Program, maps: Mapping[str, LinearMap], party_variance: F
             )
         )
     return Plan(
-        format="secgen.plan/1",
+        format="secgen.plan/2",
         program=program,
         added=(),
         parties=program.parties,

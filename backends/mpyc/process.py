@@ -197,8 +197,7 @@ def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
 def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> SampleTable:
     program = plan.program
     if config.data_file is None:
-        genes = tuple(dict.fromkeys(gene for panel in program.panels for gene in panel.genes))
-        return empty_table(tuple(column.name for column in program.columns), genes)
+        return empty_table(program)
     from secgen_dsl.runtime.reader import read_people_with_report
 
     name = plan.parties[config.index]

@@ -16,7 +16,6 @@ from secgen_dsl.ir.plan import Measurement, Measurements, Plan
 from secgen_dsl.ir.program import Program
 from secgen_dsl.queries.contribution import noised_contribution
 from secgen_dsl.queries.table import SampleTable, empty_table
-from secgen_dsl.runtime.header import needed_names
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.reader import read_people
 
@@ -47,8 +46,7 @@ def run_plaintext(
         noise = {party: SystemNoise() for party in plan.parties}
     if set(noise) != set(plan.parties):
         raise ValueError("each party of the plan needs a noise source of its own")
-    names = needed_names(program)
-    nobody = empty_table(names.labels, names.genes)
+    nobody = empty_table(program)
     measurements: list[Measurement] = []
     for one_round in plan.rounds:
         contributions = [

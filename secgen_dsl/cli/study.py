@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Study
+from secgen_dsl.ir.program import Marginal, Study
 from secgen_dsl.public.files import PublicFile
 
 if TYPE_CHECKING:
@@ -54,7 +54,11 @@ def plan_spec(path: Path) -> PlannedStudy:
     verified = verify(plan)
     sources = dict(resolved.sources)
     for added in plan.added:
-        served = [m.id for m in plan.program.marginals if set(m.columns) == set(added.columns)]
+        served = [
+            query.id
+            for query in plan.program.marginals
+            if isinstance(query, Marginal) and set(query.columns) == set(added.columns)
+        ]
         sources[added.id] = sources[served[0]]
     return PlannedStudy(
         plan=plan,

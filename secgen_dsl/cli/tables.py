@@ -12,7 +12,7 @@ from secgen_dsl.backends.mpyc.cost import (
 )
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.ir.program import Marginal, Program, Query, decimal_text
 from secgen_dsl.planner.predict import Prediction, predict
 
 
@@ -28,8 +28,9 @@ def plan_json(planned: PlannedStudy) -> dict[str, object]:
             "adjacency": privacy.adjacency,
             "epsilon": decimal_text(privacy.epsilon),
             "delta": decimal_text(privacy.delta),
+            "accountant": "renyi" if planned.verified.composition.events is None else "pld",
             "certified_epsilon": planned.verified.epsilon,
-            "mu": float(planned.verified.mu_squared) ** 0.5,
+            "mu": float(planned.verified.composition.mu_squared) ** 0.5,
         },
         "parties": list(plan.parties),
         "tolerated_colluding": plan.threshold,
@@ -57,6 +58,10 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
         "share_of_budget": prediction.budget_share,
         "standard_error_people": prediction.standard_error,
         "relative_error": prediction.relative_error,
+        "expected": [
+            {"label": cell.label, "people": cell.people, "relative_error": cell.relative_error}
+            for cell in prediction.expected
+        ],
         "rounds": list(release_rounds(planned.plan, release)),
         "bytes_sent_by_each_party": release_bytes(planned.plan, release),
     }
@@ -96,18 +101,59 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     )
     lines = [
         f"budget       epsilon {decimal_text(privacy.epsilon)}, "
-        f"delta {decimal_text(privacy.delta)}, add or remove one person",
+        f"delta {decimal_text(privacy.delta)}, {adjacency_words(plan.program)}",
         f"certified    epsilon {planned.verified.epsilon:.6g}, "
-        f"mu {float(planned.verified.mu_squared) ** 0.5:.4f} "
+        f"mu {float(planned.verified.composition.mu_squared) ** 0.5:.4f} "
         f"against any {plan.threshold} of {len(plan.parties)} parties",
         f"error        one standard error of a released cell ({of})",
         f"messages     {predicted_rounds(plan)} rounds, "
         f"{predicted_bytes(plan):,} bytes sent by each party",
         f"plan         {planned.verified.plan_sha256}",
     ]
+    lines += contribution_lines(plan.program)
+    for prediction in predict(plan):
+        lines += [
+            f"expected     {cell.label} in {prediction.marginal.id}: {cell.people:,.0f} people, "
+            f"a cell's error is {100 * cell.relative_error:.1f}% of them"
+            for cell in prediction.expected
+        ]
     if planned.defaults:
         lines.append("filled in    " + "; ".join(planned.defaults))
     click.echo("\n".join(lines))
+
+
+def adjacency_words(program: Program) -> str:
+    """What two neighbouring inputs differ by, in the language's words."""
+    if program.privacy.adjacency == "add-or-remove":
+        return "add or remove one person"
+    return f"replace one person of exactly {program.person.people_bound}"
+
+
+def contribution_lines(program: Program) -> list[str]:
+    """What several samples or silos a person cost, in words; nothing where one sample counts."""
+    person = program.person
+    several = person.samples * person.silos
+    if person.per is None:
+        if several == 1:
+            return []
+        price = f"{several} times the noise of one sample in one silo, for the same epsilon"
+    else:
+        values = len(program.column(person.per).values)
+        root = f"{several * values**0.5:.3g}"
+        price = f"with {person.per} {root} times the noise of one sample, for the same epsilon"
+        if any(person.per not in _columns(query) for query in program.marginals):
+            price += f"; without it {several * values} times"
+    samples = "sample" if person.samples == 1 else "samples"
+    per = f" per {person.per}" if person.per is not None else ""
+    silos = "silo" if person.silos == 1 else "silos"
+    return [
+        f"one person   at most {person.samples} {samples}{per} at each of {person.silos} {silos}: "
+        + price
+    ]
+
+
+def _columns(query: Query) -> tuple[str, ...]:
+    return query.columns if isinstance(query, Marginal) else ()
 
 
 def _aligned(rows: list[list[str]]) -> str:

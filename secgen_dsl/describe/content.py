@@ -6,7 +6,7 @@ from math import erf, sqrt
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Study, decimal_text
+from secgen_dsl.ir.program import Audience, Person, Study, decimal_text
 from secgen_dsl.planner.predict import Prediction, predict
 
 NOT_STATED = "Not stated; the institution completes this."
@@ -42,6 +42,10 @@ class Content:
     attacker_accuracy: str
     flagged_of_1000: int
     people_bound: str
+    replaced: bool
+    samples_rule: str
+    samples_audience: str
+    measurements_audience: str
     disclosures: tuple[Disclosure, ...]
     parties: tuple[tuple[str, str, str, str], ...]
     messages_bytes: int
@@ -78,11 +82,38 @@ def content_of(
         attacker_accuracy=f"{100 * _normal(mu / 2):.1f}%",
         flagged_of_1000=_ceiling(1000 * _normal(-2.3263478740408408 + mu)),
         people_bound=f"{person.people_bound:,}" if person.people_bound else "",
+        replaced=plan.program.privacy.adjacency == "replace-one",
+        samples_rule=_samples_rule(person),
+        samples_audience=_audience(plan.program.samples.audience) if plan.program.samples else "",
+        measurements_audience=_audience(plan.program.measurements),
         disclosures=tuple(_disclosure(p, sources) for p in predict(plan)),
         parties=_parties(plan, study),
         messages_bytes=messages_bytes,
         messages_rounds=messages_rounds,
     )
+
+
+def _samples_rule(person: Person) -> str:
+    """How many samples of one person count, and which, in a sentence."""
+    number = "one sample" if person.samples == 1 else f"{person.samples} samples"
+    per = f" for each value of {person.per}" if person.per is not None else ""
+    which = "those that a keyed hash at the site picks"
+    if person.keep is not None:
+        which = f"the earliest by {person.keep}"
+    silos = "one silo only" if person.silos == 1 else f"at most {person.silos} silos"
+    return (
+        f"At most {number} of a person{per} counts at a site; of more, {which}. "
+        f"A person is assumed to be in {silos}."
+    )
+
+
+def _audience(audience: Audience) -> str:
+    return {
+        "silos": "the parties only",
+        "named": f"the parties and {audience.name}",
+        "registered": "registered users",
+        "public": "the public",
+    }[audience.kind]
 
 
 def _normal(x: float) -> float:
@@ -122,6 +153,8 @@ def _parties(plan: Plan, study: Study) -> tuple[tuple[str, str, str, str], ...]:
         plan.program.silos, study.silo_titles, study.silo_sources, strict=True
     ):
         terms = silo.terms.kind + (f' "{silo.terms.reference}"' if silo.terms.reference else "")
+        if silo.terms.approval:
+            terms += f'; wider release approved: "{silo.terms.approval}"'
         rows.append((silo.name, title or NOT_STATED, terms, source or NOT_STATED))
     for name, title in zip(plan.program.helpers, study.helper_titles, strict=True):
         rows.append((name, title or NOT_STATED, "holds no data", "none"))

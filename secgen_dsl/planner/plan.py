@@ -3,16 +3,13 @@
 import math
 from fractions import Fraction
 
-from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan, Release, Round
-from secgen_dsl.ir.program import Program
-from secgen_dsl.planner.allocation import Measured, allocate
+from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.statement import error_text
+from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.strategy import choose
-from secgen_dsl.privacy.events import event_of
-from secgen_dsl.privacy.gdp import mu_for_budget
-from secgen_dsl.privacy.pld import epsilon_upper_bound
-from secgen_dsl.privacy.sensitivity import marginal_sensitivity_squared
-from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
+from secgen_dsl.privacy.bound import certified_epsilon, compose, mu_for, slack_of
 
 ACCOUNTING_RESERVE = Fraction(1, 2048)
 """Part of ε and of δ kept back: certificates round up (discretised loss, tails, FFT error), and a
@@ -49,13 +46,8 @@ def plan_program(program: Program) -> Plan:
 
 def _certified_epsilon(plan: Plan) -> Fraction:
     """What the accountant will find: an upper bound on ε at the plan's δ."""
-    events = [
-        event_of(r.map, r.tables, plan.marginal(r.marginal).bins, r.variance)
-        for r in plan.releases()
-    ]
-    slack = _slack(plan.program, tuple(plan.releases()))
     try:
-        bound = epsilon_upper_bound(events, plan.program.privacy.delta, slack=slack)
+        return Fraction(certified_epsilon(compose(plan), plan.program.privacy.delta))
     except ValueError as error:
         raise fail(
             "SG312",
@@ -64,25 +56,55 @@ def _certified_epsilon(plan: Plan) -> Fraction:
             place="privacy",
             next_step="raise epsilon, measure fewer tables, or give them weights closer together",
         ) from error
-    return Fraction(bound)
 
 
 def _plan(program: Program, reserve: Fraction) -> Plan:
     """The plan that leaves ``reserve`` of ε unspent."""
     epsilon = program.privacy.epsilon * (1 - reserve)
     delta = program.privacy.delta * (1 - ACCOUNTING_RESERVE)
-    mu = mu_for_budget(epsilon, delta)
-    measured = choose(program, mu)
+    mu = mu_for(program, epsilon, delta)
+    try:
+        measured = choose(program, mu)
+        plan = _with_noise(program, measured, mu)
+        slack = slack_of(plan)
+        if slack > 0:
+            # More noise only lowers the slack, so one correction is enough.
+            plan = _with_noise(program, measured, mu_for(program, epsilon - slack, delta))
+    except OutOfReachError as error:
+        raise _out_of_reach(error, mu) from error
+    return plan
+
+
+def _out_of_reach(error: OutOfReachError, mu: Fraction) -> SecgenError:
+    target = error.measured.marginal.importance.error
+    asked = f" (error {error_text(target)})" if target is not None else ""
+    if error.needed is None:
+        return fail(
+            "SG313",
+            f"the accuracy asked for{asked} is finer than the least noise that parties may add",
+            place=error.measured.marginal.statement,
+            next_step="ask for a greater error: a noise of a few people a party is always added",
+        )
+    times = float(error.needed) ** 0.5 / float(mu)
+    return fail(
+        "SG313",
+        f"the accuracy asked for{asked} needs more than the budget: all targets together take "
+        f"{times:.2g} times its mu",
+        place=error.measured.marginal.statement,
+        next_step=f"ask for errors {times:.2g} times as great, raise epsilon, or measure less",
+    )
+
+
+def _with_noise(program: Program, measured: tuple[Measured, ...], mu: Fraction) -> Plan:
     releases = _releases(program, measured, mu)
-    slack = _slack(program, releases)
-    if slack > 0:
-        # More noise only lowers the slack, so one correction is enough.
-        releases = _releases(program, measured, mu_for_budget(epsilon - slack, delta))
+    asked = {query.id for query in program.marginals}
     return Plan(
-        format="secgen.plan/1",
+        format="secgen.plan/2",
         program=program,
         added=tuple(
-            m.marginal for m in measured if all(m.marginal is not x for x in program.marginals)
+            m.marginal
+            for m in measured
+            if isinstance(m.marginal, Marginal) and m.marginal.id not in asked
         ),
         parties=program.parties,
         threshold=program.tolerated,
@@ -110,20 +132,9 @@ def _releases(
                 tables=tables,
                 raw_cells=tables * label_cells * bins,
                 opened=tables * label_cells * opened_bins,
-                sensitivity_squared=marginal_sensitivity_squared(tables, bins, item.map),
+                sensitivity_squared=tables * item.table_sensitivity_squared,
                 variance=variance,
                 party_variance=variance / honest,
             )
         )
     return tuple(releases)
-
-
-def _slack(program: Program, releases: tuple[Release, ...]) -> Fraction:
-    honest = len(program.parties) - program.tolerated
-    slack = Fraction(0)
-    for release in releases:
-        slack += split_noise_slack(release.raw_cells, release.party_variance, honest)
-        if release.map == "centred":
-            bins = release.raw_cells // (release.raw_cells - release.opened)
-            slack += centring_slack(release.tables, bins, release.variance)
-    return slack

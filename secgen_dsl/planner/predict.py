@@ -1,29 +1,36 @@
 """What a plan will cost and how exact its answers will be, before any data is seen."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Marginal
+from secgen_dsl.ir.program import Expectation, Marginal, Program, Query
+from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One measured marginal.
+    """One measured query.
 
     Attributes:
         asked: False for a label histogram that the planner added.
+        contribution: of one person to one table.
         sensitivity: L2 sensitivity of the whole release, in counts.
         certified_sigma: σ of one raw cell against t colluding parties.
         released_sigma: σ of one raw cell in the opened sum.
         budget_share: fraction of μ² that it spends, 0..1.
-        standard_error: of one cell of the marginal as released, in people.
+        standard_error: of one cell of the query as released, in people.
         relative_error: ``standard_error`` over (bound on people ÷ label cells); None without a
             stated bound.
+        expected: for the values that the spec expects a share of, the expected people and the
+            error relative to them.
     """
 
-    marginal: Marginal
+    marginal: Query
     release: Release
     asked: bool
+    contribution: Contribution
     cells: int
     sensitivity: float
     certified_sigma: float
@@ -31,6 +38,22 @@ class Prediction:
     budget_share: float
     standard_error: float
     relative_error: float | None
+    expected: tuple["ExpectedCell", ...]
+
+
+@dataclass(frozen=True)
+class ExpectedCell:
+    """A label cell whose size the spec's expectations give.
+
+    Attributes:
+        label: for example ``subtype MSI``.
+        people: expected, of the bound on people.
+        relative_error: of one cell of the query, over ``people``.
+    """
+
+    label: str
+    people: float
+    relative_error: float
 
 
 def predict(plan: Plan) -> tuple[Prediction, ...]:
@@ -39,25 +62,26 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     The error of a centred cell (y + N)/B, with y of variance s²·B(B − 1) and N the row's total
     from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).
     """
-    total = sum((r.sensitivity_squared / r.variance for r in plan.releases()), start=0)
+    total = sum((r.sensitivity_squared / r.variance for r in plan.releases()), start=Fraction(0))
     people = plan.program.person.people_bound
+    asked = {query.id for query in plan.program.marginals}
     predictions = []
     for release in plan.releases():
-        marginal = plan.marginal(release.marginal)
-        label_cells = plan.program.label_cells(marginal)
+        query = plan.marginal(release.marginal)
+        label_cells = plan.program.label_cells(query)
         variance = plan.released_variance(release)
         cell_variance = float(variance)
-        if release.map == "centred":
-            bins = marginal.bins
-            cell_variance = (
-                float(variance) * (bins - 1) / bins + _histogram_variance(plan, marginal) / bins**2
-            )
+        if release.map == "centred" and isinstance(query, Marginal):
+            bins = query.bins
+            cell_variance *= (bins - 1) / bins
+            cell_variance += _histogram_variance(plan, query) / bins**2
         error = float(cell_variance) ** 0.5
         predictions.append(
             Prediction(
-                marginal=marginal,
+                marginal=query,
                 release=release,
-                asked=any(m.id == marginal.id for m in plan.program.marginals),
+                asked=query.id in asked,
+                contribution=contribution_of(plan.program, query),
                 cells=release.raw_cells,
                 sensitivity=float(release.sensitivity_squared) ** 0.5,
                 certified_sigma=float(release.variance) ** 0.5,
@@ -65,16 +89,44 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
                 budget_share=float(release.sensitivity_squared / release.variance / total),
                 standard_error=error,
                 relative_error=None if people is None else error * label_cells / people,
+                expected=tuple(_expected(plan.program, query, error)),
             )
         )
     return tuple(predictions)
 
 
+def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
+    """A cell for each expected value of the query's columns, other columns taken as uniform."""
+    people = program.person.people_bound
+    if people is None or not isinstance(query, Marginal):
+        return []
+    cells = []
+    for expectation in program.expectations:
+        if expectation.column in query.columns:
+            size = _people(program, query, expectation, people)
+            label = f"{expectation.column} {expectation.value}"
+            cells.append(ExpectedCell(label, size, error / size))
+    return cells
+
+
+def _people(program: Program, query: Marginal, expectation: Expectation, people: int) -> float:
+    others = [name for name in query.columns if name != expectation.column]
+    return float(people * expectation.share) / prod(
+        len(program.column(name).values) for name in others
+    )
+
+
 def _histogram_variance(plan: Plan, marginal: Marginal) -> float:
     """Released variance of the most exact histogram over the marginal's columns."""
+    histograms = {
+        query.id
+        for query in (*plan.program.marginals, *plan.added)
+        if isinstance(query, Marginal)
+        and query.panel is None
+        and set(query.columns) == set(marginal.columns)
+    }
     return min(
         float(plan.released_variance(release))
         for release in plan.releases()
-        if plan.marginal(release.marginal).panel is None
-        and set(plan.marginal(release.marginal).columns) == set(marginal.columns)
+        if release.marginal in histograms
     )

@@ -1,80 +1,179 @@
-"""How each marginal is measured: plain tables, or row-centred tables beside a label histogram."""
+"""How each query is measured: plain tables, or row-centred tables beside a label histogram."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from fractions import Fraction
+from math import isqrt
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Marginal, Program
-from secgen_dsl.ir.statement import statement_of
-from secgen_dsl.planner.allocation import Measured, allocate, objective
-from secgen_dsl.privacy.sensitivity import marginal_sensitivity_squared
+from secgen_dsl.ir.program import Importance, Marginal, Program, Query
+from secgen_dsl.ir.statement import canonical_statement
+from secgen_dsl.planner.allocation import (
+    VARIANCE_STEP,
+    Measured,
+    OutOfReachError,
+    allocate,
+    objective,
+)
+from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
+
+_PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 
 
 def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
-    """The measured marginals of least weighted total variance, in the program's order, added last.
+    """The measured queries of least weighted total variance, in the program's order, added last.
 
     Row-centred tables with a label histogram are ResidualPlanner's optimum for one label × gene
-    workload (PRIVACY 2.2).  With several workloads that share label histograms, and floors on the
-    noise, the best choice is found by toggling one marginal at a time, from all centred; each
-    toggle must lower the objective of the optimal allocation.
+    workload (PRIVACY 2.2).  With several workloads that share label histograms, floors on the noise
+    and accuracy targets, the best choice is found by toggling one marginal at a time, from all
+    centred; each toggle must lower the objective of the optimal allocation.  Under replace-one a
+    centred table costs as much as a plain one (``sensitivity``), so that none is used.
 
     Args:
-        mu: μ > 0 of the whole plan; the floors make the choice depend on it.
+        mu: μ > 0 of the whole plan; floors and targets make the choice depend on it.
+
+    Raises:
+        OutOfReachError: no choice keeps the accuracy targets within the budget.
     """
-    with_panel = [m for m in program.marginals if m.panel is not None]
+    candidates = [m for m in program.marginals if isinstance(m, Marginal) and m.panel is not None]
+    if program.privacy.adjacency == "replace-one":
+        candidates = []
     honest = len(program.parties) - program.tolerated
+    refused: list[OutOfReachError] = []
 
-    def cost(centred: set[str]) -> Fraction:
+    def cost(centred: set[str]) -> Fraction | None:
         measured = _measured(program, centred)
-        return objective(measured, allocate(measured, mu, honest))
+        try:
+            return objective(measured, allocate(measured, mu, honest))
+        except OutOfReachError as error:
+            refused.append(error)
+            return None
 
-    centred = {m.id for m in with_panel}
+    centred = {m.id for m in candidates}
     best = cost(centred)
     improved = True
     while improved:
         improved = False
-        for marginal in with_panel:
+        for marginal in candidates:
             toggled = centred ^ {marginal.id}
             toggled_cost = cost(toggled)
-            if toggled_cost < best:
+            if toggled_cost is not None and (best is None or toggled_cost < best):
                 centred, best, improved = toggled, toggled_cost, True
+    if best is None and cost(set()) is not None:
+        centred, best = set(), Fraction(0)
+    if best is None:
+        raise min(refused, key=lambda e: (e.needed is None, e.needed or 0))
     return _measured(program, centred)
 
 
-def _measured(program: Program, centred: set[str]) -> tuple[Measured, ...]:
-    marginals = [*program.marginals]
-    histograms = {frozenset(m.columns): m for m in marginals if m.panel is None}
+def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...]:
+    queries: list[Query] = [*program.marginals]
+    asked = {query.id for query in queries}
+    histograms: dict[frozenset[str], Query] = {
+        frozenset(m.columns): m
+        for m in program.marginals
+        if isinstance(m, Marginal) and m.panel is None
+    }
     # What the rows' totals add to the variance of a centred table's cells, by label columns.
     burden: dict[frozenset[str], Fraction] = {}
+    pools: dict[str, str] = {}
+    ceilings: dict[str, Fraction] = {}
     for marginal in program.marginals:
-        if marginal.id not in centred:
+        if marginal.importance.share is not None:
+            pools[marginal.id] = marginal.id
+        if not isinstance(marginal, Marginal) or marginal.id not in centred:
+            if marginal.importance.error is not None:
+                _lower(ceilings, marginal.id, certified_target(program, marginal))
             continue
         labels = frozenset(marginal.columns)
+        own_pool = pools.get(marginal.id, "")
         if labels not in histograms:
             histograms[labels] = _histogram(program, marginal)
-            marginals.append(histograms[labels])
+            queries.append(histograms[labels])
+            pools[histograms[labels].id] = own_pool
+        histogram = histograms[labels]
+        if not own_pool and histogram.id not in asked:
+            pools[histogram.id] = ""  # the common pool pays as soon as one of its queries needs it
         tables, label_cells, bins = program.shape(marginal)
-        extra = marginal.weight * tables * Fraction(label_cells, bins)
+        extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
         burden[labels] = burden.get(labels, Fraction(0)) + extra
-    own = {marginal.id for marginal in program.marginals}
+        if marginal.importance.error is not None:
+            row, total = _centred_ceilings(program, marginal, histogram)
+            _lower(ceilings, marginal.id, row)
+            _lower(ceilings, histogram.id, total)
     measured = []
-    for marginal in marginals:
-        tables, label_cells, bins = program.shape(marginal)
-        linear_map: LinearMap = "centred" if marginal.id in centred else "identity"
-        # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row.
-        free_cells = label_cells * (bins - 1 if linear_map == "centred" else bins)
-        coefficient = marginal.weight * free_cells if marginal.id in own else Fraction(0)
-        if marginal.panel is None:
-            coefficient += burden.get(frozenset(marginal.columns), Fraction(0))
-        measured.append(
-            Measured(
-                marginal=marginal,
-                map=linear_map,
-                tables=tables,
-                table_sensitivity_squared=marginal_sensitivity_squared(1, bins, linear_map),
-                coefficient=coefficient,
-            )
-        )
+    for query in queries:
+        linear_map: LinearMap = "centred" if query.id in centred else "identity"
+        item = _one(program, query, linear_map, asked=query.id in asked)
+        if isinstance(query, Marginal) and query.panel is None:
+            added = burden.get(frozenset(query.columns), Fraction(0))
+            item = replace(item, coefficient=item.coefficient + added)
+        ceiling = ceilings.get(query.id)
+        measured.append(replace(item, pool=pools.get(query.id, ""), ceiling=ceiling))
     return tuple(measured)
+
+
+def _one(program: Program, query: Query, linear_map: LinearMap, *, asked: bool) -> Measured:
+    tables, label_cells, bins = program.shape(query)
+    # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row.
+    free_cells = label_cells * (bins - 1 if linear_map == "centred" else bins)
+    return Measured(
+        marginal=query,
+        map=linear_map,
+        tables=tables,
+        table_sensitivity_squared=table_sensitivity_squared(
+            bins, linear_map, contribution_of(program, query)
+        ),
+        coefficient=query.importance.weight * free_cells if asked else Fraction(0),
+        pool="",
+        ceiling=None,
+    )
+
+
+def _lower(ceilings: dict[str, Fraction], name: str, ceiling: Fraction) -> None:
+    steps = ceiling * VARIANCE_STEP
+    rounded = Fraction(steps.numerator // steps.denominator, VARIANCE_STEP)
+    ceilings[name] = min(ceilings.get(name, rounded), rounded)
+
+
+def certified_target(program: Program, query: Query) -> Fraction:
+    """The greatest variance of a cell, as certified, that keeps the query's accuracy target.
+
+    The target bounds one standard error of a cell as released, in people or in percent of the
+    people's bound ÷ label cells; released variances are m/(m − t) times the certified ones.
+
+    Raises:
+        ValueError: no target, or one in percent without a bound on people.
+    """
+    target = query.importance.error
+    people = program.person.people_bound
+    if target is None or (target.unit == "percent" and people is None):
+        raise ValueError(f"{query.id} has no accuracy target that can be computed")
+    error = target.value
+    if target.unit == "percent":
+        error = target.value / 100 * Fraction(people or 1, program.label_cells(query))
+    parties = len(program.parties)
+    return error**2 * Fraction(parties - program.tolerated, parties)
+
+
+def _centred_ceilings(
+    program: Program, marginal: Marginal, histogram: Query
+) -> tuple[Fraction, Fraction]:
+    """Ceilings of a centred marginal's noise and of its label histogram's.
+
+    A cell has the variance s²·(B − 1)/B + σ_N²/B² ≤ C.  Giving the histogram the part x of C costs
+    a/(1 − x) + b/x of μ², with a = T·Δ²·(B − 1)/(B·C) and b = Δ_N²/(B²·C), least at
+    x = √b/(√a + √b).
+    """
+    tables, _, bins = program.shape(marginal)
+    certified = certified_target(program, marginal)
+    contribution = contribution_of(program, marginal)
+    row = table_sensitivity_squared(bins, "centred", contribution)
+    total = table_sensitivity_squared(1, "identity", contribution_of(program, histogram))
+    ratio = tables * row * bins * (bins - 1) / total  # a/b
+    root = Fraction(isqrt(int(ratio * 2**40)), 2**20)
+    part = 1 / (1 + max(root, Fraction(1, 2**10)))
+    return (1 - part) * certified * bins / (bins - 1), part * certified * bins**2
 
 
 def _histogram(program: Program, marginal: Marginal) -> Marginal:
@@ -83,15 +182,17 @@ def _histogram(program: Program, marginal: Marginal) -> Marginal:
     identifier = "*".join(marginal.columns)
     if identifier in taken:
         identifier += " (labels)"
-    return Marginal(
+    histogram = Marginal(
         kind="marginal",
         id=identifier,
-        statement=statement_of(marginal.columns, None, 1, "none", "", (), Fraction(1)),
+        statement="",
         columns=marginal.columns,
         panel=None,
+        gene=None,
         bins=1,
         binning="none",
         reference="",
         edges=(),
-        weight=Fraction(1),
+        importance=_PLAIN,
     )
+    return histogram.model_copy(update={"statement": canonical_statement(histogram)})

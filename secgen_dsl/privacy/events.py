@@ -1,9 +1,12 @@
 """What a certificate composes: shifted one-dimensional integer discrete Gaussians.
 
-Every release of a plan (tables; add-or-remove; one contribution) reduces to one such event:
+Where a person has at most one sample in each group of cells (``sensitivity``), every release of a
+plan reduces to one such event:
 
-- ``identity``: a person moves one cell of each table by 1.  All other cells have the same law in
-  both worlds and cancel, so a table is N_Z(0, σ²) against its shift by 1.
+- ``identity``: a person moves one cell of each group by 1.  All other cells have the same law in
+  both worlds and cancel, so a group is N_Z(0, σ²) against its shift by 1; under replace-one it is
+  two such pairs, the old cell and the new one.  (A person who moves fewer cells than that gives
+  pairs without a shift in place of some; their loss is 0, which cannot raise the curve.)
 - ``centred``: by ``docs/decisions/0002-centred-tables-as-one-dimensional-gaussians.md`` the
   likelihood ratio of a row's release depends, up to a factor that ``slack.centring_slack``
   bounds, only on the integer T = B·z_b − Σz; and T's law is, up to another factor bounded there,
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import LinearMap
+from secgen_dsl.privacy.sensitivity import Contribution
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,13 @@ class ShiftedGaussian:
         return self.count * self.shift**2 / self.variance
 
 
-def event_of(linear_map: LinearMap, tables: int, bins: int, variance: Fraction) -> ShiftedGaussian:
-    """The event of a release.
+def event_of(
+    linear_map: LinearMap, tables: int, bins: int, variance: Fraction, contribution: Contribution
+) -> ShiftedGaussian | None:
+    """The event of a release; None where no one-dimensional event is known to dominate it.
+
+    None is the answer for several samples in one group (their shifts compete) and for centred
+    tables under replace-one: such plans are certified by ``renyi`` (PRIVACY 1.4).
 
     Args:
         linear_map: the release's map A.
@@ -53,16 +62,22 @@ def event_of(linear_map: LinearMap, tables: int, bins: int, variance: Fraction) 
         variance: σ² > 0 of a raw cell's noise, of the honest parties together: exactly
             (m − t)·σᵢ².  A smaller number is *not* a safe stand-in: ε is not monotone in the
             variance of a discrete Gaussian (see ``pld``).
+        contribution: of one person to one table.
 
     Returns:
-        (σ², 1, T) for ``identity``; (B(B − 1)σ², B − 1, T) for ``centred``.  The event's
-        ``mu_squared`` equals the sensitivity of ``sensitivity`` divided by σ² in both cases.
+        With V groups: (σ², 1, V·T) for ``identity`` (2·V·T under replace-one);
+        (B(B − 1)σ², B − 1, V·T) for ``centred``.  The event's ``mu_squared`` equals the
+        sensitivity of ``sensitivity`` divided by σ².
 
     Raises:
         ValueError: a number out of its range.
     """
+    count = tables * contribution.groups
+    if contribution.samples > 1 or (contribution.replace and linear_map == "centred"):
+        return None
     if linear_map == "identity":
-        return ShiftedGaussian(variance=variance, shift=1, count=tables)
+        count *= 2 if contribution.replace else 1
+        return ShiftedGaussian(variance=variance, shift=1, count=count)
     if bins < 2:
         raise ValueError("a centred table needs at least two bins")
-    return ShiftedGaussian(variance=bins * (bins - 1) * variance, shift=bins - 1, count=tables)
+    return ShiftedGaussian(variance=bins * (bins - 1) * variance, shift=bins - 1, count=count)

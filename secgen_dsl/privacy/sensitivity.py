@@ -1,48 +1,98 @@
-"""Exact squared L2 sensitivities of marginals, from public shapes alone.
+"""Exact squared L2 sensitivities of queries, from public facts alone.
 
-Neighbouring inputs differ by the presence of one person, who contributes one row (add-or-remove,
-one contribution).  A table is a sum over persons of a one-hot vector, so its change is one unit
-vector e_b.  Per table, squared, in units of the noise on one raw cell:
+A query is T tables, and a sample adds 1 to at most one cell of each.  How much one *person* can
+change a table depends on how many samples may count, and where they may fall (PRIVACY 1.3, c):
 
-====================  =============  ======================================================
-linear map A          per table      why
-====================  =============  ======================================================
-identity              1              ‖e_b‖² = 1
-centred (B bins)      1 − 1/B        ‖P e_b‖² with P = I − 11ᵀ/B, the projection off the mean
-====================  =============  ======================================================
+* at most k samples at each of at most s silos: up to ``c = k·s`` samples, all perhaps in one cell;
+* at most k samples *per column D*: a table over D keeps the V values of D apart, so up to ``k·s``
+  samples fall into each of V groups of cells; a table without D may get all ``V·k·s`` in one cell.
 
-T tables that each change by a unit vector give T times the value: their squares add.
+With V groups of at most c samples, the squared change of one table, in units of the noise of one
+raw cell, is at most
 
-**Why the projection, and not ‖A e_b‖².**  A centred release is ``y = A(x + z)`` with the noise z
+====================  ================  ===============
+linear map A          add or remove     replace one
+====================  ================  ===============
+identity              V·c²              2·V·c²
+centred (B bins)      V·c²·(1 − 1/B)    2·V·c²
+====================  ================  ===============
+
+*Derivation.*  Let d be the change of one table's cells.  Add or remove: d ≥ 0 and sums to at most
+c within each group; ‖d‖² is convex, so its maximum is at a corner, c in one cell of each group.
+Replace: d is a difference of two such vectors, largest when they share no cell.  Centred: each
+row r of d becomes P·r with P = I − 11ᵀ/B, and ‖P·r‖² = ‖r‖² − (Σr)²/B; a row belongs to one
+group; add or remove puts c into one cell of it, replace may move c from one bin to another.
+T tables give T times the value: their squares add.
+
+**Why the projection, and not ‖A d‖².**  A centred release is ``y = A(x + z)`` with the noise z
 drawn on the raw cells, *before* A.  A = B·P scales signal and noise alike, so the metric in which
-y's noise is spherical with variance s² is that of P: the sensitivity that goes with s² is
-‖P(x − x′)‖² = 1 − 1/B.  Were noise added after A, one person would move B·v − Σv by
-‖A e_b‖² = B(B − 1) against the same s²: an ε = 4 plan would be one of ε = 22 (PROTOCOL, step 3).
+y's noise is spherical with variance s² is that of P.  Were noise added after A, one person would
+move B·v − Σv by B(B − 1) against the same s²: an ε = 4 plan would be one of ε = 22 (PROTOCOL,
+step 3).
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import LinearMap
+from secgen_dsl.ir.program import Marginal, Program, Query
 
 
-def marginal_sensitivity_squared(tables: int, bins: int, linear_map: LinearMap) -> Fraction:
-    """Squared L2 sensitivity of ``tables`` tables measured alike, add-or-remove, one contribution.
+@dataclass(frozen=True)
+class Contribution:
+    """What one person may add to one table.
+
+    Attributes:
+        groups: V ≥ 1, groups of cells that the person's samples may fall into.
+        samples: c ≥ 1, samples in each group, at most.
+        replace: the person's samples are replaced, rather than added or removed.
+    """
+
+    groups: int
+    samples: int
+    replace: bool
+
+    def __post_init__(self) -> None:
+        if self.groups < 1 or self.samples < 1:
+            raise ValueError("a contribution needs at least one group and one sample")
+
+    @property
+    def touched_rows(self) -> int:
+        """In at most so many label rows of a table the two neighbouring inputs differ."""
+        return self.groups * self.samples * (2 if self.replace else 1)
+
+
+def contribution_of(program: Program, query: Query) -> Contribution:
+    """What one person may add to one table of a query of a program."""
+    person = program.person
+    samples = person.samples * person.silos
+    replace = program.privacy.adjacency == "replace-one"
+    if person.per is None:
+        return Contribution(1, samples, replace)
+    values = len(program.column(person.per).values)
+    if isinstance(query, Marginal) and person.per in query.columns:
+        return Contribution(values, samples, replace)
+    return Contribution(1, values * samples, replace)
+
+
+def table_sensitivity_squared(
+    bins: int, linear_map: LinearMap, contribution: Contribution
+) -> Fraction:
+    """Squared L2 sensitivity of one table, in units of the noise of one raw cell.
 
     Args:
-        tables: T ≥ 1, each changed by one unit vector when a person is added or removed.
         bins: B ≥ 1 for ``identity`` (it plays no part); B ≥ 2 for ``centred``.
         linear_map: the map A, which is applied after the noise.
-
-    Returns:
-        T, or T·(1 − 1/B), in units of the noise of one raw cell.
+        contribution: of one person to one table.
 
     Raises:
         ValueError: a number out of its range.
     """
-    if tables < 1 or bins < 1:
-        raise ValueError(f"tables ({tables}) and bins ({bins}) must be positive")
-    if linear_map == "identity":
-        return Fraction(tables)
-    if bins < 2:
+    if bins < 1:
+        raise ValueError(f"bins ({bins}) must be positive")
+    moved = Fraction(contribution.groups * contribution.samples**2)
+    if linear_map == "centred" and bins < 2:
         raise ValueError("a centred table needs at least two bins")
-    return tables * (1 - Fraction(1, bins))
+    if contribution.replace:
+        return 2 * moved
+    return moved * (1 - Fraction(1, bins)) if linear_map == "centred" else moved

@@ -71,11 +71,13 @@ def centring_slack(tables: int, bins: int, variance: Fraction) -> Fraction:
     the law of the statistic T; both are derived, with proofs, in
     ``docs/decisions/0002-centred-tables-as-one-dimensional-gaussians.md`` (our derivation).
 
-    Only tables count, not their label rows: a person touches one label row of each table, the
-    other rows have the same law in both worlds, and equal factors cancel.
+    Only the label rows that a person touches count (one of each table, if one sample counts): the
+    other rows have the same law in both worlds, and equal factors cancel.  Plans that ``renyi``
+    certifies need the first term only (a shift by a vector of the projected lattice has the Rényi
+    divergence of a Gaussian); they are charged both.
 
     Args:
-        tables: T ≥ 1.
+        tables: T ≥ 1, the touched rows of all tables.
         bins: B ≥ 2.
         variance: s² > 0 of a raw cell's noise, of the honest parties together.
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from secgen_dsl.ir.base import Node
 from secgen_dsl.ir.plan import Plan, Round
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.program import Marginal, PairMarginal, Program, Query
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.marginal import marginal_cells
+from secgen_dsl.queries.pairs import pair_cells
 from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.noise import NoiseSource
 
@@ -26,14 +27,15 @@ def encode(query: Node, program: Program, table: SampleTable) -> NDArray[np.int6
 
 
 encode.register(Marginal, marginal_cells)
+encode.register(PairMarginal, pair_cells)
 
 
-def raw_cells(program: Program, marginal: Marginal, table: SampleTable) -> NDArray[np.int64]:
+def raw_cells(program: Program, marginal: Query, table: SampleTable) -> NDArray[np.int64]:
     """x: the silo's exact counts, before noise.  They never leave the process.
 
     Returns:
         Non-negative integers of shape (tables, label cells, bins) = ``program.shape(marginal)``;
-        adding a person adds 1 to at most one cell of each table (PRIVACY 1.3, first row).
+        adding a sample adds 1 to at most one cell of each table (PRIVACY 1.3, first row).
     """
     cells: NDArray[np.int64] = encode(marginal, program, table)
     return cells

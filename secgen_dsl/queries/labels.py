@@ -7,7 +7,8 @@ from decimal import Decimal, InvalidOperation
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import CategoryColumn
+from secgen_dsl.ir.program import CategoryColumn, NumberColumn
+from secgen_dsl.queries.bins import bin_codes
 from secgen_dsl.queries.table import SampleTable
 
 NO_CELL = -1
@@ -58,17 +59,28 @@ def column_codes(column: CategoryColumn, texts: NDArray[np.str_]) -> NDArray[np.
     return codes[inverse.reshape(-1)]
 
 
-def label_cells(columns: Sequence[CategoryColumn], table: SampleTable) -> NDArray[np.int64]:
-    """Each person's label cell, the index running fastest over the last column.
+def number_codes(column: NumberColumn, values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Each number's bin once clamped to the range; ``NO_CELL`` for a missing one (NaN)."""
+    codes = bin_codes(values, column.edges, column.low, column.high)
+    return np.where(np.isnan(values), NO_CELL, codes)
+
+
+def label_cells(
+    columns: Sequence[CategoryColumn | NumberColumn], table: SampleTable
+) -> NDArray[np.int64]:
+    """Each sample's label cell, the index running fastest over the last column.
 
     Returns:
         ``table.rows`` indices in [0, product of the numbers of values), or ``NO_CELL`` where
-        some column has no value for the person.  Without columns everybody is in cell 0.
+        some column has no value for the sample.  Without columns everybody is in cell 0.
     """
     cells = np.zeros(table.rows, dtype=np.int64)
     counted = np.ones(table.rows, dtype=np.bool_)
     for column in columns:
-        codes = column_codes(column, table.categories[column.name])
+        if isinstance(column, NumberColumn):
+            codes = number_codes(column, table.numbers[column.name])
+        else:
+            codes = column_codes(column, table.categories[column.name])
         counted &= codes != NO_CELL
         cells = cells * len(column.values) + codes
     return np.where(counted, cells, NO_CELL)

@@ -1,66 +1,238 @@
-"""The `measure` block: marginals with their columns, panel and bin edges."""
+"""The `measure` block: every query with its columns, genes, bins and importance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
-from math import isfinite, prod
-from typing import Literal
+from math import prod
 
-from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
-from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Reference, decimal_text
-from secgen_dsl.ir.statement import statement_of
-from secgen_dsl.semantics.bins import equal_edges, reference_edges
+from secgen_dsl.diagnostics.diagnostic import nearest
+from secgen_dsl.ir.program import (
+    CategoryColumn,
+    Importance,
+    Marginal,
+    NumberColumn,
+    PairMarginal,
+    Panel,
+    Person,
+    Query,
+)
+from secgen_dsl.ir.statement import canonical_statement
+from secgen_dsl.semantics.binning import Binner
+from secgen_dsl.semantics.importance import check_shares, resolve_importance
+from secgen_dsl.semantics.pairs import GeneSetFiles, resolve_pairs
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
-MAXIMUM_BINS = 64
 MAXIMUM_CELLS = 5_000_000
-"""More raw cells in one marginal are refused: noise would drown them, and memory would end."""
+"""More raw cells in one query are refused: noise would drown them, and memory would end."""
 
-_Edges = tuple[tuple[Fraction, ...], ...]
+MAXIMUM_QUERIES = 10_000
+_MOST_FACTORS = 100
 
 
-def resolve_marginals(
-    reader: Reader,
-    block: tree.MeasureBlock,
-    columns: Sequence[CategoryColumn],
-    panels: Sequence[Panel],
-    references: Sequence[Reference],
-) -> tuple[tuple[Marginal, ...], dict[str, str]]:
-    """The marginals in the order of the text, and the place of each statement by id."""
-    resolver = _Marginals(reader, columns, panels, references)
-    for line in block.marginals:
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the `measure` block may name.
+
+    Attributes:
+        groups: name of a mutation line → its columns.
+    """
+
+    columns: Sequence[CategoryColumn | NumberColumn]
+    groups: dict[str, tuple[str, ...]]
+    panels: Sequence[Panel]
+    sets: GeneSetFiles
+    person: Person | None
+
+
+def resolve_queries(
+    reader: Reader, block: tree.MeasureBlock, vocabulary: Vocabulary, binner: Binner
+) -> tuple[tuple[Query, ...], dict[str, str]]:
+    """The queries in the order of the text, and the place of each statement by id."""
+    resolver = _Queries(reader, vocabulary, binner)
+    for line in block.queries:
         resolver.add(line)
-    return tuple(resolver.marginals), resolver.sources
+    check_shares(reader, resolver.stated)
+    return tuple(resolver.queries), resolver.sources
 
 
-class _Marginals:
-    def __init__(
-        self,
-        reader: Reader,
-        columns: Sequence[CategoryColumn],
-        panels: Sequence[Panel],
-        references: Sequence[Reference],
-    ) -> None:
-        self.columns = {column.name: column for column in columns}
-        self.panels = {panel.name: panel for panel in panels}
-        self.references = {reference.name: reference for reference in references}
-        self.files = reader.reference_files
+@dataclass(frozen=True)
+class _Factors:
+    columns: tuple[str, ...]
+    panel: Panel | None
+    gene: str | None
+
+
+class _Queries:
+    def __init__(self, reader: Reader, vocabulary: Vocabulary, binner: Binner) -> None:
+        self.reader = reader
         self.found = reader.found
+        self.vocabulary = vocabulary
+        self.binner = binner
+        self.columns = {column.name: column for column in vocabulary.columns}
+        self.panels = {panel.name: panel for panel in vocabulary.panels}
         # Also those with errors of their own, which are reported once.
-        self.declared_panels = {line.name.text for line in reader.spec.all(tree.PanelLine)}
-        self.declared_tables = {line.name.text for line in reader.spec.all(tree.PublicLine)}
-        self.values: dict[str, dict[str, list[float]]] = {}
-        self.marginals: list[Marginal] = []
+        self.declared = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.queries: list[Query] = []
+        self.taken: set[str] = set()
         self.sources: dict[str, str] = {}
         self.seen: set[tuple[object, ...]] = set()
+        self.stated: list[tuple[tree.ImportanceClause | None, Fraction | None]] = []
 
-    def add(self, line: tree.MarginalLine) -> None:
-        names: list[str] = []
-        panel: Panel | None = None
-        for factor in line.factors:
+    def add(self, line: tree.MarginalLine | tree.PairsLine | tree.MomentsLine) -> None:
+        importance = resolve_importance(self.reader, line.importance, self.vocabulary.person)
+        clause = next((c for c in line.importance if c.kind == "share"), None)
+        if isinstance(line, tree.MarginalLine):
+            self.marginal(line, importance, clause)
+            return
+        self.stated.append((clause if importance.share is not None else None, importance.share))
+        if isinstance(line, tree.MomentsLine):
+            self.moments(line)
+            return
+        panel = self.panel_of(line.panel)
+        if panel is None:
+            return
+        vocabulary = self.vocabulary
+        pairs = resolve_pairs(self.reader, line, panel, vocabulary.sets, self.binner, MAXIMUM_CELLS)
+        if pairs is not None:
+            same = ("pairs", panel.name, pairs.pairs, pairs.genes, pairs.edges)
+            self.append(line, pairs.model_copy(update={"importance": importance}), same)
+
+    def panel_of(self, name: tree.Name) -> Panel | None:
+        if name.text not in self.panels and name.text not in self.declared:
+            self.found.error(
+                "SG205",
+                f'there is no panel called "{name.text}"',
+                name.span,
+                "not declared",
+                nearest(name.text, self.panels) or f"declare it: panel {name.text} expression …",
+            )
+        return self.panels.get(name.text)
+
+    def moments(self, line: tree.MomentsLine) -> None:
+        panel = self.panel_of(line.panel)
+        for factor in line.labels:
+            if factor.text not in self.columns or factor.each:
+                self.unknown(factor)
+        self.reader.whole(line.count, 1, 1000, "the number of factors")
+        if line.reference.text not in self.vocabulary.sets.names:
+            reference = self.binner.reference(line.reference)
+            if reference is not None and panel is not None:
+                self.binner.unit_fits(reference, line.reference, panel)
+        self.reader.not_planned(
+            "moments are typed, but not planned in this release",
+            line.span,
+            "measure the tables instead: marginal LABEL * PANEL in 4 bins from REFERENCE",
+        )
+
+    def marginal(
+        self,
+        line: tree.MarginalLine,
+        importance: Importance,
+        clause: tree.ImportanceClause | None,
+    ) -> None:
+        expanded = list(self.expand(line))
+        if importance.share is not None and len(expanded) > 1:
+            # The statement's share is divided equally among the marginals that it stands for.
+            importance = importance.model_copy(update={"share": importance.share / len(expanded)})
+        for factors in expanded:
+            stated = clause if importance.share is not None else None
+            self.stated.append((stated, importance.share))
+            query = self.one_marginal(line, factors, importance)
+            if query is not None:
+                same = (
+                    frozenset(query.columns), query.panel, query.gene, query.bins, query.binning,
+                    query.reference, query.edges,
+                )  # fmt: skip
+                self.append(line, query, same)
+
+    def expand(self, line: tree.MarginalLine) -> Iterator[tuple[tree.Factor, ...]]:
+        """The marginal for each column of the group behind `each`."""
+        if len(line.factors) > _MOST_FACTORS:
+            self.found.error(
+                "SG208",
+                f"a marginal has at most {_MOST_FACTORS} factors",
+                line.span,
+                f"{len(line.factors)} factors",
+                "its cells are too many to count people in",
+            )
+            return
+        behind = [position for position, factor in enumerate(line.factors) if factor.each]
+        if not behind:
+            yield line.factors
+            return
+        if len(behind) > 1:
+            self.found.error(
+                "SG211",
+                "a marginal has one `each` at most",
+                line.factors[behind[1]].span,
+                "the second one",
+                "write one statement for each group",
+            )
+            return
+        factor = line.factors[behind[0]]
+        groups = self.vocabulary.groups
+        if factor.text not in groups:
+            known = f"the groups are {', '.join(groups)}" if groups else "there is none"
+            self.found.error(
+                "SG205",
+                f'"{factor.text}" is no group of columns',
+                factor.span,
+                "behind `each`",
+                nearest(factor.text, groups)
+                or f"a group is declared as: flags mutation {{ TP53, NPM1 }}; {known}",
+            )
+            return
+        for name in groups[factor.text]:
+            column = tree.Factor(tree.Name(name, factor.span), each=False)
+            yield (*line.factors[: behind[0]], column, *line.factors[behind[0] + 1 :])
+
+    def one_marginal(
+        self, line: tree.MarginalLine, names: Sequence[tree.Factor], importance: Importance
+    ) -> Marginal | None:
+        factors = self.factors(line, names)
+        if factors is None or not self.sizes(line, factors):
+            return None
+        if factors.panel is None:
+            if line.binning is not None:
+                self.found.error(
+                    "SG211",
+                    "columns have no bins here",
+                    line.binning.span,
+                    "only a panel is cut into bins by a marginal",
+                    "remove `in …`; the bins of a number column stand in `columns`",
+                )
+                return None
+            return _marginal(factors, importance)
+        if line.binning is None:
+            self.found.error(
+                "SG211",
+                f'the marginal does not say how "{factors.panel.name}" is cut into bins',
+                line.span,
+                "no `in … bins`",
+                "add: in 4 bins from REFERENCE, or: in 4 equal bins",
+            )
+            return None
+        genes = factors.panel.genes if factors.gene is None else (factors.gene,)
+        bins = self.binner.panel(line.binning, factors.panel, genes)
+        if bins is None:
+            return None
+        return _marginal(factors, importance).model_copy(
+            update={
+                "bins": bins.bins,
+                "binning": bins.binning,
+                "reference": bins.reference,
+                "edges": bins.edges,
+            }
+        )
+
+    def factors(self, line: tree.MarginalLine, names: Sequence[tree.Factor]) -> _Factors | None:
+        columns: list[str] = []
+        found = _Factors((), None, None)
+        for factor in names:
+            panel, gene = self.panel_or_gene(factor.text)
             if factor.text in self.columns:
-                if factor.text in names:
+                if factor.text in columns:
                     self.found.error(
                         "SG207",
                         f'"{factor.text}" stands twice in one marginal',
@@ -68,48 +240,60 @@ class _Marginals:
                         "the second time",
                         "remove it",
                     )
-                names.append(factor.text)
-            elif factor.text in self.panels:
-                if panel is not None:
+                columns.append(factor.text)
+            elif panel is not None:
+                if found.panel is not None:
                     self.found.error(
                         "SG211",
-                        "a marginal has at most one panel",
+                        "a marginal has at most one panel or gene",
                         factor.span,
-                        "a second panel",
-                        "write one marginal for each panel",
+                        "the second one",
+                        "write one marginal for each; two genes together are "
+                        "`marginal pairs of PANEL`",
                     )
-                panel = self.panels[factor.text]
-            elif factor.text in self.declared_panels:
-                return  # its own error was reported
+                    return None
+                found = replace(found, panel=panel, gene=gene)
             else:
-                known = [*self.columns, *self.panels]
-                self.found.error(
-                    "SG205",
-                    f'there is no column or panel called "{factor.text}"',
-                    factor.span,
-                    "not declared",
-                    nearest(factor.text, known) or "declare it in `columns` or as a `panel`",
-                )
-                return
-        if not self.sizes(line, names, panel):
-            return
-        binned = self.bins(line, panel)
-        weight = line.weight.value if line.weight is not None else Fraction(1)
-        if line.weight is not None and not Fraction(1, 10**6) <= weight <= 10**6:
+                if factor.text not in self.declared:
+                    self.unknown(factor)
+                return None
+        return replace(found, columns=tuple(columns))
+
+    def panel_or_gene(self, text: str) -> tuple[Panel | None, str | None]:
+        """A panel, or by ``panel.gene`` a gene of one."""
+        if text in self.panels:
+            return self.panels[text], None
+        for name, panel in self.panels.items():
+            gene = text.removeprefix(name + ".")
+            if gene != text and gene in panel.genes:
+                return panel, gene
+        return None, None
+
+    def unknown(self, factor: tree.Factor) -> None:
+        text = factor.text
+        if text in self.vocabulary.groups:
             self.found.error(
-                "SG216",
-                "a weight lies between 0.000001 and 1,000,000",
-                line.weight.span,
-                "out of range",
-                "write, for example: weight 2; without one it is 1",
+                "SG205",
+                f'"{text}" is a group of columns',
+                factor.span,
+                "not one column",
+                f"write: each {text}; or name one of them: {self.vocabulary.groups[text][0]}",
             )
             return
-        if binned is None:
-            return
-        self.append(line, names, panel, binned, weight)
+        hint = nearest(text, [*self.columns, *self.panels])
+        panel = next((p for p in self.panels.values() if text in p.genes), None)
+        if not hint and panel is not None:
+            hint = f"{text} is a gene of the panel: write {panel.name}.{text}"
+        self.found.error(
+            "SG205",
+            f'there is no column or panel called "{text}"',
+            factor.span,
+            "not declared",
+            hint or "declare it in `columns` or as a `panel`",
+        )
 
-    def sizes(self, line: tree.MarginalLine, names: list[str], panel: Panel | None) -> bool:
-        if not names:
+    def sizes(self, line: tree.MarginalLine, factors: _Factors) -> bool:
+        if not factors.columns:
             self.found.error(
                 "SG211",
                 "a marginal needs at least one column",
@@ -118,8 +302,9 @@ class _Marginals:
                 f"write, for example: marginal LABEL * {line.factors[0].text} in 4 equal bins",
             )
             return False
-        cells = prod(len(self.columns[name].values) for name in names)
-        cells *= len(panel.genes) if panel is not None else 1
+        cells = prod(len(self.columns[name].values) for name in factors.columns)
+        if factors.panel is not None and factors.gene is None:
+            cells *= len(factors.panel.genes)
         if cells > MAXIMUM_CELLS:
             self.found.error(
                 "SG311",
@@ -131,158 +316,12 @@ class _Marginals:
             return False
         return True
 
-    def bins(
-        self, line: tree.MarginalLine, panel: Panel | None
-    ) -> tuple[int, Literal["none", "equal", "at", "reference"], str, _Edges] | None:
-        binning = line.binning
-        if panel is None:
-            if binning is not None:
-                self.found.error(
-                    "SG211",
-                    "categories have no bins",
-                    binning.span,
-                    "only a panel is cut into bins",
-                    "remove `in …`",
-                )
-                return None
-            return 1, "none", "", ()
-        if binning is None:
-            self.found.error(
-                "SG211",
-                f'the marginal does not say how "{panel.name}" is cut into bins',
-                line.span,
-                "no `in … bins`",
-                "add: in 4 bins from REFERENCE, or: in 4 equal bins",
-            )
-            return None
-        if isinstance(binning, tree.BinsAt):
-            edges = tuple(number.value for number in binning.edges)
-            inside = all(panel.low < edge < panel.high for edge in edges)
-            rising = all(a < b for a, b in pairwise(edges))
-            if not (inside and rising) or len(edges) >= MAXIMUM_BINS:
-                self.found.error(
-                    "SG211",
-                    "edges must rise and lie inside the panel's range",
-                    binning.span,
-                    f"the range is {decimal_text(panel.low)}..{decimal_text(panel.high)}",
-                    "write, for example: in bins at 2, 4.5, 7",
-                )
-                return None
-            return len(edges) + 1, "at", "", (edges,) * len(panel.genes)
-        count = binning.count.value
-        if count.denominator != 1 or not 2 <= count <= MAXIMUM_BINS:
-            self.found.error(
-                "SG211",
-                f"the number of bins is a whole number from 2 to {MAXIMUM_BINS}",
-                binning.count.span,
-                "not allowed",
-                "write 3 or 4: more bins drown in noise sooner",
-            )
-            return None
-        number = int(count)
-        if isinstance(binning, tree.EqualBins):
-            equal = equal_edges(panel.low, panel.high, number)
-            return number, "equal", "", (equal,) * len(panel.genes)
-        quantiles = self.quantiles(binning, panel, number)
-        return (
-            None if quantiles is None else (number, "reference", binning.reference.text, quantiles)
-        )
-
-    def quantiles(self, binning: tree.BinsFrom, panel: Panel, number: int) -> _Edges | None:
-        name = binning.reference
-        if name.text not in self.references:
-            if name.text not in self.declared_tables:
-                self.found.error(
-                    "SG205",
-                    f'there is no public table called "{name.text}"',
-                    name.span,
-                    "not declared",
-                    nearest(name.text, self.references)
-                    or f'declare it: public {name.text} from "file.csv" {panel.unit}',
-                )
-            return None
-        from secgen_dsl.public.reference import reference_values  # loads numpy
-
-        reference = self.references[name.text]
-        if reference.unit != panel.unit:
-            self.found.error(
-                "SG212",
-                f'the public table "{name.text}" is in {reference.unit}, '
-                f'the panel "{panel.name}" in {panel.unit}',
-                name.span,
-                "units differ",
-                "give a reference in the panel's unit",
-            )
-            return None
-        try:
-            read = reference_values(self.files[name.text], panel.genes)
-        except SecgenError as error:
-            self.found.from_file(error, name.span)
-            return None
-        values = {
-            gene: [v for v in column.tolist() if isfinite(v)] for gene, column in read.items()
-        }
-        edges = []
-        for gene in panel.genes:
-            if len(values[gene]) < number:
-                self.found.error(
-                    "SG214",
-                    f'the public table "{name.text}" has only {len(values[gene])} values of {gene}',
-                    name.span,
-                    f"{number} bins need at least {number}",
-                    "use fewer bins, or another reference",
-                )
-                return None
-            edges.append(reference_edges(values[gene], panel.low, panel.high, number))
-        return tuple(edges) if self.spread(binning, panel, edges) else None
-
-    def spread(
-        self, binning: tree.BinsFrom, panel: Panel, edges: list[tuple[Fraction, ...]]
-    ) -> bool:
-        """Whether the bins of most genes can hold people; one bin for everybody is an error."""
-        useless = [
-            gene
-            for gene, own in zip(panel.genes, edges, strict=True)
-            if own[0] == own[-1] and own[0] in (panel.low, panel.high)
-        ]
-        if 2 * len(useless) > len(edges):
-            self.found.error(
-                "SG212",
-                f'the public table "{binning.reference.text}" does not look like {panel.unit} '
-                f"{decimal_text(panel.low)}..{decimal_text(panel.high)}: most of its values lie "
-                "outside",
-                binning.reference.span,
-                f"{len(useless)} of {len(edges)} genes would have everybody in one bin",
-                "give the reference in the panel's unit, or widen the panel's range",
-            )
-            return False
-        flat = [
-            gene
-            for gene, own in zip(panel.genes, edges, strict=True)
-            if len(set(own)) < len(own) or gene in useless
-        ]
-        if flat:
-            self.found.warn(
-                "SG310",
-                f"some bins of {', '.join(flat[:5])}"
-                + (f" and {len(flat) - 5} more genes" if len(flat) > 5 else "")
-                + " can hold nobody: the public table has many equal values of them",
-                binning.reference.span,
-                f"{len(flat)} of {len(edges)} genes",
-                "use fewer bins for these genes, or leave them out",
-            )
-        return True
-
     def append(
         self,
-        line: tree.MarginalLine,
-        names: list[str],
-        panel: Panel | None,
-        binned: tuple[int, Literal["none", "equal", "at", "reference"], str, _Edges],
-        weight: Fraction,
+        line: tree.MarginalLine | tree.PairsLine,
+        query: Marginal | PairMarginal,
+        same: tuple[object, ...],
     ) -> None:
-        bins, kind, reference, edges = binned
-        same = (frozenset(names), panel.name if panel else None, bins, kind, reference, edges)
         if same in self.seen:
             self.found.error(
                 "SG215",
@@ -293,29 +332,44 @@ class _Marginals:
             )
             return
         self.seen.add(same)
-        base = "*".join([*names, panel.name] if panel else names)
-        identifier = base
-        taken = {marginal.id for marginal in self.marginals}
+        if len(self.queries) >= MAXIMUM_QUERIES:
+            if len(self.queries) == MAXIMUM_QUERIES:
+                self.found.error(
+                    "SG208",
+                    f"a spec measures at most {MAXIMUM_QUERIES:,} marginals",
+                    line.span,
+                    "one more than that",
+                    "measure fewer: each one takes its part of the budget",
+                )
+            return
+        identifier = query.id
         number = 2
-        while identifier in taken:
-            identifier = f"{base} ({number})"
+        while identifier in self.taken:
+            identifier = f"{query.id} ({number})"
             number += 1
-        statement = statement_of(
-            tuple(names), panel.name if panel else None, bins, kind, reference, edges, weight
-        )
-        self.marginals.append(
-            Marginal(
-                kind="marginal",
-                id=identifier,
-                statement=statement,
-                columns=tuple(names),
-                panel=panel.name if panel else None,
-                bins=bins,
-                binning=kind,
-                reference=reference,
-                edges=edges,
-                weight=weight,
-            )
-        )
+        self.taken.add(identifier)
+        named = query.model_copy(update={"id": identifier})
+        self.queries.append(named.model_copy(update={"statement": canonical_statement(named)}))
         source = line.span.source.name.replace("\\", "/").rsplit("/", 1)[-1]
         self.sources[identifier] = f"{source}:{line.span.line}"
+
+
+def _marginal(factors: _Factors, importance: Importance) -> Marginal:
+    """A marginal without bins, to be completed; its id is what it counts over."""
+    names = list(factors.columns)
+    if factors.panel is not None:
+        panel = factors.panel.name
+        names.append(panel if factors.gene is None else f"{panel}.{factors.gene}")
+    return Marginal(
+        kind="marginal",
+        id="*".join(names),
+        statement="",
+        columns=factors.columns,
+        panel=factors.panel.name if factors.panel is not None else None,
+        gene=factors.gene,
+        bins=1,
+        binning="none",
+        reference="",
+        edges=(),
+        importance=importance,
+    )

@@ -1,11 +1,13 @@
 """The promise, the releases, and the files of a simulation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from secgen_dsl.diagnostics.diagnostic import Span, nearest
 from secgen_dsl.ir.program import (
+    AUDIENCES,
     Audience,
     Person,
     Privacy,
@@ -17,24 +19,34 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 _MAXIMUM_ROWS = 1_000_000
+_SILOS = Audience(kind="silos", name="")
 _FORMATS: dict[str, SampleFormat] = {"csv": "csv", "h5ad": "h5ad"}
 
 
-def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
-    """Adjacency, epsilon and delta."""
+def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | None, Person | None]:
+    """Adjacency, epsilon and delta; the exact number of people of replace-one goes to `person`."""
     block = reader.block(
         tree.PrivacyBlock,
         "privacy",
         "privacy { add or remove one person; epsilon 4; delta 1e-6 }",
     )
     if block is None:
-        return None
-    known = reader.once(
-        block.lines,
-        lambda line: line.kind if isinstance(line, tree.BudgetLine) else "add or remove one person",
-    )
+        return None, person
+    lines = [line for line in block.lines if not isinstance(line, tree.ExpectLine)]
+    known = reader.once(lines, _promise_word)
     head = Span(block.span.source, block.span.start, block.span.start + len("privacy"))
-    if "add or remove one person" not in known:
+    replaced = known.get("replace one person")
+    if "add or remove one person" in known and isinstance(replaced, tree.ReplaceOne):
+        reader.found.error(
+            "SG204",
+            "`privacy` says twice what is hidden",
+            replaced.span,
+            "also `add or remove one person`",
+            "keep one of them; `replace one person` makes the number of people public",
+        )
+    elif isinstance(replaced, tree.ReplaceOne):
+        person = _exact_people(reader, replaced, person)
+    elif "add or remove one person" not in known:
         reader.found.error(
             "SG306",
             "`privacy` does not say what is hidden",
@@ -42,6 +54,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
             "nothing is assumed here",
             "add: add or remove one person",
         )
+    _mechanism(reader, known)
     numbers = {x.kind: x.number for x in block.lines if isinstance(x, tree.BudgetLine)}
     epsilon = Fraction(1)
     if "epsilon" not in numbers:
@@ -66,6 +79,13 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
     bound = person.people_bound if person is not None else None
     if "delta" in numbers:
         delta = numbers["delta"].value
+        if delta == 0:
+            reader.not_planned(
+                "delta 0 (pure differential privacy) is not planned in this release",
+                numbers["delta"].span,
+                "write, for example: delta 1e-6",
+            )
+            delta = Fraction(1, 10**6)
         if not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
             reader.found.error(
                 "SG302",
@@ -86,20 +106,90 @@ def resolve_privacy(reader: Reader, person: Person | None) -> Privacy | None:
     else:
         delta = min(Fraction(1, 10**6), Fraction(1, 10 * (bound or 1)))
         reader.defaults.append(f"delta {float(delta):.3g}")
-    return Privacy(adjacency="add-or-remove", epsilon=epsilon, delta=delta)
+    adjacency: Literal["add-or-remove", "replace-one"] = (
+        "add-or-remove" if replaced is None else "replace-one"
+    )
+    return Privacy(adjacency=adjacency, epsilon=epsilon, delta=delta), person
+
+
+def _promise_word(
+    line: tree.AddOrRemove
+    | tree.ReplaceOne
+    | tree.BudgetLine
+    | tree.MechanismLine
+    | tree.LearnedLimit,
+) -> str:
+    if isinstance(line, tree.BudgetLine):
+        return line.kind
+    if isinstance(line, tree.MechanismLine):
+        return "mechanism"
+    if isinstance(line, tree.LearnedLimit):
+        return "learned bins"
+    return (
+        "add or remove one person" if isinstance(line, tree.AddOrRemove) else "replace one person"
+    )
+
+
+def _exact_people(reader: Reader, line: tree.ReplaceOne, person: Person | None) -> Person | None:
+    people = reader.whole(line.number, 1, 2**32, "the number of people")
+    if person is None:
+        return None
+    if person.people_bound is not None:
+        reader.found.error(
+            "SG204",
+            "the number of people is stated twice",
+            line.span,
+            "exact here, and a bound in `person`",
+            "remove `at most … people in all`",
+        )
+    return person.model_copy(update={"people_bound": people})
+
+
+def _mechanism(reader: Reader, known: Mapping[str, object]) -> None:
+    line = known.get("mechanism")
+    if isinstance(line, tree.MechanismLine) and line.name.text != "gaussian":
+        if line.name.text == "laplace":
+            reader.not_planned(
+                "Laplace noise is not planned in this release",
+                line.span,
+                "leave the line out: noise is discrete Gaussian",
+            )
+        else:
+            reader.found.error(
+                "SG205",
+                f'there is no mechanism "{line.name.text}"',
+                line.name.span,
+                "unknown",
+                nearest(line.name.text, ("gaussian", "laplace")) or "leave the line out",
+            )
+    limit = known.get("learned bins")
+    if isinstance(limit, tree.LearnedLimit):
+        if not 0 < limit.percent.value <= 100:
+            reader.found.error(
+                "SG216",
+                "learned bins use more than 0% and at most 100% of a query's own share",
+                limit.percent.span,
+                "out of range",
+                "write: learned bins using at most 15%",
+            )
+        reader.not_planned(
+            "bins learned from the data are typed, but not planned in this release",
+            limit.span,
+            "leave the line out",
+        )
 
 
 def resolve_release(reader: Reader, silos: Sequence[Silo]) -> tuple[SampleRelease | None, Audience]:
     """What is released, and to whom."""
     block = reader.block(tree.ReleaseBlock, "release", "release { samples 500 to silos as csv }")
     if block is None:
-        return None, "silos"
+        return None, _SILOS
     known = reader.once(
         block.lines,
         lambda line: "samples" if isinstance(line, tree.SamplesLine) else "measurements",
     )
     samples: SampleRelease | None = None
-    measurements: Audience = "silos"
+    measurements = _SILOS
     line = known.get("samples")
     if isinstance(line, tree.SamplesLine):
         rows = reader.whole(line.rows, 1, _MAXIMUM_ROWS, "the number of samples")
@@ -136,39 +226,43 @@ def _formats(reader: Reader, line: tree.SamplesLine) -> tuple[SampleFormat, ...]
     return tuple(formats)
 
 
-def _audience(reader: Reader, name: tree.Name, silos: Sequence[Silo]) -> Audience:
+def _audience(reader: Reader, line: tree.AudienceName, silos: Sequence[Silo]) -> Audience:
     """An audience, never wider than the strictest terms."""
-    if name.text in ("named", "registered"):
-        reader.found.error(
-            "SG112",
-            f"the audience `{name.text}` comes with a later release",
-            name.span,
-            "not in this release",
-            "release to silos or to public",
-        )
-        return "silos"
-    if name.text not in ("silos", "public"):
+    kind = next((kind for kind in AUDIENCES if kind == line.kind.text), None)
+    if kind is None:
         reader.found.error(
             "SG205",
-            f'there is no audience "{name.text}"',
-            name.span,
+            f'there is no audience "{line.kind.text}"',
+            line.span,
             "unknown",
-            nearest(name.text, ("silos", "public")) or "use silos or public",
+            nearest(line.kind.text, AUDIENCES) or f"the audiences are {', '.join(AUDIENCES)}",
         )
-        return "silos"
-    if name.text == "silos":
-        return "silos"
+        return _SILOS
+    who = line.who.text if line.who is not None else ""
+    if kind == "named" and not who:
+        reader.found.error(
+            "SG207",
+            "a named audience needs its name",
+            line.span,
+            "nobody is named",
+            'write, for example: to named "Members of the consortium"',
+        )
+        return _SILOS
     for silo in silos:
-        if silo.terms.kind != "open":
-            reader.found.error(
-                "SG307",
-                f'the silo "{silo.name}" does not allow a public release (terms {silo.terms.kind})',
-                name.span,
-                "wider than the strictest terms",
-                "release to silos",
-            )
-            break
-    return "public"
+        widest = silo.terms.widest
+        if AUDIENCES.index(kind) <= AUDIENCES.index(widest):
+            continue
+        reader.found.error(
+            "SG307",
+            f'the terms of "{silo.name}" ({silo.terms.kind} "{silo.terms.reference}") allow a '
+            f"release to {widest}, not to {kind}",
+            line.span,
+            "wider than the strictest terms",
+            f"release to {widest}; or, if it was approved, write behind the silo's terms: "
+            'approval "WHO AND WHEN"',
+        )
+        break
+    return Audience(kind=kind, name=who)
 
 
 def resolve_simulate(reader: Reader, silos: Sequence[Silo]) -> dict[str, Path]:

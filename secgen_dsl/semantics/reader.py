@@ -87,6 +87,10 @@ class Reader:
             )
         return blocks[0]
 
+    def not_planned(self, message: str, span: Span, next_step: str) -> None:
+        """An error for what the language has but this release cannot carry out."""
+        self.found.error("SG112", message, span, "not in this release", next_step)
+
     def once(self, lines: Sequence[LineT], name: Callable[[LineT], str]) -> dict[str, LineT]:
         """The lines of a block by name; a name that comes twice is an error."""
         known: dict[str, LineT] = {}

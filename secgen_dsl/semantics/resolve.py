@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
-from secgen_dsl.ir.program import Marginal, Program, Study
+from secgen_dsl.ir.program import Program, Query, Study
 from secgen_dsl.public.files import PublicFile
-from secgen_dsl.semantics.marginals import resolve_marginals
+from secgen_dsl.semantics.binning import Binner
+from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
+from secgen_dsl.semantics.pairs import resolve_sets
 from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resolve_simulate
 from secgen_dsl.semantics.reader import Reader
-from secgen_dsl.semantics.vocabulary import (
-    check_name_spaces,
-    resolve_columns,
-    resolve_panels,
-    resolve_references,
+from secgen_dsl.semantics.references import resolve_references
+from secgen_dsl.semantics.vocabulary import check_name_spaces, resolve_columns, resolve_panels
+from secgen_dsl.semantics.who import (
+    check_person,
+    resolve_expectations,
+    resolve_helpers,
+    resolve_person,
+    resolve_silos,
+    resolve_trust,
 )
-from secgen_dsl.semantics.who import resolve_helpers, resolve_person, resolve_silos, resolve_trust
 from secgen_dsl.syntax import tree
 
 
@@ -59,17 +64,21 @@ def _run(reader: Reader) -> Resolved:
     silos = resolve_silos(reader, silos_block)
     helpers = resolve_helpers(reader)
     tolerated = resolve_trust(reader, len(silos) + len(helpers), silos_block)
-    person = resolve_person(reader)
-    columns = resolve_columns(reader)
-    references = resolve_references(reader)
+    person = resolve_person(reader, len(silos))
+    references, bridges = resolve_references(reader)
+    sets = resolve_sets(reader)
+    binner = Binner(reader, references, bridges)
+    columns = resolve_columns(reader, binner)
+    check_person(reader, columns)
     panels = resolve_panels(reader)
-    privacy = resolve_privacy(reader, person)
+    privacy, person = resolve_privacy(reader, person)
+    expectations = resolve_expectations(reader, columns)
     samples, measurements = resolve_release(reader, silos)
     measure = reader.block(tree.MeasureBlock, "measure", "measure { marginal COLUMN }")
-    marginals: tuple[Marginal, ...] = ()
+    queries: tuple[Query, ...] = ()
     sources: dict[str, str] = {}
     if measure is not None:
-        if not measure.marginals:
+        if not measure.queries:
             reader.found.error(
                 "SG208",
                 "`measure` is empty",
@@ -78,7 +87,8 @@ def _run(reader: Reader) -> Resolved:
                 "add a line: marginal COLUMN",
             )
         if any(reader.spec.all(tree.ColumnsBlock)):
-            marginals, sources = resolve_marginals(reader, measure, columns, panels, references)
+            vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
+            queries, sources = resolve_queries(reader, measure, vocabulary, binner)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
     if reader.found.diagnostics:
@@ -86,16 +96,19 @@ def _run(reader: Reader) -> Resolved:
     if study_block is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
     program = Program(
-        format="secgen.program/1",
+        format="secgen.program/2",
         silos=silos,
         helpers=tuple(line.name.text for line in helpers),
         tolerated=tolerated,
         person=person,
-        columns=columns,
+        columns=columns.columns,
         references=references,
+        bridges=bridges,
+        sets=sets.declared,
         panels=panels,
         privacy=privacy,
-        marginals=marginals,
+        expectations=expectations,
+        marginals=queries,
         samples=samples,
         measurements=measurements,
     )

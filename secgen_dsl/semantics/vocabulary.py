@@ -2,115 +2,180 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Span, nearest
-from secgen_dsl.ir.program import CategoryColumn, Panel, Reference
+from secgen_dsl.ir.program import (
+    COUNT_TRANSFORM,
+    UNITS,
+    CategoryColumn,
+    Counts,
+    NumberColumn,
+    Panel,
+)
 from secgen_dsl.public.files import gene_list, read_public_file
+from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
-_MAXIMUM_GENES = 20_000
+MAXIMUM_GENES = 20_000
+MUTATION_VALUES = ("yes", "no", "untested")
+"""Of each column of a mutation line."""
+
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def resolve_columns(reader: Reader) -> tuple[CategoryColumn, ...]:
-    """The category columns."""
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a spec.
+
+    Attributes:
+        groups: name of a mutation line → its columns.
+    """
+
+    columns: tuple[CategoryColumn | NumberColumn, ...]
+    groups: dict[str, tuple[str, ...]]
+
+
+def resolve_columns(reader: Reader, binner: Binner) -> Columns:
+    """Category, mutation and number columns."""
     block = reader.block(
         tree.ColumnsBlock, "columns", "columns { subtype category { A, B } else B }"
     )
     if block is None:
-        return ()
-    reader.distinct((line.name for line in block.columns), "column")
-    columns = {}
+        return Columns((), {})
+    names = [*_column_names(block)]
+    reader.distinct(names, "column")
+    columns: dict[str, CategoryColumn | NumberColumn] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     for line in block.columns:
-        values = reader.distinct(line.values, "value")
-        if len(values) < 2:
-            reader.found.error(
-                "SG208",
-                f'the column "{line.name.text}" needs at least two values',
-                line.span,
-                "one value at most",
-                "list the public values: { a, b }",
-            )
-        by_number: dict[Decimal, str] = {}
-        for value in line.values:
-            number = _number(value.text)
-            if number is None:
-                continue
-            first = by_number.setdefault(number, value.text)
-            if first != value.text:
+        if isinstance(line, tree.MutationLine):
+            genes = tuple(dict.fromkeys(gene.text for gene in line.genes))
+            if not genes:
                 reader.found.error(
-                    "SG207",
-                    f'the values "{first}" and "{value.text}" are the same number',
-                    value.span,
-                    "the second one",
-                    "keep one of them",
+                    "SG208",
+                    f'the group "{line.name.text}" lists no gene',
+                    line.span,
+                    "an empty list",
+                    "list the genes: { NPM1, TP53 }",
                 )
-        otherwise = line.otherwise.text if line.otherwise else None
-        if line.otherwise is not None and otherwise not in values:
-            reader.found.error(
-                "SG205",
-                f'"{otherwise}" is not a value of "{line.name.text}"',
-                line.otherwise.span,
-                "not in the list",
-                nearest(line.otherwise.text, values) or "add it to the list",
+            if line.name.text in groups or line.name.text in {name.text for name in names}:
+                reader.found.error(
+                    "SG206",
+                    f'there is a column or group called "{line.name.text}" already',
+                    line.name.span,
+                    "the name of this group",
+                    "give it another name",
+                )
+            groups[line.name.text] = genes
+            for gene in genes:
+                columns[gene] = CategoryColumn(
+                    kind="category", name=gene, values=MUTATION_VALUES, otherwise="untested"
+                )
+            reader.defaults.append(
+                f"{line.name.text}: yes, no or untested; untested stands for anything else"
             )
-        columns[line.name.text] = CategoryColumn(
-            kind="category", name=line.name.text, values=values, otherwise=otherwise
+        elif isinstance(line, tree.NumberLine):
+            number = _number_column(reader, line, binner)
+            if number is not None:
+                columns[line.name.text] = number
+        else:
+            columns[line.name.text] = _category(reader, line)
+    return Columns(tuple(columns.values()), groups)
+
+
+def _column_names(block: tree.ColumnsBlock) -> Iterator[tree.Name]:
+    for line in block.columns:
+        if isinstance(line, tree.MutationLine):
+            yield from line.genes
+        else:
+            yield line.name
+
+
+def _number_column(reader: Reader, line: tree.NumberLine, binner: Binner) -> NumberColumn | None:
+    low, high = line.low.value, line.high.value
+    if not _range(reader, line.low, line.high, "the range of a number column"):
+        return None
+    bins = binner.number(line.binning, line.name.text, low, high)
+    if bins is None:
+        return None
+    kind = bins.binning
+    return NumberColumn(
+        kind="number",
+        name=line.name.text,
+        low=low,
+        high=high,
+        binning="reference" if kind == "reference-else-equal" else kind,
+        reference=bins.reference,
+        edges=bins.edges[0],
+    )
+
+
+def _range(reader: Reader, low: tree.Number, high: tree.Number, what: str) -> bool:
+    if low.value < high.value:
+        return True
+    reader.found.error(
+        "SG210",
+        f"{what} goes from a smaller to a greater value",
+        Span(low.span.source, low.span.start, high.span.end),
+        "not a range",
+        "write, for example: 0..20",
+    )
+    return False
+
+
+def _category(reader: Reader, line: tree.CategoryLine) -> CategoryColumn:
+    values = reader.distinct(line.values, "value")
+    if len(values) < 2:
+        reader.found.error(
+            "SG208",
+            f'the column "{line.name.text}" needs at least two values',
+            line.span,
+            "one value at most",
+            "list the public values: { a, b }",
         )
-    return tuple(columns.values())
-
-
-def resolve_references(reader: Reader) -> tuple[Reference, ...]:
-    """The public tables, each pinned by its hash."""
-    references: dict[str, Reference] = {}
-    for line in reader.spec.all(tree.PublicLine):
-        name = line.name.text
-        if name in references:
+    by_number: dict[Decimal, str] = {}
+    for value in line.values:
+        number = _number(value.text)
+        if number is None:
+            continue
+        first = by_number.setdefault(number, value.text)
+        if first != value.text:
             reader.found.error(
-                "SG206",
-                f'there are two public tables called "{name}"',
-                line.name.span,
+                "SG207",
+                f'the values "{first}" and "{value.text}" are the same number',
+                value.span,
                 "the second one",
-                "give it another name",
+                "keep one of them",
             )
-            continue
-        try:
-            file = read_public_file(reader.folder, line.file.text)
-        except SecgenError as error:
-            reader.found.from_file(error, line.file.span)
-            continue
-        reader.reference_files[name] = file
-        references[name] = Reference(
-            name=name,
-            unit=line.unit.text,
-            sha256=file.sha256,
-            provenance=line.provenance.text if line.provenance else "",
+    otherwise = line.otherwise.text if line.otherwise else None
+    if line.otherwise is not None and otherwise not in values:
+        reader.found.error(
+            "SG205",
+            f'"{otherwise}" is not a value of "{line.name.text}"',
+            line.otherwise.span,
+            "not in the list",
+            nearest(line.otherwise.text, values) or "add it to the list",
         )
-    return tuple(references.values())
+    return CategoryColumn(kind="category", name=line.name.text, values=values, otherwise=otherwise)
 
 
 def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
     """The panels with their genes."""
     panels: dict[str, Panel] = {}
     for line in reader.spec.all(tree.PanelLine):
-        if line.low.value >= line.high.value:
-            reader.found.error(
-                "SG210",
-                "the range of a panel goes from a smaller to a greater value",
-                Span(line.low.span.source, line.low.span.start, line.high.span.end),
-                "not a range",
-                "write, for example: 0..20",
-            )
+        unit, counts = _unit(reader, line)
+        library, missing = _panel_clauses(reader, line)
+        if not _range(reader, line.low, line.high, "the range of a panel"):
             continue
         listed = ""
         if line.genes is not None:
             genes = reader.distinct(line.genes, "gene")
             place = line.span
-        else:
-            assert line.file is not None  # noqa: S101 - the grammar has no third form
+        elif line.file is not None:
             place = line.file.span
             try:
                 file = read_public_file(reader.folder, line.file.text)
@@ -128,13 +193,15 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                     "a gene counts once",
                     "remove one of them from the file",
                 )
-        if not genes or len(genes) > _MAXIMUM_GENES:
+        else:  # pragma: no cover - the grammar has no third form
+            raise AssertionError("a panel without genes")
+        if not genes or len(genes) > MAXIMUM_GENES:
             reader.found.error(
                 "SG208",
                 f'the panel "{line.name.text}" has '
-                + ("no genes" if not genes else f"more than {_MAXIMUM_GENES:,} genes"),
+                + ("no genes" if not genes else f"more than {MAXIMUM_GENES:,} genes"),
                 place,
-                f"1 to {_MAXIMUM_GENES:,} are possible",
+                f"1 to {MAXIMUM_GENES:,} are possible",
                 "list the genes: { MLH1, MSH2 }",
             )
             continue
@@ -149,20 +216,95 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
             continue
         panels[line.name.text] = Panel(
             name=line.name.text,
-            unit=line.unit.text,
+            unit=unit,
+            counts=Counts(library_column=library) if counts else None,
             low=line.low.value,
             high=line.high.value,
+            missing=missing,
             genes=genes,
             list_sha256=listed,
         )
     return tuple(panels.values())
 
 
-def check_name_spaces(
-    reader: Reader, columns: Sequence[CategoryColumn], panels: Sequence[Panel]
-) -> None:
+def _unit(reader: Reader, line: tree.PanelLine) -> tuple[str, bool]:
+    """The unit of the bins, and whether it is computed from counts."""
+    check_unit(reader, line.unit)
+    conversion = line.transform
+    sizes = [clause for clause in line.clauses if isinstance(clause, tree.LibrarySize)]
+    if conversion is None:
+        for clause in sizes:
+            reader.found.error(
+                "SG220",
+                "a library size belongs to counts that are converted",
+                clause.span,
+                f"the unit is {line.unit.text}",
+                f"leave it out, or write: counts as {COUNT_TRANSFORM}",
+            )
+        return line.unit.text, False
+    if not conversion.counts:
+        reader.found.error(
+            "SG219",
+            f'"{conversion.text}" is not a conversion that a site can do row by row',
+            conversion.span,
+            "would need other people's rows",
+            f"write: counts as {COUNT_TRANSFORM}; size factors, quantile normalisation, z-scores, "
+            "batch correction and filters by variance mix people, so that one of them changes all",
+        )
+    elif line.unit.text != "counts":
+        reader.found.error(
+            "SG219",
+            f"{COUNT_TRANSFORM} is a conversion of counts",
+            line.unit.span,
+            "not counts",
+            f"write: counts as {COUNT_TRANSFORM}, or leave the conversion out",
+        )
+    elif not sizes:
+        reader.found.error(
+            "SG203",
+            f'the panel "{line.name.text}" does not say where library sizes come from',
+            conversion.span,
+            "no `library size`",
+            "add behind the range: library size from column NAME, "
+            "or: library size from all genes in the file",
+        )
+    elif line.high.value > 64:
+        reader.found.error(
+            "SG210",
+            "no count reaches that far in log2(cpm + 1)",
+            line.high.span,
+            "beyond 64",
+            "write, for example: 0..16",
+        )
+    return "log2_cpm", True
+
+
+def check_unit(reader: Reader, unit: tree.Name) -> None:
+    """A unit is one of the words that the language knows."""
+    if unit.text not in UNITS:
+        reader.found.error(
+            "SG218",
+            f'there is no unit "{unit.text}"',
+            unit.span,
+            "unknown",
+            nearest(unit.text, UNITS) or f"the units are {', '.join(UNITS)}",
+        )
+
+
+def _panel_clauses(reader: Reader, line: tree.PanelLine) -> tuple[str | None, Fraction | None]:
+    """Column of library sizes (None: all genes), and the value of a missing one."""
+    known = reader.once(
+        line.clauses,
+        lambda c: "library size" if isinstance(c, tree.LibrarySize) else "missing is",
+    )
+    size, missing = known.get("library size"), known.get("missing is")
+    library = size.column.text if isinstance(size, tree.LibrarySize) and size.column else None
+    return library, missing.value.value if isinstance(missing, tree.MissingIs) else None
+
+
+def check_name_spaces(reader: Reader, columns: Columns, panels: Sequence[Panel]) -> None:
     """A name must not be a column and a panel, nor a label the key of people."""
-    names = {column.name for column in columns}
+    names = {column.name for column in columns.columns} | set(columns.groups)
     for block in reader.spec.all(tree.PersonBlock):
         for key in block.lines:
             if isinstance(key, tree.PersonKey) and key.name.text in names:

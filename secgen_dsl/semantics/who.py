@@ -1,12 +1,15 @@
 """Who takes part: silos, helpers, trust, and what a person is."""
 
 import re
+from fractions import Fraction
 
-from secgen_dsl.diagnostics.diagnostic import Span
-from secgen_dsl.ir.program import Person, Silo, Terms
+from secgen_dsl.diagnostics.diagnostic import Span, nearest
+from secgen_dsl.ir.program import CategoryColumn, Expectation, Person, Silo, Terms
 from secgen_dsl.semantics.reader import Reader
+from secgen_dsl.semantics.vocabulary import Columns
 from secgen_dsl.syntax import tree
 
+MAXIMUM_SAMPLES = 1000
 PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -31,9 +34,8 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
     silos = []
     for line in block.silos:
         terms = [c for c in line.clauses if isinstance(c, tree.TermsClause)]
-        reader.once(
-            line.clauses, lambda c: "terms" if isinstance(c, tree.TermsClause) else "source"
-        )
+        approvals = [c for c in line.clauses if isinstance(c, tree.ApprovalClause)]
+        reader.once(line.clauses, _clause_word)
         if not terms:
             reader.found.error(
                 "SG203",
@@ -44,10 +46,33 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
             )
         reference = terms[0].reference.text if terms and terms[0].reference else ""
         kind = terms[0].kind if terms else "open"  # a stand-in: the error above ends the command
-        silos.append(
-            Silo(name=line.name.text, terms=Terms(kind=kind, reference=reference))  # type: ignore[arg-type]
-        )
+        if approvals and kind == "open":
+            reader.found.error(
+                "SG220",
+                "open terms need no approval",
+                approvals[0].span,
+                "any release is allowed already",
+                "leave it out",
+            )
+        for clause in approvals[:1]:
+            if not clause.text.text:
+                reader.found.error(
+                    "SG207",
+                    "an approval needs words that say whose it is",
+                    clause.span,
+                    "empty",
+                    'write, for example: approval "Data Access Committee 2026-14"',
+                )
+        approval = approvals[0].text.text if approvals else ""
+        terms_of = Terms(kind=kind, reference=reference, approval=approval)  # type: ignore[arg-type]
+        silos.append(Silo(name=line.name.text, terms=terms_of))
     return tuple(silos)
+
+
+def _clause_word(clause: tree.TermsClause | tree.ApprovalClause | tree.SourceClause) -> str:
+    if isinstance(clause, tree.TermsClause):
+        return "terms"
+    return "approval" if isinstance(clause, tree.ApprovalClause) else "source"
 
 
 def resolve_helpers(reader: Reader) -> tuple[tree.HelperLine, ...]:
@@ -126,8 +151,24 @@ def resolve_trust(reader: Reader, parties: int, silos: tree.SilosBlock | None) -
     return tolerated
 
 
-def resolve_person(reader: Reader) -> Person | None:
-    """What one person can contribute: nothing of it has a default."""
+_WORDS = {
+    "samples": "at most … sample",
+    "silos": "in at most … silo",
+    "people": "at most … people in all",
+}
+_EXAMPLES = {
+    "key": "key patient",
+    "at most … sample": "at most 1 sample",
+    "in at most … silo": "in at most 1 silo",
+}
+
+
+def resolve_person(reader: Reader, silos: int) -> Person | None:
+    """What one person can contribute: nothing of it has a default.
+
+    Args:
+        silos: number of silos that the spec declares.
+    """
     block = reader.block(
         tree.PersonBlock,
         "person",
@@ -135,21 +176,9 @@ def resolve_person(reader: Reader) -> Person | None:
     )
     if block is None:
         return None
-    words = {
-        "samples": "at most … sample",
-        "silos": "in at most … silo",
-        "people": "at most … people in all",
-    }
-    known = reader.once(
-        block.lines,
-        lambda line: "key" if isinstance(line, tree.PersonKey) else words[line.kind],
-    )
-    examples = {
-        "key": "key patient",
-        "at most … sample": "at most 1 sample",
-        "in at most … silo": "in at most 1 silo",
-    }
-    for word, example in examples.items():
+    lines = [line for line in block.lines if not isinstance(line, tree.ExpectLine)]
+    known = reader.once(lines, _person_word)
+    for word, example in _EXAMPLES.items():
         if word not in known:
             reader.found.error(
                 "SG306",
@@ -158,20 +187,131 @@ def resolve_person(reader: Reader) -> Person | None:
                 "nothing is assumed here",
                 f"add: {example}",
             )
-    bounds = {line.kind: line.number for line in block.lines if isinstance(line, tree.PersonBound)}
-    for kind, noun in (("samples", "sample"), ("silos", "silo")):
-        if kind in bounds and bounds[kind].value > 1:
-            reader.found.error(
-                "SG112",
-                f"more than one {noun} a person comes with a later release",
-                bounds[kind].span,
-                "1 in this release",
-                f"write: at most 1 {noun}",
-            )
-        elif kind in bounds:
-            reader.whole(bounds[kind], 1, 1, f"the number of {noun}s a person")
+    bounds = {line.kind: line for line in lines if isinstance(line, tree.PersonBound)}
+    samples = in_silos = 1
+    if "samples" in bounds:
+        what = "the number of samples a person"
+        samples = reader.whole(bounds["samples"].number, 1, MAXIMUM_SAMPLES, what)
+    if "silos" in bounds:
+        what = "the number of silos a person is in"
+        in_silos = reader.whole(bounds["silos"].number, 1, max(silos, 1), what)
     people = None
     if "people" in bounds:
-        people = reader.whole(bounds["people"], 1, 2**32, "the bound on people")
-    key = next((x.name.text for x in block.lines if isinstance(x, tree.PersonKey)), "")
-    return Person(key=key, samples=1, silos=1, people_bound=people)
+        people = reader.whole(bounds["people"].number, 1, 2**32, "the bound on people")
+    keep = next((line.column for line in lines if isinstance(line, tree.KeepLine)), None)
+    key = next((line.name for line in lines if isinstance(line, tree.PersonKey)), None)
+    if keep is not None and key is not None and keep.text == key.text:
+        reader.found.error(
+            "SG206",
+            f'"{keep.text}" tells people apart, so it is no date',
+            keep.span,
+            "also the key",
+            "name the column of dates at the sites: keep earliest collected",
+        )
+    if keep is None:
+        reader.defaults.append(
+            "of more samples of a person than count, a keyed hash at the site decides which"
+        )
+    per = bounds["samples"].per if "samples" in bounds else None
+    return Person(
+        key=key.text if key is not None else "",
+        samples=samples,
+        per=per.text if per is not None else None,
+        keep=keep.text if keep is not None else None,
+        silos=in_silos,
+        people_bound=people,
+    )
+
+
+def _person_word(line: tree.PersonKey | tree.PersonBound | tree.KeepLine) -> str:
+    if isinstance(line, tree.PersonKey):
+        return "key"
+    return "keep" if isinstance(line, tree.KeepLine) else _WORDS[line.kind]
+
+
+def check_person(reader: Reader, columns: Columns) -> None:
+    """The columns that `person` names: a category behind `per`, no label behind `keep`."""
+    known = {column.name: column for column in columns.columns}
+    for block in reader.spec.all(tree.PersonBlock):
+        for line in block.lines:
+            if isinstance(line, tree.PersonBound) and line.per is not None:
+                column = known.get(line.per.text)
+                if isinstance(column, CategoryColumn):
+                    continue
+                reader.found.error(
+                    "SG205",
+                    f'"{line.per.text}" is not a category column',
+                    line.per.span,
+                    "behind `per`",
+                    nearest(line.per.text, known)
+                    or "name a column of `columns` with a public list of values",
+                )
+            if isinstance(line, tree.KeepLine) and line.column.text in known:
+                reader.found.error(
+                    "SG206",
+                    f'"{line.column.text}" is a label, so it is no date',
+                    line.column.span,
+                    "also in `columns`",
+                    "name the column of dates at the sites: keep earliest collected",
+                )
+
+
+def resolve_expectations(reader: Reader, columns: Columns) -> tuple[Expectation, ...]:
+    """The public assertions about how many people have a value, from `person` and `privacy`."""
+    known = {column.name: column for column in columns.columns}
+    found: dict[tuple[str, str], Expectation] = {}
+    totals: dict[str, Fraction] = {}
+    lines = [
+        *(line for block in reader.spec.all(tree.PersonBlock) for line in block.lines),
+        *(line for block in reader.spec.all(tree.PrivacyBlock) for line in block.lines),
+    ]
+    for line in (one for one in lines if isinstance(one, tree.ExpectLine)):
+        column = known.get(line.column.text)
+        name, value, share = line.column.text, line.value.text, line.percent.value / 100
+        if column is None:
+            reader.found.error(
+                "SG205",
+                f'there is no column "{name}"',
+                line.column.span,
+                "not declared",
+                nearest(name, known) or "expect a value of a column: expect subtype MSI ~ 15%",
+            )
+        elif value not in column.values:
+            reader.found.error(
+                "SG205",
+                f'"{value}" is not a value of "{name}"',
+                line.value.span,
+                "not in the list",
+                nearest(value, column.values) or f"the values are {', '.join(column.values[:5])}",
+            )
+        elif not 0 < share < 1:
+            reader.found.error(
+                "SG216",
+                "an expected share lies between 0% and 100%",
+                line.percent.span,
+                "out of range",
+                f"write, for example: expect {name} {value} ~ 15%",
+            )
+        elif (name, value) in found:
+            reader.found.error(
+                "SG204",
+                f'"{name} {value}" is expected twice',
+                line.span,
+                "the second time",
+                "remove one of them",
+            )
+        else:
+            totals[name] = totals.get(name, Fraction(0)) + share
+            if totals[name] > 1:
+                reader.found.error(
+                    "SG216",
+                    f'the expected shares of "{name}" add up to more than 100%',
+                    line.percent.span,
+                    f"{float(100 * totals[name]):.6g}% with this one",
+                    "lower some of them",
+                )
+            provenance = line.provenance.text if line.provenance else ""
+            found[name, value] = Expectation(
+                column=name, value=value, share=share, provenance=provenance
+            )
+    return tuple(found.values())

@@ -23,6 +23,15 @@ def _find(children: list[Any], kind: type[Any]) -> Any:
     return next((child for child in children if isinstance(child, kind)), None)
 
 
+def _binning(children: list[Any]) -> tree.Binning | None:
+    kinds = tree.EqualBins | tree.BinsAt | tree.BinsFrom | tree.LearnedBins
+    return next((child for child in children if isinstance(child, kinds)), None)
+
+
+def _clauses(children: list[Any]) -> tuple[tree.ImportanceClause, ...]:
+    return tuple(child for child in children if isinstance(child, tree.ImportanceClause))
+
+
 @v_args(meta=True)
 class TreeBuilder(Transformer[Token, tree.Spec]):
     """Builds the tree of one source."""
@@ -128,13 +137,15 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def terms_controlled(self, meta: Meta, children: list[tree.Text]) -> tree.TermsClause:
         return tree.TermsClause("controlled", children[0], self._span(meta))
 
+    def approval(self, meta: Meta, children: list[tree.Text]) -> tree.ApprovalClause:
+        return tree.ApprovalClause(children[0], self._span(meta))
+
     def source(self, meta: Meta, children: list[tree.Text]) -> tree.SourceClause:
         return tree.SourceClause(children[0], self._span(meta))
 
     def silo(self, meta: Meta, children: list[Any]) -> tree.SiloLine:
-        clauses = tuple(
-            child for child in children if isinstance(child, tree.TermsClause | tree.SourceClause)
-        )
+        kinds = tree.TermsClause | tree.ApprovalClause | tree.SourceClause
+        clauses = tuple(child for child in children if isinstance(child, kinds))
         return tree.SiloLine(children[0], _find(children, tree.Text), clauses, self._span(meta))
 
     def silos(self, meta: Meta, children: list[Any]) -> tree.SilosBlock:
@@ -155,14 +166,31 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def key(self, meta: Meta, children: list[tree.Name]) -> tree.PersonKey:
         return tree.PersonKey(children[0], self._span(meta))
 
-    def samples(self, meta: Meta, children: list[tree.Number]) -> tree.PersonBound:
-        return tree.PersonBound("samples", children[0], self._span(meta))
+    def per(self, meta: Meta, children: list[tree.Name]) -> tree.Name:
+        return children[0]
+
+    def samples(self, meta: Meta, children: list[Any]) -> tree.PersonBound:
+        per = children[1] if len(children) > 1 else None
+        return tree.PersonBound("samples", children[0], per, self._span(meta))
 
     def people(self, meta: Meta, children: list[tree.Number]) -> tree.PersonBound:
-        return tree.PersonBound("people", children[0], self._span(meta))
+        return tree.PersonBound("people", children[0], None, self._span(meta))
 
     def in_silos(self, meta: Meta, children: list[tree.Number]) -> tree.PersonBound:
-        return tree.PersonBound("silos", children[0], self._span(meta))
+        return tree.PersonBound("silos", children[0], None, self._span(meta))
+
+    def keep(self, meta: Meta, children: list[tree.Name]) -> tree.KeepLine:
+        return tree.KeepLine(children[0], self._span(meta))
+
+    def expectation(self, meta: Meta, children: list[Any]) -> tree.ExpectLine:
+        column, value, percent = children[:3]
+        provenance = children[3] if len(children) > 3 else None
+        return tree.ExpectLine(column, value, percent, provenance, self._span(meta))
+
+    def person_line(self, meta: Meta, children: list[tree.ExpectLine]) -> tree.ExpectLine:
+        return children[0]
+
+    promise = person_line
 
     def person(self, meta: Meta, children: list[Any]) -> tree.PersonBlock:
         return tree.PersonBlock(tuple(children), self._span(meta))
@@ -171,16 +199,41 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def otherwise(self, meta: Meta, children: list[tree.Name]) -> tree.Name:
         return children[0]
 
-    def column(self, meta: Meta, children: list[Any]) -> tree.CategoryLine:
+    def category(self, meta: Meta, children: list[Any]) -> tree.CategoryLine:
         otherwise = children[2] if len(children) > 2 else None
         return tree.CategoryLine(children[0], children[1], otherwise, self._span(meta))
+
+    def mutation(self, meta: Meta, children: list[Any]) -> tree.MutationLine:
+        return tree.MutationLine(children[0], children[1], self._span(meta))
+
+    def number_column(self, meta: Meta, children: list[Any]) -> tree.NumberLine:
+        name, (low, high), binning = children
+        return tree.NumberLine(name, low, high, binning, self._span(meta))
 
     def columns(self, meta: Meta, children: list[Any]) -> tree.ColumnsBlock:
         return tree.ColumnsBlock(tuple(children), self._span(meta))
 
+    def second_file(self, meta: Meta, children: list[Any]) -> tree.PublicFileUnit:
+        return tree.PublicFileUnit(children[0], children[1])
+
+    def aligned(self, meta: Meta, children: list[tree.Name]) -> tree.Name:
+        return children[0]
+
     def public(self, meta: Meta, children: list[Any]) -> tree.PublicLine:
-        provenance = children[3] if len(children) > 3 else None
-        return tree.PublicLine(children[0], children[1], children[2], provenance, self._span(meta))
+        name, file, unit, *rest = children
+        return tree.PublicLine(
+            name,
+            file,
+            unit,
+            _find(rest, tree.PublicFileUnit),
+            _find(rest, tree.Text),
+            _find(rest, tree.Name),
+            self._span(meta),
+        )
+
+    def sets(self, meta: Meta, children: list[Any]) -> tree.SetsLine:
+        provenance = children[2] if len(children) > 2 else None
+        return tree.SetsLine(children[0], children[1], provenance, self._span(meta))
 
     def range(self, meta: Meta, children: list[tree.Number]) -> list[tree.Number]:
         return children
@@ -188,11 +241,35 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def gene_file(self, meta: Meta, children: list[tree.Text]) -> tree.Text:
         return children[0]
 
+    def conversion(self, meta: Meta, children: list[Token]) -> tree.Transform:
+        counts = children[0].type == "COUNTS"
+        return tree.Transform(counts, str(children[0]), self._span(meta))
+
+    def library_column(self, meta: Meta, children: list[tree.Name]) -> tree.Name:
+        return children[0]
+
+    def all_genes(self, meta: Meta, children: list[Any]) -> None:
+        return None
+
+    def library_size(self, meta: Meta, children: list[Any]) -> tree.LibrarySize:
+        return tree.LibrarySize(children[0], self._span(meta))
+
+    def missing_is(self, meta: Meta, children: list[tree.Number]) -> tree.MissingIs:
+        return tree.MissingIs(children[0], self._span(meta))
+
     def panel(self, meta: Meta, children: list[Any]) -> tree.PanelLine:
-        name, unit, (low, high), genes = children
-        inline = genes if isinstance(genes, tuple) else None
-        file = genes if isinstance(genes, tree.Text) else None
-        return tree.PanelLine(name, unit, low, high, inline, file, self._span(meta))
+        low, high = _find(children, list)
+        return tree.PanelLine(
+            name=children[0],
+            unit=children[1],
+            transform=_find(children, tree.Transform),
+            low=low,
+            high=high,
+            clauses=tuple(c for c in children if isinstance(c, tree.LibrarySize | tree.MissingIs)),
+            genes=_find(children, tuple),
+            file=_find(children, tree.Text),
+            span=self._span(meta),
+        )
 
     def add_or_remove(self, meta: Meta, children: list[Any]) -> tree.AddOrRemove:
         return tree.AddOrRemove(self._span(meta))
@@ -203,6 +280,15 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def delta(self, meta: Meta, children: list[tree.Number]) -> tree.BudgetLine:
         return tree.BudgetLine("delta", children[0], self._span(meta))
 
+    def replace_one(self, meta: Meta, children: list[tree.Number]) -> tree.ReplaceOne:
+        return tree.ReplaceOne(children[0], self._span(meta))
+
+    def mechanism(self, meta: Meta, children: list[tree.Name]) -> tree.MechanismLine:
+        return tree.MechanismLine(children[0], self._span(meta))
+
+    def learned_limit(self, meta: Meta, children: list[tree.Number]) -> tree.LearnedLimit:
+        return tree.LearnedLimit(children[0], self._span(meta))
+
     def privacy(self, meta: Meta, children: list[Any]) -> tree.PrivacyBlock:
         return tree.PrivacyBlock(tuple(children), self._span(meta))
 
@@ -212,26 +298,73 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def bins_at(self, meta: Meta, children: list[tuple[tree.Number, ...]]) -> tree.BinsAt:
         return tree.BinsAt(children[0], self._span(meta))
 
-    def bins_from(self, meta: Meta, children: list[Any]) -> tree.BinsFrom:
-        return tree.BinsFrom(children[0], children[1], self._span(meta))
+    def else_equal(self, meta: Meta, children: list[Any]) -> bool:
+        return True
 
-    def weight(self, meta: Meta, children: list[tree.Number]) -> tree.Number:
-        return children[0]
+    def bins_from(self, meta: Meta, children: list[Any]) -> tree.BinsFrom:
+        return tree.BinsFrom(children[0], children[1], len(children) > 2, self._span(meta))
+
+    def learned_bins(self, meta: Meta, children: list[tree.Number]) -> tree.LearnedBins:
+        return tree.LearnedBins(children[0], self._span(meta))
+
+    def _importance(self, kind: str, meta: Meta, children: list[Any]) -> tree.ImportanceClause:
+        return tree.ImportanceClause(kind, children[0], self._span(meta))
+
+    def weight(self, meta: Meta, children: list[Any]) -> tree.ImportanceClause:
+        return self._importance("weight", meta, children)
+
+    def share(self, meta: Meta, children: list[Any]) -> tree.ImportanceClause:
+        return self._importance("share", meta, children)
+
+    def error_percent(self, meta: Meta, children: list[Any]) -> tree.ImportanceClause:
+        return self._importance("error %", meta, children)
+
+    def error_people(self, meta: Meta, children: list[Any]) -> tree.ImportanceClause:
+        return self._importance("error people", meta, children)
+
+    def each(self, meta: Meta, children: list[Any]) -> bool:
+        return True
+
+    def factor(self, meta: Meta, children: list[Any]) -> tree.Factor:
+        return tree.Factor(children[-1], each=len(children) > 1)
 
     def marginal(self, meta: Meta, children: list[Any]) -> tree.MarginalLine:
-        binning = _find(children[1:], tree.EqualBins | tree.BinsAt | tree.BinsFrom)  # type: ignore[arg-type]
-        weight = _find(children[1:], tree.Number)
-        return tree.MarginalLine(children[0], binning, weight, self._span(meta))
+        factors, *rest = children
+        return tree.MarginalLine(factors, _binning(rest), _clauses(rest), self._span(meta))
+
+    def within(self, meta: Meta, children: list[Any]) -> tree.Within:
+        names = children[1] if len(children) > 1 else None
+        return tree.Within(children[0], names, self._span(meta))
+
+    def keep_pairs(self, meta: Meta, children: list[Any]) -> tree.KeepPairs:
+        return tree.KeepPairs(children[0], children[1], self._span(meta))
+
+    def pairs(self, meta: Meta, children: list[Any]) -> tree.PairsLine:
+        panel, *rest = children
+        within, keep = _find(rest, tree.Within), _find(rest, tree.KeepPairs)
+        return tree.PairsLine(panel, within, _binning(rest), keep, _clauses(rest), self._span(meta))
+
+    def moments(self, meta: Meta, children: list[Any]) -> tree.MomentsLine:
+        panel, labels, count, reference, *rest = children
+        return tree.MomentsLine(panel, labels, count, reference, _clauses(rest), self._span(meta))
 
     def measure(self, meta: Meta, children: list[Any]) -> tree.MeasureBlock:
         return tree.MeasureBlock(tuple(children), self._span(meta))
 
     # ---- to whom ----
+    def audience(self, meta: Meta, children: list[Any]) -> tree.AudienceName:
+        span = self._span(meta)
+        if isinstance(children[0], tree.Text):
+            return tree.AudienceName(tree.Name("named", span), children[0], span)
+        return tree.AudienceName(children[0], None, span)
+
     def samples_to(self, meta: Meta, children: list[Any]) -> tree.SamplesLine:
         formats = children[2] if len(children) > 2 else ()
         return tree.SamplesLine(children[0], children[1], formats, self._span(meta))
 
-    def measurements_to(self, meta: Meta, children: list[tree.Name]) -> tree.MeasurementsLine:
+    def measurements_to(
+        self, meta: Meta, children: list[tree.AudienceName]
+    ) -> tree.MeasurementsLine:
         return tree.MeasurementsLine(children[0], self._span(meta))
 
     def release(self, meta: Meta, children: list[Any]) -> tree.ReleaseBlock:

@@ -68,6 +68,14 @@ class TermsClause:
 
 
 @dataclass(frozen=True)
+class ApprovalClause:
+    """``approval "…"``."""
+
+    text: Text
+    span: Span
+
+
+@dataclass(frozen=True)
 class SourceClause:
     """``source "…"``."""
 
@@ -81,7 +89,7 @@ class SiloLine:
 
     name: Name
     title: Text | None
-    clauses: tuple[TermsClause | SourceClause, ...]
+    clauses: tuple[TermsClause | ApprovalClause | SourceClause, ...]
     span: Span
 
 
@@ -137,10 +145,30 @@ class PersonKey:
 
 @dataclass(frozen=True)
 class PersonBound:
-    """``at most N …``; ``kind`` is ``samples``, ``silos`` or ``people``."""
+    """``at most N …``; ``kind`` is ``samples``, ``silos`` or ``people``; ``per`` a column."""
 
     kind: str
     number: Number
+    per: Name | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class KeepLine:
+    """``keep earliest COLUMN``."""
+
+    column: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class ExpectLine:
+    """``expect COLUMN VALUE ~ N% "provenance"``."""
+
+    column: Name
+    value: Name
+    percent: Number
+    provenance: Text | None
     span: Span
 
 
@@ -148,7 +176,7 @@ class PersonBound:
 class PersonBlock:
     """``person { … }``."""
 
-    lines: tuple[PersonKey | PersonBound, ...]
+    lines: tuple[PersonKey | PersonBound | KeepLine | ExpectLine, ...]
     span: Span
 
 
@@ -163,58 +191,11 @@ class CategoryLine:
 
 
 @dataclass(frozen=True)
-class ColumnsBlock:
-    """``columns { … }``."""
-
-    columns: tuple[CategoryLine, ...]
-    span: Span
-
-
-@dataclass(frozen=True)
-class PublicLine:
-    """``public NAME from "FILE" UNIT "provenance"``."""
+class MutationLine:
+    """``NAME mutation { … }``: a column for each gene, with the values yes, no, untested."""
 
     name: Name
-    file: Text
-    unit: Name
-    provenance: Text | None
-    span: Span
-
-
-@dataclass(frozen=True)
-class PanelLine:
-    """``panel NAME expression UNIT LOW..HIGH { … }`` or ``… from "FILE"``."""
-
-    name: Name
-    unit: Name
-    low: Number
-    high: Number
-    genes: tuple[Name, ...] | None
-    file: Text | None
-    span: Span
-
-
-@dataclass(frozen=True)
-class AddOrRemove:
-    """``add or remove one person``."""
-
-    span: Span
-
-
-@dataclass(frozen=True)
-class BudgetLine:
-    """``epsilon N`` or ``delta N``; ``kind`` is the word."""
-
-    kind: str
-    number: Number
-    span: Span
-
-
-@dataclass(frozen=True)
-class PrivacyBlock:
-    """``privacy { … }``."""
-
-    lines: tuple[AddOrRemove | BudgetLine, ...]
+    genes: tuple[Name, ...]
     span: Span
 
 
@@ -236,23 +217,241 @@ class BinsAt:
 
 @dataclass(frozen=True)
 class BinsFrom:
-    """``in N bins from NAME``: quantiles of a public reference."""
+    """``in N bins from NAME``: quantiles of a public reference; ``else equal`` without one."""
 
     count: Number
     reference: Name
+    else_equal: bool
     span: Span
 
 
-Binning: TypeAlias = EqualBins | BinsAt | BinsFrom
+@dataclass(frozen=True)
+class LearnedBins:
+    """``in N learned bins``."""
+
+    count: Number
+    span: Span
+
+
+Binning: TypeAlias = EqualBins | BinsAt | BinsFrom | LearnedBins
+
+
+@dataclass(frozen=True)
+class NumberLine:
+    """``NAME number LOW..HIGH in … bins``."""
+
+    name: Name
+    low: Number
+    high: Number
+    binning: Binning
+    span: Span
+
+
+@dataclass(frozen=True)
+class ColumnsBlock:
+    """``columns { … }``."""
+
+    columns: tuple[CategoryLine | MutationLine | NumberLine, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class PublicFileUnit:
+    """``"FILE" UNIT``."""
+
+    file: Text
+    unit: Name
+
+
+@dataclass(frozen=True)
+class PublicLine:
+    """``public NAME from "FILE" UNIT and "FILE" UNIT "provenance" aligned by NAME``."""
+
+    name: Name
+    file: Text
+    unit: Name
+    second: PublicFileUnit | None
+    provenance: Text | None
+    aligned: Name | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class SetsLine:
+    """``sets NAME from "FILE" "provenance"``."""
+
+    name: Name
+    file: Text
+    provenance: Text | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Transform:
+    """``as log2(cpm + 1)``; ``counts`` is False for any other word."""
+
+    counts: bool
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class LibrarySize:
+    """``library size from column NAME``, or ``from all genes in the file``."""
+
+    column: Name | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class MissingIs:
+    """``missing is N``."""
+
+    value: Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class PanelLine:
+    """``panel NAME expression UNIT LOW..HIGH { … }`` or ``… from "FILE"``."""
+
+    name: Name
+    unit: Name
+    transform: Transform | None
+    low: Number
+    high: Number
+    clauses: tuple[LibrarySize | MissingIs, ...]
+    genes: tuple[Name, ...] | None
+    file: Text | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class AddOrRemove:
+    """``add or remove one person``."""
+
+    span: Span
+
+
+@dataclass(frozen=True)
+class ReplaceOne:
+    """``replace one person of exactly N``."""
+
+    number: Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class BudgetLine:
+    """``epsilon N`` or ``delta N``; ``kind`` is the word."""
+
+    kind: str
+    number: Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class MechanismLine:
+    """``mechanism NAME``."""
+
+    name: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class LearnedLimit:
+    """``learned bins using at most N%``."""
+
+    percent: Number
+    span: Span
+
+
+@dataclass(frozen=True)
+class PrivacyBlock:
+    """``privacy { … }``."""
+
+    lines: tuple[
+        AddOrRemove | ReplaceOne | BudgetLine | MechanismLine | LearnedLimit | ExpectLine, ...
+    ]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A column, a group of columns behind ``each``, a panel, or ``panel.gene``."""
+
+    name: Name
+    each: bool
+
+    @property
+    def text(self) -> str:
+        """The name's text."""
+        return self.name.text
+
+    @property
+    def span(self) -> Span:
+        """The name's place."""
+        return self.name.span
+
+
+@dataclass(frozen=True)
+class ImportanceClause:
+    """``weight N``, ``share N%``, ``error N%``, ``error N people``; ``kind`` tells which."""
+
+    kind: str
+    number: Number
+    span: Span
 
 
 @dataclass(frozen=True)
 class MarginalLine:
     """``marginal a * b * panel in … weight w``."""
 
-    factors: tuple[Name, ...]
+    factors: tuple[Factor, ...]
     binning: Binning | None
-    weight: Number | None
+    importance: tuple[ImportanceClause, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Within:
+    """``within SETS { A, B }``."""
+
+    sets: Name
+    names: tuple[Name, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class KeepPairs:
+    """``keep N by correlation in NAME``."""
+
+    number: Number
+    reference: Name
+    span: Span
+
+
+@dataclass(frozen=True)
+class PairsLine:
+    """``marginal pairs of PANEL within … in … keep …``."""
+
+    panel: Name
+    within: Within | None
+    binning: Binning | None
+    keep: KeepPairs | None
+    importance: tuple[ImportanceClause, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class MomentsLine:
+    """``moments PANEL by COLUMN in K factors from NAME``."""
+
+    panel: Name
+    labels: tuple[Factor, ...]
+    count: Number
+    reference: Name
+    importance: tuple[ImportanceClause, ...]
     span: Span
 
 
@@ -260,7 +459,16 @@ class MarginalLine:
 class MeasureBlock:
     """``measure { … }``."""
 
-    marginals: tuple[MarginalLine, ...]
+    queries: tuple[MarginalLine | PairsLine | MomentsLine, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class AudienceName:
+    """``public`` or another word, or ``named "…"``."""
+
+    kind: Name
+    who: Text | None
     span: Span
 
 
@@ -269,7 +477,7 @@ class SamplesLine:
     """``samples N to AUDIENCE as FORMAT, …``."""
 
     rows: Number
-    audience: Name
+    audience: AudienceName
     formats: tuple[Name, ...]
     span: Span
 
@@ -278,7 +486,7 @@ class SamplesLine:
 class MeasurementsLine:
     """``measurements to AUDIENCE``."""
 
-    audience: Name
+    audience: AudienceName
     span: Span
 
 
@@ -316,6 +524,7 @@ Item: TypeAlias = (
     | PersonBlock
     | ColumnsBlock
     | PublicLine
+    | SetsLine
     | PanelLine
     | PrivacyBlock
     | MeasureBlock

@@ -14,6 +14,7 @@ from secgen_dsl.privacy.gdp import epsilon_for_mu, mu_squared
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp
 from secgen_dsl.verifier.verify import Verified
 
+_ZCDP = "zCDP to (epsilon, delta), Canonne-Kamath-Steinke"
 _SIX_DIGITS_UP = Context(prec=6, rounding=ROUND_CEILING)
 
 
@@ -28,22 +29,32 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
     """
     privacy = plan.program.privacy
     delta = float(privacy.delta)
+    composition = verified.composition
+    events = composition.events
     accountings = [
         Accounting(
-            accountant="privacy loss distribution, connect-the-dots (secgen, numpy)",
-            version=f"numpy {np.__version__}",
+            accountant=_ZCDP
+            if events is None
+            else "privacy loss distribution, connect-the-dots (secgen, numpy)",
+            version=f"secgen {__version__}" if events is None else f"numpy {np.__version__}",
             epsilon=_up(verified.epsilon),
             role="certifies",
         )
     ]
     if independent:
-        from secgen_dsl.privacy.second_opinion import second_epsilon, second_opinion_version
+        from secgen_dsl.privacy.second_opinion import (
+            second_epsilon,
+            second_opinion_version,
+            second_renyi_epsilon,
+        )
 
         # Its grid must be fine beside a small ε, or its rounding alone exceeds the budget.
         interval = float(min(Fraction(1, 10_000), privacy.epsilon / 2000))
-        epsilon = second_epsilon(
-            verified.events, privacy.delta, slack=verified.slack, interval=interval
-        )
+        slack = composition.slack
+        if events is None:
+            epsilon = second_renyi_epsilon(composition.mu_squared, privacy.delta, slack=slack)
+        else:
+            epsilon = second_epsilon(events, privacy.delta, slack=slack, interval=interval)
         if not Fraction(epsilon) <= privacy.epsilon:
             raise fail(
                 "SG321",
@@ -53,13 +64,15 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
             )
         accountings.append(
             Accounting(
-                accountant="privacy loss distribution, connect-the-dots (dp-accounting)",
+                accountant="Rényi differential privacy (dp-accounting)"
+                if events is None
+                else "privacy loss distribution, connect-the-dots (dp-accounting)",
                 version=second_opinion_version(),
                 epsilon=_up(epsilon),
                 role="certifies",
             )
         )
-    mu = float(verified.mu_squared) ** 0.5
+    mu = float(composition.mu_squared) ** 0.5
     accountings.append(
         Accounting(
             accountant="Gaussian DP, closed form",
@@ -68,14 +81,15 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
             role="shown",
         )
     )
-    accountings.append(
-        Accounting(
-            accountant="zCDP to (epsilon, delta), Canonne-Kamath-Steinke",
-            version=f"secgen {__version__}",
-            epsilon=_up(epsilon_from_zcdp(verified.mu_squared / 2, privacy.delta)),
-            role="shown",
+    if events is not None:
+        accountings.append(
+            Accounting(
+                accountant=_ZCDP,
+                version=f"secgen {__version__}",
+                epsilon=_up(epsilon_from_zcdp(composition.mu_squared / 2, privacy.delta)),
+                role="shown",
+            )
         )
-    )
     return Certificate(
         format="secgen.certificate/1",
         plan_sha256=verified.plan_sha256,
@@ -83,7 +97,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
         epsilon=privacy.epsilon,
         delta=privacy.delta,
         mu=_up(mu),
-        slack=_up(float(verified.slack)),
+        slack=_up(float(composition.slack)),
         accountings=tuple(accountings),
         outsider_epsilon=_up(epsilon_for_mu(_mu_with(plan, len(plan.parties)), delta)),
         floor_epsilon=_up(epsilon_for_mu(_mu_with(plan, 1), delta)),

@@ -11,7 +11,19 @@ from fractions import Fraction
 from itertools import pairwise
 
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.program import (
+    AUDIENCES,
+    UNITS,
+    Audience,
+    CategoryColumn,
+    ErrorTarget,
+    Importance,
+    NumberColumn,
+    PairMarginal,
+    Panel,
+    Program,
+    Query,
+)
 from secgen_dsl.ir.statement import canonical_statement
 
 MOST_RAW_CELLS = 10**8
@@ -19,6 +31,9 @@ MOST_RAW_CELLS = 10**8
 
 _MOST_PARTIES = 1000
 _GREATEST_EDGE = 10**9
+_GREATEST_LOG_CPM = 64
+_MOST_SAMPLES = 1000
+_PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 _PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -31,11 +46,16 @@ def structure_faults(plan: Plan) -> Iterator[str]:
     yield from _vocabulary(program)
     known = [*program.marginals, *plan.added]
     yield from _repeats("marginal", (marginal.id for marginal in known))
-    for marginal in known:
-        yield from _marginal(program, marginal)
+    for query in known:
+        yield from _query(program, query)
     for marginal in plan.added:
-        if marginal.panel is not None or marginal.weight != 1:
+        if marginal.panel is not None or marginal.importance != _PLAIN:
             yield f'the added marginal "{marginal.id}" is not a label histogram'
+    stated = [q.importance.share for q in program.marginals if q.importance.share is not None]
+    if sum(stated) > 1 or (len(stated) < len(program.marginals) and sum(stated) >= 1):
+        yield "the shares leave nothing for the other queries"
+    if program.marginals and len(stated) == len(program.marginals) and sum(stated) != 1:
+        yield "every query has a share, but they are not the whole"
 
 
 def _repeats(what: str, names: Iterable[str]) -> Iterator[str]:
@@ -77,10 +97,16 @@ def _promise(program: Program) -> Iterator[str]:
     if not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
         yield "delta lies outside 1e-12..0.001"
     person = program.person
-    if person.samples != 1 or person.silos != 1:
-        yield "the certificate holds for one sample a person in one silo only"
-    if any(column.name == person.key for column in program.columns):
-        yield "the key that tells the people apart is one of the labels"
+    if not 1 <= person.samples <= _MOST_SAMPLES or not 1 <= person.silos <= _MOST_SAMPLES:
+        yield f"the samples and silos of a person lie outside 1..{_MOST_SAMPLES:,}"
+    categories = {c.name for c in program.columns if isinstance(c, CategoryColumn)}
+    if person.per is not None and person.per not in categories:
+        yield "the cap on samples holds per column, but the column is no category"
+    names = {column.name for column in program.columns}
+    if person.key in names or (person.keep is not None and person.keep in names):
+        yield "the key that tells the people apart, or the date, is one of the labels"
+    if person.keep is not None and (not person.keep.isprintable() or person.keep == person.key):
+        yield "the date that decides which samples are kept has no name of its own"
     if not person.key or not person.key.isprintable():
         yield "no column with a printable name tells the people apart"
     if person.people_bound is not None:
@@ -88,13 +114,16 @@ def _promise(program: Program) -> Iterator[str]:
             yield "the bound on people lies outside 1..2³²"
         if delta * person.people_bound > 1:
             yield "delta is greater than one in the bound on people"
-    wide = [program.measurements] + ([program.samples.audience] if program.samples else [])
-    if "public" in wide:
-        for silo in program.silos:
-            if silo.terms.kind != "open":
-                yield f'the terms of "{silo.name}" do not allow a public release'
+    if program.privacy.adjacency == "replace-one" and person.people_bound is None:
+        yield "one person is replaced of an unknown number"
+    releases = [program.measurements] + ([program.samples.audience] if program.samples else [])
+    for audience in releases:
+        yield from _audience(program, audience)
     for silo in program.silos:
-        if (silo.terms.kind == "open") != (silo.terms.reference == ""):
+        terms = silo.terms
+        if (terms.kind == "open") != (terms.reference == "") or (
+            terms.kind == "open" and terms.approval
+        ):
             yield f'the terms of "{silo.name}" do not go with their reference'
     if program.samples is not None and not 1 <= program.samples.rows <= 1_000_000:
         yield "the number of samples lies outside 1..1,000,000"
@@ -102,29 +131,109 @@ def _promise(program: Program) -> Iterator[str]:
         yield "the samples have no format"
 
 
+def _audience(program: Program, audience: Audience) -> Iterator[str]:
+    if (audience.kind == "named") != bool(audience.name) or not audience.name.isprintable():
+        yield "an audience does not go with its name"
+    for silo in program.silos:
+        terms = silo.terms
+        widest = "silos"
+        if terms.kind == "open" or terms.approval:
+            widest = "public"
+        elif terms.kind == "consent":
+            widest = "registered"
+        order: tuple[str, ...] = AUDIENCES
+        if order.index(audience.kind) > order.index(widest):
+            yield f'the terms of "{silo.name}" do not allow a release to {audience.kind}'
+
+
 def _vocabulary(program: Program) -> Iterator[str]:
     yield from _repeats("column", (column.name for column in program.columns))
     yield from _repeats("panel", (panel.name for panel in program.panels))
-    yield from _repeats("public table", (reference.name for reference in program.references))
+    names = [r.name for r in program.references] + [b.name for b in program.bridges]
+    yield from _repeats("public table", names)
+    yield from _repeats("file of gene sets", (sets.name for sets in program.sets))
     for column in program.columns:
-        yield from _repeats(f'value of "{column.name}"', column.values)
-        if len({_compared(value) for value in column.values}) < len(column.values):
-            yield f'two values of "{column.name}" are the same to a reader of data, as 0 and 0.0'
-        if len(column.values) < 2:
-            yield f'the column "{column.name}" has fewer than two values'
-        if column.otherwise is not None and column.otherwise not in column.values:
-            yield f'"{column.otherwise}" is not a value of "{column.name}"'
+        if isinstance(column, NumberColumn):
+            yield from _number(program, column)
+        else:
+            yield from _category(column)
     for panel in program.panels:
-        yield from _repeats(f'gene of "{panel.name}"', panel.genes)
-        if not -_GREATEST_EDGE <= panel.low < panel.high <= _GREATEST_EDGE:
-            yield f'the panel "{panel.name}" has an empty range, or one beyond ±10⁹'
-        if not panel.genes:
-            yield f'the panel "{panel.name}" has no genes'
-        if panel.list_sha256 and not _SHA256.fullmatch(panel.list_sha256):
-            yield f'the list of the panel "{panel.name}" has no SHA-256'
+        yield from _panel(panel)
     for reference in program.references:
         if not _SHA256.fullmatch(reference.sha256):
             yield f'the public table "{reference.name}" has no SHA-256'
+        if reference.unit not in UNITS:
+            yield f'the public table "{reference.name}" has no unit that is known'
+        bridges = [b for b in program.bridges if b.name == reference.aligned_by]
+        if reference.aligned_by and (not bridges or reference.unit not in bridges[0].units):
+            yield f'the public table "{reference.name}" is aligned by no table in its unit'
+    for bridge in program.bridges:
+        if bridge.units[0] == bridge.units[1] or not set(bridge.units) <= set(UNITS):
+            yield f'the public table "{bridge.name}" is not in two units'
+        if not all(_SHA256.fullmatch(digest) for digest in bridge.sha256):
+            yield f'the public table "{bridge.name}" has no SHA-256'
+    for sets in program.sets:
+        if not _SHA256.fullmatch(sets.sha256):
+            yield f'the gene sets "{sets.name}" have no SHA-256'
+    for expectation in program.expectations:
+        listed = [c for c in program.columns if c.name == expectation.column]
+        if not listed or expectation.value not in listed[0].values:
+            yield f'an expectation names "{expectation.value}", which is no value'
+        if not 0 < expectation.share < 1:
+            yield "an expectation lies outside 0..100%"
+
+
+def _category(column: CategoryColumn) -> Iterator[str]:
+    yield from _repeats(f'value of "{column.name}"', column.values)
+    if len({_compared(value) for value in column.values}) < len(column.values):
+        yield f'two values of "{column.name}" are the same to a reader of data, as 0 and 0.0'
+    if len(column.values) < 2:
+        yield f'the column "{column.name}" has fewer than two values'
+    if column.otherwise is not None and column.otherwise not in column.values:
+        yield f'"{column.otherwise}" is not a value of "{column.name}"'
+
+
+def _number(program: Program, column: NumberColumn) -> Iterator[str]:
+    name = column.name
+    if not -_GREATEST_EDGE <= column.low < column.high <= _GREATEST_EDGE:
+        yield f'the column "{name}" has an empty range, or one beyond ±10⁹'
+        return
+    edges = column.edges
+    if not edges or _uncut(edges, column.low, column.high):
+        yield f'the edges of "{name}" do not cut its range into bins'
+        return
+    step = (column.high - column.low) / (len(edges) + 1)
+    equal = tuple(column.low + k * step for k in range(1, len(edges) + 1))
+    if column.binning == "equal" and edges != equal:
+        yield f'the bins of "{name}" are not equal'
+    if (column.binning == "reference") != bool(column.reference):
+        yield f'the bins of "{name}" do not go with a public table'
+    elif column.reference and column.reference not in {r.name for r in program.references}:
+        yield f'the bins of "{name}" come from a table that is not declared'
+
+
+def _uncut(edges: tuple[Fraction, ...], low: Fraction, high: Fraction) -> bool:
+    falling = any(a > b for a, b in pairwise(edges))
+    return falling or any(not low <= edge <= high for edge in edges)
+
+
+def _panel(panel: Panel) -> Iterator[str]:
+    yield from _repeats(f'gene of "{panel.name}"', panel.genes)
+    if not -_GREATEST_EDGE <= panel.low < panel.high <= _GREATEST_EDGE:
+        yield f'the panel "{panel.name}" has an empty range, or one beyond ±10⁹'
+    if not panel.genes:
+        yield f'the panel "{panel.name}" has no genes'
+    if panel.list_sha256 and not _SHA256.fullmatch(panel.list_sha256):
+        yield f'the list of the panel "{panel.name}" has no SHA-256'
+    if panel.unit not in UNITS or (panel.counts is not None and panel.unit != "log2_cpm"):
+        yield f'the panel "{panel.name}" has no unit that is known'
+    if panel.counts is not None and panel.high > _GREATEST_LOG_CPM:
+        yield f'the panel "{panel.name}" reaches beyond any count'
+    column = panel.counts.library_column if panel.counts is not None else None
+    if column is not None and (not column or not column.isprintable()):
+        yield f'the library sizes of "{panel.name}" have no printable name'
+    if panel.missing is not None and abs(panel.missing) > _GREATEST_EDGE:
+        yield f'a missing value of "{panel.name}" stands beyond ±10⁹'
 
 
 def _compared(value: str) -> str | Decimal:
@@ -136,63 +245,111 @@ def _compared(value: str) -> str | Decimal:
     return text
 
 
-def _marginal(program: Program, marginal: Marginal) -> Iterator[str]:
-    name = marginal.id
-    columns = {column.name for column in program.columns}
-    if not marginal.columns or len(set(marginal.columns)) != len(marginal.columns):
-        yield f'"{name}" does not have distinct columns'
-    if not set(marginal.columns) <= columns:
-        yield f'"{name}" uses a column that is not declared'
-        return
-    if not Fraction(1, 10**6) <= marginal.weight <= 10**6:
-        yield f'"{name}" has a weight outside 0.000001..1,000,000'
-        return
-    if any(abs(edge) > _GREATEST_EDGE for edges in marginal.edges for edge in edges):
+def _query(program: Program, query: Query) -> Iterator[str]:
+    name = query.id
+    yield from _importance(program, name, query.importance)
+    if any(abs(edge) > _GREATEST_EDGE for edges in query.edges for edge in edges):
         yield f'"{name}" has an edge beyond ±10⁹'
         return
-    if marginal.statement != canonical_statement(marginal):
+    if isinstance(query, PairMarginal):
+        yield from _pairs(program, query)
+        return
+    columns = {column.name for column in program.columns}
+    if not query.columns or len(set(query.columns)) != len(query.columns):
+        yield f'"{name}" does not have distinct columns'
+    if not set(query.columns) <= columns:
+        yield f'"{name}" uses a column that is not declared'
+        return
+    if query.statement != canonical_statement(query):
         yield f'the statement of "{name}" does not say what is measured'
-    if marginal.panel is None:
-        if (marginal.bins, marginal.binning, marginal.reference, marginal.edges) != (
-            1, "none", "", (),
+    if query.panel is None:
+        if (query.gene, query.bins, query.binning, query.reference, query.edges) != (
+            None, 1, "none", "", (),
         ):  # fmt: skip
             yield f'"{name}" has bins but no panel'
         return
-    panel = next((p for p in program.panels if p.name == marginal.panel), None)
+    panel = next((p for p in program.panels if p.name == query.panel), None)
     if panel is None:
         yield f'"{name}" uses a panel that is not declared'
         return
-    if marginal.bins < 2 or marginal.binning == "none":
+    if query.gene is not None and query.gene not in panel.genes:
+        yield f'"{name}" uses a gene that is not in its panel'
+        return
+    yield from _edges(program, query, panel)
+
+
+def _importance(program: Program, name: str, importance: Importance) -> Iterator[str]:
+    if not Fraction(1, 10**6) <= importance.weight <= 10**6:
+        yield f'"{name}" has a weight outside 0.000001..1,000,000'
+    if importance.share is not None and not 0 < importance.share <= 1:
+        yield f'"{name}" has a share outside 0..100%'
+    target: ErrorTarget | None = importance.error
+    if target is not None:
+        if not 0 < target.value <= _GREATEST_EDGE:
+            yield f'"{name}" asks for no accuracy that can be reached'
+        if target.unit == "percent" and program.person.people_bound is None:
+            yield f'"{name}" asks for a percentage of an unknown number of people'
+
+
+def _pairs(program: Program, query: PairMarginal) -> Iterator[str]:
+    name = query.id
+    panel = next((p for p in program.panels if p.name == query.panel), None)
+    if panel is None:
+        yield f'"{name}" uses a panel that is not declared'
+        return
+    places = {gene: place for place, gene in enumerate(panel.genes)}
+    order = [places.get(gene, -1) for gene in query.genes]
+    if not order or order[0] < 0 or any(a >= b for a, b in pairwise(order)):
+        yield f'the genes of "{name}" are not distinct genes of its panel, in its order'
+    size = len(query.genes)
+    if any(not 0 <= i < j < size for i, j in query.pairs):
+        yield f'"{name}" has a pair that is not of two of its genes'
+    if not query.pairs or any(a >= b for a, b in pairwise(query.pairs)):
+        yield f'"{name}" does not list distinct pairs in order'
+    if (query.keep is None) != (query.keep_by == ""):
+        yield f'"{name}" does not say which pairs are kept'
+    if query.keep is not None and len(query.pairs) > query.keep:
+        yield f'"{name}" keeps more pairs than it says'
+    if query.keep_by and query.keep_by not in {r.name for r in program.references}:
+        yield f'the pairs of "{name}" come from a table that is not declared'
+    if query.sets and query.sets not in {s.name for s in program.sets}:
+        yield f'the pairs of "{name}" come from sets that are not declared'
+    if query.set_names and not query.sets:
+        yield f'"{name}" names sets of no file'
+    if query.statement != canonical_statement(query):
+        yield f'the statement of "{name}" does not say what is measured'
+    yield from _edges(program, query, panel)
+
+
+def _edges(program: Program, query: Query, panel: Panel) -> Iterator[str]:
+    name = query.id
+    if query.bins < 2 or query.binning == "none":
         yield f'"{name}" has a panel but no bins'
         return
-    if len(marginal.edges) != len(panel.genes):
+    if len(query.edges) != len(program.genes(query)):
         yield f'"{name}" does not have edges for each gene'
-    for edges in marginal.edges:
-        falling = any(a > b for a, b in pairwise(edges))
-        outside = any(not panel.low <= edge <= panel.high for edge in edges)
-        if len(edges) != marginal.bins - 1 or falling or outside:
-            yield f'the edges of "{name}" do not cut its range into {marginal.bins} bins'
+    for edges in query.edges:
+        if len(edges) != query.bins - 1 or _uncut(edges, panel.low, panel.high):
+            yield f'the edges of "{name}" do not cut its range into {query.bins} bins'
             break
-    yield from _provenance(program, marginal, panel.unit, panel.low, panel.high)
+    yield from _provenance(program, query, panel)
 
 
-def _provenance(
-    program: Program, marginal: Marginal, unit: str, low: Fraction, high: Fraction
-) -> Iterator[str]:
+def _provenance(program: Program, query: Query, panel: Panel) -> Iterator[str]:
     """Edges come from the spec or from a pinned public table, never from silos' data."""
-    name = marginal.id
-    if marginal.binning == "reference":
-        reference = next((r for r in program.references if r.name == marginal.reference), None)
+    name = query.id
+    if query.binning in ("reference", "reference-else-equal"):
+        reference = next((r for r in program.references if r.name == query.reference), None)
         if reference is None:
             yield f'the bins of "{name}" come from a table that is not declared'
-        elif reference.unit != unit:
+        elif program.reference_unit(reference) != panel.unit:
             yield f'the bins of "{name}" come from a table in another unit'
         return
-    if marginal.reference:
+    if query.reference:
         yield f'"{name}" names a public table that it does not use'
-    if len(set(marginal.edges)) > 1:
+    if len(set(query.edges)) > 1:
         yield f'the edges of "{name}" differ from gene to gene without a public table'
-    step = (high - low) / marginal.bins
-    equal = tuple(low + k * step for k in range(1, marginal.bins))
-    if marginal.binning == "equal" and any(edges != equal for edges in marginal.edges):
+    step = (panel.high - panel.low) / query.bins
+    equal = tuple(panel.low + k * step for k in range(1, query.bins))
+    if query.binning == "equal" and any(edges != equal for edges in query.edges):
         yield f'the bins of "{name}" are not equal'

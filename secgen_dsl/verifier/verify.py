@@ -3,7 +3,6 @@
 Shares no code with the planner beyond ``ir`` and ``privacy``.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,17 +11,15 @@ from itertools import islice
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Opening, Plan, Release
-from secgen_dsl.ir.program import Marginal
-from secgen_dsl.privacy.events import ShiftedGaussian, event_of
-from secgen_dsl.privacy.gdp import mu_squared
-from secgen_dsl.privacy.pld import epsilon_upper_bound
-from secgen_dsl.privacy.sensitivity import marginal_sensitivity_squared
+from secgen_dsl.ir.program import Marginal, Query
+from secgen_dsl.privacy.bound import Composition, certified_epsilon, compose
+from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
+from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
 from secgen_dsl.privacy.slack import (
     MINIMUM_PARTY_VARIANCE,
     WARNING_PARTY_VARIANCE,
     centring_scale_suffices,
-    centring_slack,
-    split_noise_slack,
 )
 from secgen_dsl.verifier.structure import MOST_RAW_CELLS, structure_faults
 
@@ -34,17 +31,13 @@ class Verified:
     """What the verifier re-derived.
 
     Attributes:
-        epsilon: upper bound on ε at the plan's δ, all slack included (numpy PLD accountant).
-        slack: ε that splitting and centring discrete noise add.
-        mu_squared: Σ Δ²/σ² of the certified noise.
-        events: what the accountant composed, releases of equal noise and shift together.
+        epsilon: upper bound on ε at the plan's δ, all slack included (our own accountant).
+        composition: what the accountant composed: events (or Rényi), μ², slack.
     """
 
     plan_sha256: str
     epsilon: float
-    slack: Fraction
-    mu_squared: Fraction
-    events: tuple[ShiftedGaussian, ...]
+    composition: Composition
     warnings: tuple[Diagnostic, ...]
 
 
@@ -58,8 +51,8 @@ def verify(plan: Plan) -> Verified:
     _refuse(_release_faults(plan))
     privacy = plan.program.privacy
     try:
-        events, slack = _events(plan)
-        epsilon = epsilon_upper_bound(events, privacy.delta, slack=slack)
+        composition = compose(plan)
+        epsilon = certified_epsilon(composition, privacy.delta)
     except (ValueError, ArithmeticError) as error:  # no bound is no guarantee
         _refuse(iter([f"its epsilon cannot be bounded: {error}"]))
         raise
@@ -72,30 +65,13 @@ def verify(plan: Plan) -> Verified:
                 ]
             )
         )
+    _refuse(_importance_faults(plan, renyi=composition.events is None))
     return Verified(
         plan_sha256=sha256_of(plan),
         epsilon=epsilon,
-        slack=slack,
-        mu_squared=mu_squared((r.sensitivity_squared, r.variance) for r in plan.releases()),
-        events=tuple(events),
+        composition=composition,
         warnings=tuple(_warnings(plan)),
     )
-
-
-def _events(plan: Plan) -> tuple[list[ShiftedGaussian], Fraction]:
-    """What the accountant composes, equal releases together, and the slack of all releases."""
-    honest = len(plan.parties) - plan.threshold
-    bins = {marginal.id: marginal.bins for marginal in (*plan.program.marginals, *plan.added)}
-    slack = Fraction(0)
-    counts: Counter[tuple[Fraction, int]] = Counter()
-    for release in plan.releases():
-        own = bins[release.marginal]
-        event = event_of(release.map, release.tables, own, release.variance)
-        counts[event.variance, event.shift] += event.count
-        slack += split_noise_slack(release.raw_cells, release.party_variance, honest)
-        if release.map == "centred":
-            slack += centring_slack(release.tables, own, release.variance)
-    return [ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items()], slack
 
 
 def _refuse(faults: Iterator[str]) -> None:
@@ -138,7 +114,9 @@ def _release_faults(plan: Plan) -> Iterator[str]:
         yield f"it counts people in more than {MOST_RAW_CELLS:,} cells"
         return
     histograms = {
-        frozenset(marginal.columns) for marginal in marginals.values() if marginal.panel is None
+        frozenset(marginal.columns)
+        for marginal in marginals.values()
+        if isinstance(marginal, Marginal) and marginal.panel is None
     }
     measured: set[str] = set()
     for release in plan.releases():
@@ -149,8 +127,11 @@ def _release_faults(plan: Plan) -> Iterator[str]:
             yield f'"{name}" is released twice'
         else:
             marginal = marginals[name]
-            has_histogram = frozenset(marginal.columns) in histograms
-            yield from _one_release(plan, release, marginal, has_histogram=has_histogram)
+            centred = release.map == "centred"
+            if centred and not _may_be_centred(marginal, histograms):
+                yield f'"{name}" is centred without a histogram of its labels'
+            else:
+                yield from _one_release(plan, release, marginal)
         measured.add(name)
     for name in marginals:
         if name not in measured:
@@ -164,9 +145,13 @@ def _release_faults(plan: Plan) -> Iterator[str]:
         yield "the openings manifest does not list exactly the releases"
 
 
-def _one_release(
-    plan: Plan, release: Release, marginal: Marginal, *, has_histogram: bool
-) -> Iterator[str]:
+def _may_be_centred(query: Query, histograms: set[frozenset[str]]) -> bool:
+    if not isinstance(query, Marginal) or query.panel is None:
+        return False
+    return frozenset(query.columns) in histograms
+
+
+def _one_release(plan: Plan, release: Release, marginal: Query) -> Iterator[str]:
     name = marginal.id
     program = plan.program
     tables, labels, bins = program.shape(marginal)
@@ -174,12 +159,11 @@ def _one_release(
     if (release.tables, release.raw_cells) != (tables, tables * labels * bins):
         yield f'the shape of "{name}" is not that of its tables'
         return
-    if centred and (marginal.panel is None or not has_histogram):
-        yield f'"{name}" is centred without a histogram of its labels'
-        return
     if release.opened != tables * labels * (bins - 1 if centred else bins):
         yield f'"{name}" opens another number of values than its map yields'
-    if release.sensitivity_squared != marginal_sensitivity_squared(tables, bins, release.map):
+    contribution = contribution_of(program, marginal)
+    table = table_sensitivity_squared(bins, release.map, contribution)
+    if release.sensitivity_squared != tables * table:
         yield f'the sensitivity of "{name}" is not {tables} tables\' worth'
     honest = len(plan.parties) - plan.threshold
     # Equal, not "at least": ε of a discrete Gaussian is not monotone in its variance.
@@ -190,12 +174,63 @@ def _one_release(
         yield f'the noise of one party on "{name}" is below the minimum'
     if centred and not centring_scale_suffices(release.party_variance, bins):
         yield f'the noise of one party on "{name}" is too small to centre'
-    yield from _modulus(plan, release, bins)
+    samples = contribution.samples
+    yield from _modulus(plan, release, bins, samples)
 
 
-def _modulus(plan: Plan, release: Release, bins: int) -> Iterator[str]:
-    """p > 2·(n·|q| + 12σ) with σ of the opened integers (PROTOCOL, Sizing), exactly."""
-    people = plan.program.person.people_bound or 2**32
+def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
+    """A share is not exceeded, and an accuracy target is kept (LANGUAGE, Importance)."""
+    privacy = plan.program.privacy
+    stated = [query for query in plan.program.marginals if query.importance.share is not None]
+    targets = [query for query in plan.program.marginals if query.importance.error is not None]
+    if not stated and not targets:
+        return
+    whole = mu_for_zcdp_budget if renyi else mu_for_budget
+    budget = whole(privacy.epsilon, privacy.delta) ** 2
+    releases = {release.marginal: release for release in plan.releases()}
+    for query in stated:
+        release, share = releases[query.id], query.importance.share
+        if share is None or release.sensitivity_squared / release.variance > share * budget:
+            yield f'"{query.id}" spends more than its share of the budget'
+    for query in targets:
+        variance = _cell_variance(plan, releases, query)
+        if variance is None or variance > _target_variance(plan, query):
+            yield f'"{query.id}" does not reach the accuracy that it is asked for'
+
+
+def _target_variance(plan: Plan, query: Query) -> Fraction:
+    target, people = query.importance.error, plan.program.person.people_bound
+    if target is None:
+        return Fraction(0)
+    if target.unit == "people":
+        return target.value**2
+    size = Fraction(people or 0, plan.program.label_cells(query))
+    return (target.value / 100 * size) ** 2
+
+
+def _cell_variance(plan: Plan, releases: dict[str, Release], query: Query) -> Fraction | None:
+    """Variance of one cell as released; of a centred one s²·(B − 1)/B + σ_N²/B² (PRIVACY 2.2)."""
+    release = releases[query.id]
+    variance = plan.released_variance(release)
+    if release.map == "identity":
+        return variance
+    columns = set(query.columns) if isinstance(query, Marginal) else set()
+    totals = []
+    for other in (*plan.program.marginals, *plan.added):
+        if isinstance(other, Marginal) and other.panel is None and set(other.columns) == columns:
+            totals.append(plan.released_variance(releases[other.id]))
+    if not totals:
+        return None
+    bins = query.bins
+    return variance * Fraction(bins - 1, bins) + min(totals) / bins**2
+
+
+def _modulus(plan: Plan, release: Release, bins: int, samples: int) -> Iterator[str]:
+    """p > 2·(n·|q| + 12σ) with σ of the opened integers (PROTOCOL, Sizing), exactly.
+
+    A person adds at most ``samples`` to a cell.
+    """
+    people = samples * (plan.program.person.people_bound or 2**32)
     if release.map == "centred":
         greatest, gain = bins - 1, bins * (bins - 1)
     else:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Opening, Plan, Release, Round
 from secgen_dsl.ir.program import (
+    Audience,
     CategoryColumn,
+    Importance,
     Marginal,
     Panel,
     Person,
@@ -19,6 +21,7 @@ from secgen_dsl.ir.program import (
     Terms,
 )
 
+PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 SUBTYPES = ("CIN", "GS", "MSI", "unknown")
 
 
@@ -32,26 +35,31 @@ def program(
     symbols = tuple(f"GENE{index}" for index in range(genes))
     edges = tuple(tuple(Fraction(16 * b, bins) for b in range(1, bins)) for _ in symbols)
     return Program(
-        format="secgen.program/1",
-        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="")) for name in silos),
+        format="secgen.program/2",
+        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos),
         helpers=tuple(helpers),
         tolerated=tolerated,
-        person=Person(key="patient", samples=1, silos=1, people_bound=None),
+        person=Person(key="patient", samples=1, per=None, keep=None, silos=1, people_bound=None),
         columns=(
             CategoryColumn(kind="category", name="subtype", values=SUBTYPES, otherwise="unknown"),
         ),
         references=(),
+        bridges=(),
+        sets=(),
         panels=(
             Panel(
                 name="cycle",
-                unit="log2(x+1)",
+                unit="log2",
+                counts=None,
                 low=Fraction(0),
                 high=Fraction(16),
+                missing=None,
                 genes=symbols,
                 list_sha256="",
             ),
         ),
         privacy=Privacy(adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 100_000)),
+        expectations=(),
         marginals=(
             Marginal(
                 kind="marginal",
@@ -59,15 +67,16 @@ def program(
                 statement=f"marginal subtype * cycle in {bins} equal bins",
                 columns=("subtype",),
                 panel="cycle",
+                gene=None,
                 bins=bins,
                 binning="equal",
                 reference="",
                 edges=edges,
-                weight=Fraction(1),
+                importance=PLAIN,
             ),
         ),
         samples=None,
-        measurements="silos",
+        measurements=Audience(kind="silos", name=""),
     )
 
 
@@ -78,11 +87,12 @@ def label_histogram(name: str = "subtype") -> Marginal:
         statement="marginal subtype",
         columns=("subtype",),
         panel=None,
+        gene=None,
         bins=1,
         binning="none",
         reference="",
         edges=(),
-        weight=Fraction(1),
+        importance=PLAIN,
     )
 
 
@@ -119,7 +129,7 @@ def plan_of(one: Program, rounds: Sequence[Sequence[tuple[Marginal, LinearMap]]]
         marginal for releases in rounds for marginal, _ in releases if marginal not in one.marginals
     )
     return Plan(
-        format="secgen.plan/1",
+        format="secgen.plan/2",
         program=one,
         added=added,
         parties=one.parties,

@@ -60,7 +60,7 @@ def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
     return Party(
         config,
         PLAN,
-        table=empty_table(("subtype",), genes),
+        table=empty_table(plan.program),
         noise=noise,
         store=store,
         mpc=start_mpyc(0, 3, 1),

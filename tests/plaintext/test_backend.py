@@ -82,7 +82,7 @@ def test_the_systems_noise_of_all_parties_is_in_the_result() -> None:
         [SUBTYPE], [PANEL], [MARGINALS[1]], silos=("north", "south"), helpers=("university",)
     )
     plan = make_plan(program, {}, VARIANCE)
-    nobody = empty_table(("subtype",), GENES)
+    nobody = empty_table(program)
     nobodies = {"north": nobody, "south": nobody}
     first, second = (
         np.array(run_plaintext(plan, nobodies).values("subtype*panel"), dtype=np.float64)

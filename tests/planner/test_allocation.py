@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from secgen_dsl.ir.program import Marginal
+from secgen_dsl.ir.program import Importance, Marginal
 from secgen_dsl.planner.allocation import VARIANCE_STEP, Measured, allocate, objective
 
 
@@ -19,14 +19,21 @@ def measured(tables: int, sensitivity: Fraction, coefficient: Fraction, bins: in
         statement="",
         columns=(),
         panel="p" if bins > 1 else None,
+        gene=None,
         bins=bins,
         binning="none",
         reference="",
         edges=(),
-        weight=Fraction(1),
+        importance=Importance(weight=Fraction(1), share=None, error=None),
     )
     return Measured(
-        marginal, "centred" if bins > 1 else "identity", tables, sensitivity, coefficient
+        marginal,
+        "centred" if bins > 1 else "identity",
+        tables,
+        sensitivity,
+        coefficient,
+        pool="",
+        ceiling=None,
     )
 
 

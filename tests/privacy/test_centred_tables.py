@@ -8,14 +8,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from secgen_dsl.privacy.events import ShiftedGaussian, event_of
+from secgen_dsl.ir.plan import LinearMap
+from secgen_dsl.privacy.events import ShiftedGaussian
+from secgen_dsl.privacy.events import event_of as event_of_any
 from secgen_dsl.privacy.pld import delta_upper_bound
-from secgen_dsl.privacy.sensitivity import marginal_sensitivity_squared
+from secgen_dsl.privacy.sensitivity import Contribution, table_sensitivity_squared
 from secgen_dsl.privacy.slack import centring_slack
 from tests.privacy.exact import delta_of_copies, gaussian, hockey_stick
 
 # (bins, s²): small enough that the θ factors are visible, or large enough that they are not.
 CASES = [(2, "3/4"), (2, "2"), (3, "1"), (3, "2"), (4, "1"), (4, "3/2")]
+
+
+ONE = Contribution(groups=1, samples=1, replace=False)
+
+
+def event_of(linear_map: LinearMap, tables: int, bins: int, variance: Fraction) -> ShiftedGaussian:
+    event = event_of_any(linear_map, tables, bins, variance, ONE)
+    assert event is not None
+    return event
 
 
 def released_laws(
@@ -147,7 +158,7 @@ def test_noise_added_after_the_map_would_be_another_mechanism() -> None:
 def test_events_carry_the_sensitivity(bins: int, variance: str) -> None:
     for linear_map in ("identity", "centred"):
         event = event_of(linear_map, 978, bins, Fraction(variance))
-        declared = marginal_sensitivity_squared(978, bins, linear_map) / Fraction(variance)
+        declared = 978 * table_sensitivity_squared(bins, linear_map, ONE) / Fraction(variance)
         assert event.mu_squared == declared
 
 

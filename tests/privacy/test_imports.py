@@ -6,7 +6,7 @@ import sys
 from secgen_dsl.privacy import events, gdp, pld, renyi, second_opinion, sensitivity, slack
 from secgen_dsl.runtime import noise
 from fractions import Fraction
-pld.epsilon_upper_bound([events.event_of("identity", 9, 1, Fraction(30))], Fraction(1, 10**5))
+pld.epsilon_upper_bound([events.ShiftedGaussian(Fraction(30), 1, 9)], Fraction(1, 10**5))
 heavy = {"dp_accounting", "opendp", "scipy", "mpyc", "pandas"} & set(sys.modules)
 sys.exit(f"imported at once: {sorted(heavy)}" if heavy else 0)
 """

@@ -1,3 +1,5 @@
+"""Declared sensitivities against brute force over neighbouring sets of samples."""
+
 from fractions import Fraction
 
 import numpy as np
@@ -7,85 +9,117 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.privacy.sensitivity import marginal_sensitivity_squared
+from secgen_dsl.privacy.sensitivity import Contribution, table_sensitivity_squared
+
+Sample = tuple[int, tuple[int, ...]]
+"""A label and a bin of each gene."""
 
 
-def tables_of(
-    people: list[tuple[int, list[int]]], labels: int, genes: int, bins: int
-) -> NDArray[np.int64]:
+def tables_of(samples: list[Sample], labels: int, genes: int, bins: int) -> NDArray[np.int64]:
     """Counts, shape (genes, labels, bins)."""
     counts = np.zeros((genes, labels, bins), dtype=np.int64)
-    for label, person_bins in people:
-        for gene, one_bin in enumerate(person_bins):
+    for label, own_bins in samples:
+        for gene, one_bin in enumerate(own_bins):
             counts[gene, label, one_bin] += 1
     return counts
 
 
-def centred(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A(v) = B·v − Σv for each row, all B entries."""
-    bins = counts.shape[-1]
-    return np.asarray(bins * counts - counts.sum(axis=-1, keepdims=True), dtype=np.int64)
+def change_squared(
+    old: list[Sample], new: list[Sample], shape: tuple[int, int, int], linear_map: LinearMap
+) -> Fraction:
+    """‖A(x − x′)‖² in the metric of the noise that passed through A (A = B·P: divide by B²)."""
+    genes, labels, bins = shape
+    change = tables_of(old, labels, genes, bins) - tables_of(new, labels, genes, bins)
+    if linear_map == "identity":
+        return Fraction(int((change**2).sum()))
+    centred = bins * change - change.sum(axis=-1, keepdims=True)
+    return Fraction(int((centred**2).sum()), bins**2)
 
 
 @st.composite
-def neighbours(
-    draw: st.DrawFn,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int, int]]:
-    labels, genes = draw(st.integers(1, 4)), draw(st.integers(1, 6))
-    bins = draw(st.integers(2, 5))
-    person = st.tuples(
-        st.integers(0, labels - 1),
-        st.lists(st.integers(0, bins - 1), min_size=genes, max_size=genes),
-    )
-    people = draw(st.lists(person, min_size=1, max_size=12))
-    gone = draw(st.integers(0, len(people) - 1))
-    rest = people[:gone] + people[gone + 1 :]
-    return (
-        tables_of(people, labels, genes, bins),
-        tables_of(rest, labels, genes, bins),
-        (genes, labels, bins),
-    )
+def persons(draw: st.DrawFn) -> tuple[list[Sample], list[Sample], tuple[int, int, int], int, bool]:
+    """The samples of a person (and of the one who replaces them), at most c for each label group.
+
+    The last two: c, and whether the cap holds for each label (`per`) or for all together.
+    """
+    labels, genes, bins = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 4))
+    cap, per_label = draw(st.integers(1, 3)), draw(st.booleans())
+    cells = st.tuples(*[st.integers(0, bins - 1)] * genes)
+
+    def one() -> list[Sample]:
+        if per_label:
+            return [
+                (label, own)
+                for label in range(labels)
+                for own in draw(st.lists(cells, max_size=cap))
+            ]
+        sample = st.tuples(st.integers(0, labels - 1), cells)
+        return draw(st.lists(sample, max_size=cap))
+
+    return one(), one(), (genes, labels, bins), cap, per_label
 
 
-@given(neighbours())
-def test_identity_changes_by_exactly_the_declared_norm(
-    pair: tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int, int]],
+@given(persons(), st.sampled_from(["identity", "centred"]), st.booleans())
+def test_no_person_changes_a_query_by_more_than_declared(
+    person: tuple[list[Sample], list[Sample], tuple[int, int, int], int, bool],
+    linear_map: LinearMap,
+    replace: bool,
 ) -> None:
-    one, other, (genes, _, bins) = pair
-    change = one - other
-    assert int((change**2).sum()) == marginal_sensitivity_squared(genes, bins, "identity")
+    old, new, shape, cap, per_label = person
+    genes, labels, bins = shape
+    contribution = Contribution(labels if per_label else 1, cap, replace)
+    declared = genes * table_sensitivity_squared(bins, linear_map, contribution)
+    assert change_squared(old, new if replace else [], shape, linear_map) <= declared
 
 
-@given(neighbours())
-def test_centred_changes_by_exactly_the_declared_norm_of_the_projection(
-    pair: tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int, int]],
+@pytest.mark.parametrize("linear_map", ["identity", "centred"])
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize(("groups", "cap"), [(1, 1), (1, 3), (2, 1), (3, 2)])
+def test_the_declared_sensitivity_is_reached(
+    linear_map: LinearMap, replace: bool, groups: int, cap: int
 ) -> None:
-    one, other, (genes, _, bins) = pair
-    # A = B·P, and the noise passes through A too: in units of a raw cell's noise, divide by B.
-    change = centred(one) - centred(other)
-    projected = Fraction(int((change**2).sum()), bins**2)
-    declared = marginal_sensitivity_squared(genes, bins, "centred")
-    assert projected == declared
-    # Noise added after A would face all of A's norm: not what is declared.
-    assert int((change**2).sum()) == bins**2 * declared != declared
+    bins, genes = 3, 2
+    old: list[Sample] = [(label, (0, 0)) for label in range(groups) for _ in range(cap)]
+    new: list[Sample] = [(label, (1, 1)) for label in range(groups) for _ in range(cap)]
+    declared = genes * table_sensitivity_squared(
+        bins, linear_map, Contribution(groups, cap, replace)
+    )
+    shape = (genes, groups, bins)
+    assert change_squared(old, new if replace else [], shape, linear_map) == declared
+
+
+def test_noise_after_the_map_would_face_all_of_its_norm() -> None:
+    counts = tables_of([(0, (1,))], 1, 1, 4)
+    centred = 4 * counts - counts.sum(axis=-1, keepdims=True)
+    declared = table_sensitivity_squared(4, "centred", Contribution(1, 1, False))
+    assert int((centred**2).sum()) == 16 * declared != declared
 
 
 @pytest.mark.parametrize(
-    ("tables", "bins", "linear_map", "expected"),
+    ("bins", "linear_map", "contribution", "expected"),
     [
-        (1, 1, "identity", Fraction(1)),
-        (978, 4, "identity", Fraction(978)),
-        (978, 4, "centred", Fraction(978 * 3, 4)),
-        (1, 2, "centred", Fraction(1, 2)),
+        (1, "identity", Contribution(1, 1, False), Fraction(1)),
+        (4, "centred", Contribution(1, 1, False), Fraction(3, 4)),
+        (2, "centred", Contribution(1, 1, False), Fraction(1, 2)),
+        (4, "identity", Contribution(4, 1, False), Fraction(4)),  # study E: √4, not 4
+        (4, "identity", Contribution(1, 4, False), Fraction(16)),
+        (4, "identity", Contribution(1, 1, True), Fraction(2)),
+        (4, "centred", Contribution(1, 2, True), Fraction(8)),
     ],
 )
-def test_values(tables: int, bins: int, linear_map: LinearMap, expected: Fraction) -> None:
-    assert marginal_sensitivity_squared(tables, bins, linear_map) == expected
+def test_values(
+    bins: int, linear_map: LinearMap, contribution: Contribution, expected: Fraction
+) -> None:
+    assert table_sensitivity_squared(bins, linear_map, contribution) == expected
 
 
-@pytest.mark.parametrize(
-    ("tables", "bins", "linear_map"), [(0, 4, "identity"), (1, 0, "identity"), (1, 1, "centred")]
-)
-def test_numbers_out_of_range(tables: int, bins: int, linear_map: LinearMap) -> None:
+@pytest.mark.parametrize(("bins", "linear_map"), [(0, "identity"), (1, "centred")])
+def test_bins_out_of_range(bins: int, linear_map: LinearMap) -> None:
     with pytest.raises(ValueError, match=r"positive|two bins"):
-        marginal_sensitivity_squared(tables, bins, linear_map)
+        table_sensitivity_squared(bins, linear_map, Contribution(1, 1, False))
+
+
+@pytest.mark.parametrize(("groups", "samples"), [(0, 1), (1, 0)])
+def test_contributions_out_of_range(groups: int, samples: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Contribution(groups, samples, False)

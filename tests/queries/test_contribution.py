@@ -37,7 +37,7 @@ PROGRAM = make_program([SUBTYPE, SEX], [PANEL], [PLAIN, TWIN, CENTRED, LABELS])
 VARIANCE = Fraction(401, 4)
 PLAN = make_plan(PROGRAM, {"centred": "centred"}, VARIANCE)
 ROUND = PLAN.rounds[0]
-NOBODY = empty_table(("subtype", "sex"), GENES)
+NOBODY = empty_table(make_program([SUBTYPE, SEX], [PANEL], []))
 
 
 def some_people(people: int = 30, seed: int = 3) -> SampleTable:

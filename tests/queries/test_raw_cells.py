@@ -67,7 +67,7 @@ people = st.fixed_dictionaries(
 
 def table_of(rows: list[dict[str, str | float]]) -> SampleTable:
     if not rows:
-        return empty_table(tuple(column.name for column in COLUMNS), GENES)
+        return empty_table(make_program(COLUMNS, [PANEL], []))
     return make_table(
         {column.name: [str(row[column.name]) for row in rows] for column in COLUMNS},
         {gene: [float(row[gene]) for row in rows] for gene in GENES},

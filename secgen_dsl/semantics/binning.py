@@ -1,0 +1,294 @@
+"""The `in … bins` of a panel or a number column: exact inner edges."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
+from secgen_dsl.ir.program import Binning, Bridge, Panel, Reference, decimal_text
+from secgen_dsl.semantics.bins import equal_edges, reference_edges
+from secgen_dsl.semantics.reader import Reader
+from secgen_dsl.syntax import tree
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAXIMUM_BINS = 64
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Resolved bins: see ``ir.program.Marginal`` for the fields."""
+
+    bins: int
+    binning: Binning
+    reference: str
+    edges: tuple[tuple[Fraction, ...], ...]
+
+
+class Binner:
+    """Resolves binnings of one spec; the values of a public table are read once."""
+
+    def __init__(
+        self, reader: Reader, references: Sequence[Reference], bridges: Sequence[Bridge]
+    ) -> None:
+        self.references = {reference.name: reference for reference in references}
+        self._bridges: Mapping[str, Bridge] = {bridge.name: bridge for bridge in bridges}
+        self._reader = reader
+        self.found = reader.found
+        self._values: dict[str, dict[str, NDArray[np.float64]]] = {}
+        # Also those with errors of their own, which are reported once.
+        self._declared = {line.name.text for line in reader.spec.all(tree.PublicLine)}
+
+    def panel(self, binning: tree.Binning, panel: Panel, genes: Sequence[str]) -> Bins | None:
+        """The bins of some genes of a panel; None after an error."""
+        found = self._given(binning, panel.low, panel.high, "the panel's range")
+        if found is not None:
+            kind, edges = found
+            return Bins(len(edges) + 1, kind, "", (edges,) * len(genes))
+        if isinstance(binning, tree.BinsFrom):
+            return self._quantiles(binning, panel, genes)
+        return None
+
+    def number(
+        self, binning: tree.Binning, name: str, low: Fraction, high: Fraction
+    ) -> Bins | None:
+        """The bins of a number column; None after an error."""
+        found = self._given(binning, low, high, "the column's range")
+        if found is not None:
+            kind, edges = found
+            return Bins(len(edges) + 1, kind, "", (edges,))
+        if not isinstance(binning, tree.BinsFrom):
+            return None
+        reference = self.reference(binning.reference)
+        count = self._count(binning.count)
+        if reference is None or count is None:
+            return None
+        if binning.else_equal:
+            self.found.error(
+                "SG211",
+                "`else equal` is for the genes of a panel",
+                binning.span,
+                "a column is there, or it is not",
+                "leave it out",
+            )
+            return None
+        values = self._finite(reference, [name], binning)
+        if values is None or not self._enough(binning, name, values[name], count):
+            return None
+        edges = reference_edges(values[name], low, high, count)
+        if edges[0] == edges[-1] and edges[0] in (low, high):
+            self.found.error(
+                "SG212",
+                f'the values of "{name}" in the public table "{reference.name}" lie outside '
+                f"{decimal_text(low)}..{decimal_text(high)}",
+                binning.reference.span,
+                "everybody would be in one bin",
+                "widen the column's range, or give another reference",
+            )
+            return None
+        return Bins(count, "reference", reference.name, (edges,))
+
+    def reference(self, name: tree.Name) -> Reference | None:
+        """The public table of that name; None after an error."""
+        if name.text in self.references:
+            return self.references[name.text]
+        if name.text in self._bridges:
+            self.found.error(
+                "SG205",
+                f'"{name.text}" is a bridge between two units, not a reference',
+                name.span,
+                "has two files",
+                "name a public table of one file",
+            )
+        elif name.text not in self._declared:
+            self.found.error(
+                "SG205",
+                f'there is no public table called "{name.text}"',
+                name.span,
+                "not declared",
+                nearest(name.text, self.references)
+                or f'declare it: public {name.text} from "file.csv" log2',
+            )
+        return None
+
+    def unit_of(self, reference: Reference) -> str:
+        """The unit of a reference's values once aligned."""
+        if not reference.aligned_by:
+            return reference.unit
+        first, second = self._bridges[reference.aligned_by].units
+        return second if reference.unit == first else first
+
+    def unit_fits(self, reference: Reference, name: tree.Name, panel: Panel) -> bool:
+        """Whether a reference is in the panel's unit; else an error."""
+        unit = self.unit_of(reference)
+        if unit == panel.unit:
+            return True
+        self.found.error(
+            "SG212",
+            f'the public table "{reference.name}" is in {unit}, '
+            f'the panel "{panel.name}" in {panel.unit}',
+            name.span,
+            "units differ",
+            "give a reference in the panel's unit, or align it: aligned by BRIDGE, with "
+            f'public BRIDGE from "a.csv" {reference.unit} and "b.csv" {panel.unit}',
+        )
+        return False
+
+    def columns_of(
+        self, reference: Reference, genes: Sequence[str], place: tree.Name, *, skip: bool = False
+    ) -> dict[str, "NDArray[np.float64]"] | None:
+        """Values of genes in a reference, one a sample; None after an error.
+
+        Args:
+            place: the name in the spec, for diagnostics.
+            skip: leave out genes that the table lacks.
+        """
+        from secgen_dsl.public.aligned import aligned_values  # loads numpy
+
+        known = self._values.setdefault(reference.name, {})
+        wanted = [gene for gene in genes if gene not in known]
+        bridge = self._bridges.get(reference.aligned_by)
+        files = self._reader.reference_files
+        try:
+            known |= aligned_values(reference, bridge, files, wanted, skip_absent=skip)
+        except SecgenError as error:
+            self.found.from_file(error, place.span)
+            return None
+        return {gene: known[gene] for gene in genes if gene in known}
+
+    def _given(
+        self, binning: tree.Binning, low: Fraction, high: Fraction, what: str
+    ) -> tuple[Binning, tuple[Fraction, ...]] | None:
+        """Edges that the spec itself gives; None for others, or after an error."""
+        if isinstance(binning, tree.LearnedBins):
+            self._count(binning.count)
+            self._reader.not_planned(
+                "bins learned from the data are typed, but not planned in this release",
+                binning.span,
+                "write `in 4 bins from REFERENCE` or `in 4 equal bins`",
+            )
+            return None
+        if isinstance(binning, tree.EqualBins):
+            count = self._count(binning.count)
+            return None if count is None else ("equal", equal_edges(low, high, count))
+        if isinstance(binning, tree.BinsFrom):
+            return None
+        edges = tuple(number.value for number in binning.edges)
+        inside = all(low < edge < high for edge in edges)
+        rising = all(a < b for a, b in pairwise(edges))
+        if not (inside and rising) or len(edges) >= MAXIMUM_BINS:
+            self.found.error(
+                "SG211",
+                f"edges must rise and lie inside {what}",
+                binning.span,
+                f"the range is {decimal_text(low)}..{decimal_text(high)}",
+                "write, for example: in bins at 2, 4.5, 7",
+            )
+            return None
+        return "at", edges
+
+    def _count(self, number: tree.Number) -> int | None:
+        if number.value.denominator != 1 or not 2 <= number.value <= MAXIMUM_BINS:
+            self.found.error(
+                "SG211",
+                f"the number of bins is a whole number from 2 to {MAXIMUM_BINS}",
+                number.span,
+                "not allowed",
+                "write 3 or 4: more bins drown in noise sooner",
+            )
+            return None
+        return int(number.value)
+
+    def _finite(
+        self, reference: Reference, names: Sequence[str], binning: tree.BinsFrom
+    ) -> dict[str, list[float]] | None:
+        columns = self.columns_of(reference, names, binning.reference, skip=binning.else_equal)
+        if columns is None:
+            return None
+        return {
+            name: [v for v in column.tolist() if isfinite(v)] for name, column in columns.items()
+        }
+
+    def _quantiles(self, binning: tree.BinsFrom, panel: Panel, genes: Sequence[str]) -> Bins | None:
+        reference = self.reference(binning.reference)
+        count = self._count(binning.count)
+        if reference is None or count is None:
+            return None
+        if not self.unit_fits(reference, binning.reference, panel):
+            return None
+        values = self._finite(reference, genes, binning)
+        if values is None:
+            return None
+        equal = equal_edges(panel.low, panel.high, count)
+        edges = []
+        for gene in genes:
+            if gene not in values:
+                edges.append(equal)
+                continue
+            if not self._enough(binning, gene, values[gene], count):
+                return None
+            edges.append(reference_edges(values[gene], panel.low, panel.high, count))
+        if not self._spread(binning, panel, genes, edges):
+            return None
+        kind: Binning = "reference-else-equal" if binning.else_equal else "reference"
+        return Bins(count, kind, reference.name, tuple(edges))
+
+    def _enough(
+        self, binning: tree.BinsFrom, name: str, values: Sequence[float], count: int
+    ) -> bool:
+        if len(values) >= count:
+            return True
+        self.found.error(
+            "SG214",
+            f'the public table "{binning.reference.text}" has only {len(values)} values of {name}',
+            binning.reference.span,
+            f"{count} bins need at least {count}",
+            "use fewer bins, or another reference",
+        )
+        return False
+
+    def _spread(
+        self,
+        binning: tree.BinsFrom,
+        panel: Panel,
+        genes: Sequence[str],
+        edges: Sequence[tuple[Fraction, ...]],
+    ) -> bool:
+        """Whether the bins of most genes can hold people; one bin for everybody is an error."""
+        useless = {
+            gene
+            for gene, own in zip(genes, edges, strict=True)
+            if own[0] == own[-1] and own[0] in (panel.low, panel.high)
+        }
+        if 2 * len(useless) > len(edges):
+            self.found.error(
+                "SG212",
+                f'the public table "{binning.reference.text}" does not look like {panel.unit} '
+                f"{decimal_text(panel.low)}..{decimal_text(panel.high)}: most of its values lie "
+                "outside",
+                binning.reference.span,
+                f"{len(useless)} of {len(edges)} genes would have everybody in one bin",
+                "give the reference in the panel's unit, or widen the panel's range",
+            )
+            return False
+        flat = [
+            gene
+            for gene, own in zip(genes, edges, strict=True)
+            if len(set(own)) < len(own) or gene in useless
+        ]
+        if flat:
+            self.found.warn(
+                "SG310",
+                f"some bins of {', '.join(flat[:5])}"
+                + (f" and {len(flat) - 5} more genes" if len(flat) > 5 else "")
+                + " can hold nobody: the public table has many equal values of them",
+                binning.reference.span,
+                f"{len(flat)} of {len(edges)} genes",
+                "use fewer bins for these genes, or leave them out",
+            )
+        return True

@@ -1,0 +1,223 @@
+"""`marginal pairs of PANEL within SETS … keep …`: gene pairs, from public files only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import combinations
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
+from secgen_dsl.ir.program import GeneSets, Importance, PairMarginal, Panel
+from secgen_dsl.public.files import PublicFile, read_public_file
+from secgen_dsl.public.sets import gene_sets
+from secgen_dsl.semantics.binning import Binner
+from secgen_dsl.semantics.reader import Reader
+from secgen_dsl.syntax import tree
+
+MAXIMUM_CANDIDATES = 2_000_000
+"""More pairs are not compared: `within` names the sets that matter."""
+
+_PLAIN = Importance(weight=Fraction(1), share=None, error=None)
+
+
+@dataclass(frozen=True)
+class GeneSetFiles:
+    """The declared files of gene sets.
+
+    Attributes:
+        declared: in the program's order.
+        sets: name of a file → its sets; a file with an error of its own has none.
+        names: all declared names.
+    """
+
+    declared: tuple[GeneSets, ...]
+    sets: Mapping[str, Mapping[str, tuple[str, ...]]] = field(repr=False)
+    names: frozenset[str]
+
+
+def resolve_sets(reader: Reader) -> GeneSetFiles:
+    """The files of gene sets, each pinned by its hash."""
+    declared: dict[str, GeneSets] = {}
+    sets: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    names: set[str] = set()
+    for line in reader.spec.all(tree.SetsLine):
+        name = line.name.text
+        if name in names:
+            reader.found.error(
+                "SG206",
+                f'there are two files of gene sets called "{name}"',
+                line.name.span,
+                "the second one",
+                "give it another name",
+            )
+            continue
+        names.add(name)
+        try:
+            file: PublicFile = read_public_file(reader.folder, line.file.text)
+            sets[name] = gene_sets(file)
+        except SecgenError as error:
+            reader.found.from_file(error, line.file.span)
+            continue
+        declared[name] = GeneSets(name=name, sha256=file.sha256)
+    return GeneSetFiles(tuple(declared.values()), sets, frozenset(names))
+
+
+def resolve_pairs(
+    reader: Reader,
+    line: tree.PairsLine,
+    panel: Panel,
+    files: GeneSetFiles,
+    binner: Binner,
+    most_cells: int,
+) -> PairMarginal | None:
+    """The pairs of a statement; None after an error.  Its importance is filled in by the caller."""
+    if line.binning is None:
+        reader.found.error(
+            "SG211",
+            f'the statement does not say how the genes of "{panel.name}" are cut into bins',
+            line.span,
+            "no `in … bins`",
+            "add: in 3 bins from REFERENCE, or: in 3 equal bins",
+        )
+        return None
+    candidates = _candidates(reader, line, panel, files)
+    if candidates is None:
+        return None
+    keep = None
+    if line.keep is not None:
+        keep = reader.whole(line.keep.number, 1, 1_000_000, "the number of pairs to keep")
+        kept = _most_correlated(line.keep, panel, candidates, keep, binner)
+        if kept is None:
+            return None
+        candidates = kept
+    used = sorted({position for pair in candidates for position in pair})
+    genes = tuple(panel.genes[position] for position in used)
+    bins = binner.panel(line.binning, panel, genes)
+    if bins is None:
+        return None
+    if len(candidates) * bins.bins**2 > most_cells:
+        reader.found.error(
+            "SG311",
+            f"these {len(candidates):,} pairs have {len(candidates) * bins.bins**2:,} cells",
+            line.span,
+            f"at most {most_cells:,}",
+            "keep fewer pairs: keep 40 by correlation in REFERENCE",
+        )
+        return None
+    places = {position: place for place, position in enumerate(used)}
+    return PairMarginal(
+        kind="pairs",
+        id=f"pairs of {panel.name}",
+        statement="",
+        panel=panel.name,
+        sets=line.within.sets.text if line.within is not None else "",
+        set_names=tuple(name.text for name in line.within.names or ()) if line.within else (),
+        keep=keep,
+        keep_by=line.keep.reference.text if line.keep is not None else "",
+        genes=genes,
+        pairs=tuple((places[i], places[j]) for i, j in candidates),
+        bins=bins.bins,
+        binning=bins.binning,
+        reference=bins.reference,
+        edges=bins.edges,
+        importance=_PLAIN,
+    )
+
+
+def _candidates(
+    reader: Reader, line: tree.PairsLine, panel: Panel, files: GeneSetFiles
+) -> list[tuple[int, int]] | None:
+    """Positions (i, j), i < j, in the panel, in rising order."""
+    groups: Sequence[Sequence[int]] = [range(len(panel.genes))]
+    if line.within is not None:
+        chosen = _chosen_sets(reader, line.within, files)
+        if chosen is None:
+            return None
+        places = {gene: place for place, gene in enumerate(panel.genes)}
+        groups = [
+            sorted(places[gene] for gene in genes if gene in places) for genes in chosen.values()
+        ]
+    if sum(len(group) * (len(group) - 1) // 2 for group in groups) > MAXIMUM_CANDIDATES:
+        reader.found.error(
+            "SG311",
+            f"more than {MAXIMUM_CANDIDATES:,} pairs of genes",
+            line.span,
+            "too many to compare",
+            "name gene sets, from public knowledge: within hallmark { HALLMARK_P53_PATHWAY }",
+        )
+        return None
+    pairs = sorted({pair for group in groups for pair in combinations(group, 2)})
+    if not pairs:
+        where = line.within.span if line.within is not None else line.panel.span
+        reader.found.error(
+            "SG208",
+            f'no two genes of "{panel.name}" '
+            + ("are in one of these sets" if line.within is not None else "are there to pair"),
+            where,
+            "no pairs",
+            "name other sets, or a larger panel",
+        )
+        return None
+    return pairs
+
+
+def _chosen_sets(
+    reader: Reader, within: tree.Within, files: GeneSetFiles
+) -> dict[str, tuple[str, ...]] | None:
+    name = within.sets
+    if name.text not in files.names:
+        reader.found.error(
+            "SG205",
+            f'there are no gene sets called "{name.text}"',
+            name.span,
+            "not declared",
+            nearest(name.text, files.names) or f'declare them: sets {name.text} from "sets.gmt"',
+        )
+        return None
+    if name.text not in files.sets:
+        return None  # its own error was reported
+    sets = files.sets[name.text]
+    if within.names is None:
+        return dict(sets)
+    reader.distinct(within.names, "gene set")
+    unknown = [one for one in within.names if one.text not in sets]
+    for one in unknown:
+        reader.found.error(
+            "SG205",
+            f'"{name.text}" has no gene set called "{one.text}"',
+            one.span,
+            "not in the file",
+            nearest(one.text, sets) or f"the first sets are {', '.join(list(sets)[:3])}",
+        )
+    if not within.names:
+        reader.found.error(
+            "SG208",
+            "the list of gene sets is empty",
+            within.span,
+            "no set",
+            "name at least one, or leave the braces out for all sets",
+        )
+    if unknown or not within.names:
+        return None
+    return {one.text: sets[one.text] for one in within.names}
+
+
+def _most_correlated(
+    keep: tree.KeepPairs,
+    panel: Panel,
+    candidates: list[tuple[int, int]],
+    number: int,
+    binner: Binner,
+) -> list[tuple[int, int]] | None:
+    reference = binner.reference(keep.reference)
+    if reference is None or not binner.unit_fits(reference, keep.reference, panel):
+        return None
+    used = sorted({position for pair in candidates for position in pair})
+    genes = [panel.genes[position] for position in used]
+    read = binner.columns_of(reference, genes, keep.reference)
+    if read is None:
+        return None
+    from secgen_dsl.public.correlation import most_correlated  # loads numpy
+
+    places = {position: place for place, position in enumerate(used)}
+    pairs = [(places[i], places[j]) for i, j in candidates]
+    return [(used[i], used[j]) for i, j in most_correlated(read, genes, pairs, number)]
