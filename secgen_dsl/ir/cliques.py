@@ -17,9 +17,7 @@ MAX_CLIQUE_CELLS = 2**20
 """Largest joint table of the columns of one clique: 8 MB an array, and some 13 s to fit."""
 
 
-def cliques(
-    sizes: Mapping[str, int], sets: Iterable[Sequence[str]]
-) -> tuple[tuple[str, ...], ...]:
+def cliques(sizes: Mapping[str, int], sets: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     """The maximal cliques of the columns' graph, triangulated where it is not chordal.
 
     Args:

@@ -314,14 +314,14 @@ def _largest_entropy(
         worst = 0.0
         stack: list[tuple[Separator | None, bool]] = [(None, False)]
         while stack:
-            separator, leaving = stack.pop()
-            if separator is not None:
-                carry(separator, down=not leaving)
+            edge, leaving = stack.pop()
+            if edge is not None:
+                carry(edge, down=not leaving)
             if not leaving:
-                clique = 0 if separator is None else separator.child
+                clique = 0 if edge is None else edge.child
                 worst = max(worst, fit(clique))
-                if separator is not None:
-                    stack.append((separator, True))
+                if edge is not None:
+                    stack.append((edge, True))
                 stack += [(child, False) for child in children[clique]]
         if worst <= 1e-3:
             break

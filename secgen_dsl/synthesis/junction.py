@@ -47,11 +47,13 @@ class Separator:
 
     def of_child(self, table: Floats) -> Floats:
         """The entries by the child's table."""
-        return table.sum(axis=self.child_axes)
+        entries: Floats = table.sum(axis=self.child_axes)
+        return entries
 
     def of_parent(self, table: Floats) -> Floats:
         """The entries by the parent's table."""
-        return table.sum(axis=self.parent_axes)
+        entries: Floats = table.sum(axis=self.parent_axes)
+        return entries
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def _summed(names: tuple[str, ...], table: Floats, columns: Sequence[str]) -> Fl
     """A table over ``names`` summed to some of them, in the order of ``columns``."""
     kept = [name for name in names if name in columns]
     summed = tuple(axis for axis, name in enumerate(names) if name not in columns)
-    return table.sum(axis=summed).transpose([kept.index(name) for name in columns])
+    ordered: Floats = table.sum(axis=summed).transpose([kept.index(name) for name in columns])
+    return ordered
 
 
 def conditional(table: Floats, separator: Separator) -> Floats:
