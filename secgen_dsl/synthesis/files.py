@@ -14,7 +14,8 @@ from secgen_dsl import __version__
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import SampleFormat
+from secgen_dsl.ir.program import Column, NumberColumn, SampleFormat
+from secgen_dsl.synthesis.decoding import NUMBER_DECIMALS, is_whole
 from secgen_dsl.synthesis.sample import Samples
 
 DECIMALS = 4
@@ -95,7 +96,7 @@ def csv_header(samples: Samples) -> list[str]:
 
 
 def _write_csv(samples: Samples, path: Path) -> None:
-    labels = [samples.labels(column.name).tolist() for column in samples.columns]
+    labels = [_texts(samples, column) for column in samples.columns]
     names = sample_names(samples.codes.shape[0])
     # Adding zero turns −0.0 into 0.0, which would print as -0.0000.
     values = np.round(samples.values, DECIMALS) + 0.0
@@ -107,9 +108,30 @@ def _write_csv(samples: Samples, path: Path) -> None:
             writer.writerow([name, *own, *(f"{v:.{DECIMALS}f}" for v in values[row].tolist())])
 
 
+def _texts(samples: Samples, column: Column) -> list[str]:
+    """A column's values as CSV shows them."""
+    if not isinstance(column, NumberColumn):
+        texts: list[str] = samples.labels(column.name).tolist()
+        return texts
+    decimals = 0 if is_whole(column) else NUMBER_DECIMALS
+    return [f"{number:.{decimals}f}" for number in samples.numbers[column.name].tolist()]
+
+
 def _obs_name(column: str) -> str:
     """The column's name in ``obs``; anndata keeps ``_index`` for itself and fails on it."""
     return "column:_index" if column == "_index" else column
+
+
+def _observations(samples: Samples, position: int) -> object:
+    """A column as ``obs`` holds it: categories, whole numbers or decimals."""
+    import pandas as pd
+
+    column = samples.columns[position]
+    if isinstance(column, NumberColumn):
+        numbers = samples.numbers[column.name]
+        return numbers.astype(np.int64) if is_whole(column) else numbers
+    categories = pd.Index(column.values, dtype=object)
+    return pd.Categorical.from_codes(samples.codes[:, position], categories=categories)
 
 
 def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> None:
@@ -119,9 +141,7 @@ def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> N
     names = sample_names(samples.codes.shape[0])
     obs = pd.DataFrame(
         {
-            _obs_name(column.name): pd.Categorical.from_codes(
-                samples.codes[:, position], categories=pd.Index(column.values, dtype=object)
-            )
+            _obs_name(column.name): _observations(samples, position)
             for position, column in enumerate(samples.columns)
         },
         index=pd.Index(names),
