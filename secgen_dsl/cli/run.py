@@ -42,9 +42,15 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     help="A silo's table; instead of the spec's `simulate`.",
 )
 @click.option(
+    "--mock",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Rehearse on N invented rows in every silo: nobody's data are read.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="Makes the samples reproducible; never touches the noise.",
+    help="Makes the samples (and invented rows) reproducible; never touches the noise.",
 )
 @click.option(
     "--timeout",
@@ -60,12 +66,18 @@ def run(
     out: Path,
     backend: Literal["mpyc", "plaintext"],
     data: dict[str, Path],
+    mock: int | None,
     seed: int | None,
     timeout: float,
     as_json: bool,
 ) -> None:
     """Run SPEC (or a bundle) with all parties on this machine."""
+    if mock is not None and data:
+        raise click.UsageError(
+            "--mock and --data exclude each other: a rehearsal reads nobody's data."
+        )
     from secgen_dsl.cli.execution import execute
+    from secgen_dsl.cli.rehearsal import rehearse
     from secgen_dsl.cli.study import plan_of
 
     planned = plan_of(spec)
@@ -76,7 +88,10 @@ def run(
         if not as_json:
             click.echo(line, err=True)
 
-    finished = execute(planned, backend, data, out, seed, timeout, say)
+    if mock is None:
+        finished = execute(planned, backend, data, out, seed, timeout, say)
+    else:
+        finished = rehearse(planned, backend, mock, out, seed, timeout, say)
     if as_json:
         print_json(
             {"ok": True, "diagnostics": diagnostics_json(planned.warnings)}
@@ -84,6 +99,8 @@ def run(
             | {"written": [str(out / name) for name in finished.files]}
         )
         return
+    if mock is not None:
+        click.echo("INVENTED: a rehearsal; these results say nothing about anybody")
     click.echo(f"plan     {planned.verified.plan_sha256}")
     for name in finished.files:
         click.echo(f"written  {out / name}")

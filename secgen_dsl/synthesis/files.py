@@ -23,7 +23,13 @@ DECIMALS = 4
 
 
 def write_samples(
-    out: Path, plan: Plan, samples: Samples, formats: Sequence[SampleFormat], study_title: str
+    out: Path,
+    plan: Plan,
+    samples: Samples,
+    formats: Sequence[SampleFormat],
+    study_title: str,
+    *,
+    kind: str = "synthetic",
 ) -> tuple[Path, ...]:
     """Write ``synthetic.csv`` and ``synthetic.h5ad`` into the folder ``out``, as ``formats`` asks.
 
@@ -36,6 +42,7 @@ def write_samples(
         samples: from ``draw_samples``.
         formats: which files.
         study_title: of the spec.
+        kind: names the files and the rows, and stands in ``uns["secgen"]``.
 
     Returns:
         The files' paths, in the order of ``formats``.
@@ -44,16 +51,16 @@ def write_samples(
         SecgenError: SG612, a file cannot be written.
     """
     writers: dict[SampleFormat, Callable[[Path], None]] = {
-        "csv": partial(_write_csv, samples),
-        "h5ad": partial(_write_h5ad, plan, samples, study_title),
+        "csv": partial(_write_csv, samples, kind),
+        "h5ad": partial(_write_h5ad, plan, samples, study_title, kind),
     }
     written: list[tuple[Path, Path]] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys(formats):
             # anndata wants the real ending, so the mark of an unfinished file stands in front.
-            unfinished = out / f".unfinished-{os.getpid()}-synthetic.{name}"
-            written.append((unfinished, out / f"synthetic.{name}"))
+            unfinished = out / f".unfinished-{os.getpid()}-{kind}.{name}"
+            written.append((unfinished, out / f"{kind}.{name}"))
             writers[name](unfinished)
         for unfinished, finished in written:
             unfinished.replace(finished)
@@ -70,10 +77,10 @@ def write_samples(
     return tuple(finished for _, finished in written)
 
 
-def sample_names(rows: int) -> list[str]:
+def sample_names(rows: int, kind: str = "synthetic") -> list[str]:
     """``synthetic-0001`` and so on; wider numbers where there are more rows."""
     width = max(4, len(str(rows)))
-    return [f"synthetic-{number:0{width}d}" for number in range(1, rows + 1)]
+    return [f"{kind}-{number:0{width}d}" for number in range(1, rows + 1)]
 
 
 def gene_names(samples: Samples) -> list[str]:
@@ -95,9 +102,9 @@ def csv_header(samples: Samples) -> list[str]:
     return [first, *columns, *genes]
 
 
-def _write_csv(samples: Samples, path: Path) -> None:
+def _write_csv(samples: Samples, kind: str, path: Path) -> None:
     labels = [_texts(samples, column) for column in samples.columns]
-    names = sample_names(samples.codes.shape[0])
+    names = sample_names(samples.codes.shape[0], kind)
     # Adding zero turns −0.0 into 0.0, which would print as -0.0000.
     values = np.round(samples.values, DECIMALS) + 0.0
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -134,11 +141,11 @@ def _observations(samples: Samples, position: int) -> object:
     return pd.Categorical.from_codes(samples.codes[:, position], categories=categories)
 
 
-def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> None:
+def _write_h5ad(plan: Plan, samples: Samples, study_title: str, kind: str, path: Path) -> None:
     import anndata
     import pandas as pd
 
-    names = sample_names(samples.codes.shape[0])
+    names = sample_names(samples.codes.shape[0], kind)
     obs = pd.DataFrame(
         {
             _obs_name(column.name): _observations(samples, position)
@@ -159,6 +166,7 @@ def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> N
         obs=obs,
         var=var,
         uns={
+            "secgen": kind,
             "study": study_title,
             "plan_sha256": sha256_of(plan),
             "epsilon": float(privacy.epsilon),

@@ -12,7 +12,9 @@ from secgen_dsl.ir.program import Marginal, Panel, Program, Query, decimal_text
 HEADER = ("marginal", "labels", "gene", "from", "to", "value", "kind", "noise_sd")
 
 
-def write_measured_table(path: Path, plan: Plan, measurements: Measurements) -> None:
+def write_measured_table(
+    path: Path, plan: Plan, measurements: Measurements, *, mark: str = ""
+) -> None:
     """Write every measured cell: ``marginal, labels, gene, from, to, value, kind, noise_sd``.
 
     ``kind`` is ``count`` for a noised number of people.  For row-centred tables it is
@@ -23,14 +25,18 @@ def write_measured_table(path: Path, plan: Plan, measurements: Measurements) -> 
     A number column's label is its bin.  A pair of genes is ``first × second``; the first gene's
     bin stands among the labels, the second's under ``from`` and ``to``.
 
+    A mark stands in a first column, ``data``, of every line.
+
     Raises:
         OSError: the file cannot be written.
     """
+    first = (mark,) if mark else ()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(HEADER)
+        writer.writerow((*(("data",) if mark else ()), *HEADER))
         for release in plan.releases():
-            writer.writerows(_lines(plan, release, measurements.values(release.marginal)))
+            lines = _lines(plan, release, measurements.values(release.marginal))
+            writer.writerows((*first, *line) for line in lines)
 
 
 def _lines(plan: Plan, release: Release, opened: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
