@@ -4,21 +4,20 @@ from pathlib import Path
 
 import click
 
-from secgen_dsl.cli.report import as_json as diagnostics_json
-from secgen_dsl.cli.report import command, print_json, show
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
     metavar="OLD",
     help="Show what changes from this spec or bundle to SPEC.",
 )
+@format_option
 @command
-def plan(spec: Path, as_json: bool, against: Path | None) -> None:
+def plan(spec: Path, output: Format, against: Path | None) -> None:
     """Show how SPEC (or a bundle) spends its budget and how exact the answers will be."""
     from secgen_dsl.cli.study import plan_of
     from secgen_dsl.cli.tables import plan_json, print_budget
@@ -28,19 +27,14 @@ def plan(spec: Path, as_json: bool, against: Path | None) -> None:
         from secgen_dsl.cli.comparison import compare, difference_json, print_difference
 
         found = compare(plan_of(against), planned)
-        if as_json:
-            print_json(
-                {"ok": True, "diagnostics": diagnostics_json(planned.warnings)}
-                | difference_json(found)
-            )
+        if output != "full":
+            succeed(output, planned.warnings, difference_json(found))
         else:
             show(planned.warnings)
             print_difference(found)
         return
-    if as_json:
-        print_json(
-            {"ok": True, "diagnostics": diagnostics_json(planned.warnings)} | plan_json(planned)
-        )
+    if output != "full":
+        succeed(output, planned.warnings, plan_json(planned))
         return
     show(planned.warnings)
     print_budget(planned, details=True)

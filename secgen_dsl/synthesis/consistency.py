@@ -121,6 +121,7 @@ def fit_tables(
         raise fail(
             "SG609",
             f"the fit of {', '.join(sizes)} did not converge in {steps:,} steps",
+            place="measure { … }",
             next_step="report this with the plan and the measurements: both hold noised "
             "values only",
         )
