@@ -340,6 +340,10 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
         {"panel": "panel p expression log2 0..20 library size from column x { A }"},
         [("SG220", "library size from column x")],
     ),
+    (
+        {"panel": "panel p expression log2 0..20 { A, B }\npanel q expression vst 0..20 { B }"},
+        [("SG212", "vst")],
+    ),
     ({"public": 'public r from "r.csv" log2 aligned by b'}, [("SG205", "b")]),
     (
         {"public": 'public r from "r.csv" log2\npublic b from "r.csv" vst and "r2.csv" vst'},
