@@ -79,7 +79,6 @@ def open_files(
     columns = frozenset(needed.file_names.values())
     genes = wanted.all()
     if not files.clinical:
-        key = next(iter(needed.file_names.values()))
         if not files.expression:
             fault = site.fault(
                 "SG418",
@@ -88,7 +87,9 @@ def open_files(
                 'write `expression = "…"` under [files]',
             )
             raise SecgenError(fault)
-        if files.orientation == "genes_by_samples":
+        one = stack.enter_context(_open(site, files.expression, columns | genes, values=True))
+        if one.orientation == "genes_by_samples":
+            key = next(iter(needed.file_names.values()))
             fault = site.fault(
                 "SG418",
                 f'a file with genes as rows holds no column "{key}", and no other file is named',
@@ -96,7 +97,6 @@ def open_files(
                 'name the table of the columns with `clinical = "…"` under [files]',
             )
             raise SecgenError(fault)
-        one = stack.enter_context(_open(site, files.expression, columns | genes, values=True))
         return OpenFiles(one, one if wanted.file_names else None)
     clinical = stack.enter_context(_open(site, files.clinical, columns, values=False))
     if not wanted.file_names:
