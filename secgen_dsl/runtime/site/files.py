@@ -219,6 +219,9 @@ def find_places(
         if any(panel.counts and panel.counts.library_column is None for panel in program.panels):
             summed, more = _all_genes(program, files, needed, expression_sample)
             faults += more
+    turned = {fault.place for fault in faults if fault.code == "SG421"}
+    # Of a file that is turned nothing else is worth saying.
+    faults = [fault for fault in faults if fault.code == "SG421" or fault.place not in turned]
     if faults:
         raise SecgenError(faults)
     return Places(columns, sample, expression_sample, genes, summed)
