@@ -23,7 +23,7 @@ WITH_COMMANDS = [
 ]
 UPDATE = bool(os.environ.get("SECGEN_UPDATE_GOLDEN"))
 
-SHARED = ROOT.parent / "shared" / "data"
+SHARED = Path(os.environ.get("SECGEN_SHARED_DATA", ROOT.parent / "shared" / "data"))
 """Public tables that are not part of the repository; a page that names one is skipped without."""
 
 
