@@ -8,7 +8,7 @@ from secgen_dsl.diagnostics.diagnostic import nearest
 from secgen_dsl.syntax.habits import comment, missing_word, odd_number, other_word
 from secgen_dsl.syntax.later import LATER, OPENS_LATER
 from secgen_dsl.syntax.scene import BARE, TEXT, WORD, Explanation, Scene
-from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, STATEMENTS
+from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, SELDOM, STATEMENTS
 
 _LONGEST_SHOWN = 60
 _MOST_TEXT_LINES = 5
@@ -323,7 +323,7 @@ def _odd_name(scene: Scene) -> Explanation | None:
 def _other(scene: Scene) -> Explanation:
     """Any other word, text or sign."""
     fault, found = scene.fault, scene.shown()
-    words = [word for word in fault.words if word.isalpha()]
+    words = [word for word in fault.words if word.isalpha() and word not in SELDOM]
     form = scene.form or "compare the line with the examples in specs/"
     sign = _SIGNS.match(scene.found)
     if sign:
