@@ -50,9 +50,9 @@ def check_data(spec: Path, site: Path, as_json: bool) -> None:
     if as_json:
         print_json(
             {
+                "private": _PRIVATE,
                 "ok": True,
                 "diagnostics": diagnostics_json(warnings),
-                "private": _PRIVATE,
                 "report": asdict(report),
             }
         )

@@ -79,7 +79,6 @@ def open_files(
     columns = frozenset(needed.file_names.values())
     genes = wanted.all()
     if not files.clinical:
-        key = next(iter(needed.file_names.values()))
         if not files.expression:
             fault = site.fault(
                 "SG418",
@@ -88,7 +87,9 @@ def open_files(
                 'write `expression = "…"` under [files]',
             )
             raise SecgenError(fault)
-        if files.orientation == "genes_by_samples":
+        one = stack.enter_context(open_file(site, files.expression, columns | genes, values=True))
+        if one.orientation == "genes_by_samples":
+            key = next(iter(needed.file_names.values()))
             fault = site.fault(
                 "SG418",
                 f'a file with genes as rows holds no column "{key}", and no other file is named',
@@ -96,7 +97,6 @@ def open_files(
                 'name the table of the columns with `clinical = "…"` under [files]',
             )
             raise SecgenError(fault)
-        one = stack.enter_context(open_file(site, files.expression, columns | genes, values=True))
         return OpenFiles(one, one if wanted.file_names else None)
     clinical = stack.enter_context(open_file(site, files.clinical, columns, values=False))
     if not wanted.file_names:
@@ -219,6 +219,9 @@ def find_places(
         if any(panel.counts and panel.counts.library_column is None for panel in program.panels):
             summed, more = _all_genes(program, files, needed, expression_sample)
             faults += more
+    turned = {fault.place for fault in faults if fault.code == "SG421"}
+    # Of a file that is turned nothing else is worth saying.
+    faults = [fault for fault in faults if fault.code == "SG421" or fault.place not in turned]
     if faults:
         raise SecgenError(faults)
     return Places(columns, sample, expression_sample, genes, summed)

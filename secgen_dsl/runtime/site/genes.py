@@ -235,10 +235,14 @@ def _absent(
     if 2 * len(absent) > len(positions):
         if _held(source.across(), wanted):
             return [_turned(source)]
-        looks = _commonest(name for name in source.genes if name and name not in taken)
+        others = [name for name in source.genes if name and name not in taken]
+        looks = _commonest(others)
         sought = site.description.genes.system or _commonest(positions)
         if looks is not None and sought is not None and looks != sought:
-            return [_other_system(site, source, message, looks, sought)]
+            example = next(name for name in others if system_of(name) == looks)
+            message += f"; the file's names look like {SYSTEM_WORDS[looks]} ({example}), and"
+            message += f" {SYSTEM_WORDS[sought]} are looked for"
+            return [_other_system(site, source, message, looks)]
     if unmapped:
         message += f" ({len(unmapped)} of them are not in the map)"
     candidates = [name for name in source.genes if name not in taken]
@@ -273,22 +277,12 @@ def _turned(source: Source) -> Diagnostic:
     )
 
 
-def _other_system(
-    site: Site, source: Source, message: str, looks: GeneSystem, sought: GeneSystem
-) -> Diagnostic:
-    example = next(name for name in source.genes if system_of(name) == looks)
-    step = (
-        f'write `system = "{looks}"` and `map = "…"`, a table of both, under [genes] of a site.toml'
-    )
+def _other_system(site: Site, source: Source, message: str, looks: GeneSystem) -> Diagnostic:
+    step = f'write `system = "{looks}"` and `map = "…"`, a table of both, under [genes] of a'
+    step += " site.toml"
     if site.description.genes.system is not None:
         step = f'write `system = "{looks}"` under [genes] of site.toml'
-    return Diagnostic(
-        "SG414",
-        f"{message}; the file's names look like {SYSTEM_WORDS[looks]} ({example}), and"
-        f" {SYSTEM_WORDS[sought]} are looked for",
-        place=source.where,
-        next_step=step,
-    )
+    return Diagnostic("SG414", message, place=source.where, next_step=step)
 
 
 def _commonest(names: Iterable[str]) -> GeneSystem | None:

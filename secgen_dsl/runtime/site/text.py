@@ -205,7 +205,7 @@ def open_gene_rows(path: Path, place: str) -> GeneRows:
     """Open a CSV or TSV file whose lines are genes, and check that all of it is a grid.
 
     The first field of a line is the gene, the further ones are its values; the header names the
-    samples, and may lack a name for the first field (as R writes it).  Commas are expected in
+    samples.  Commas are expected in
     ``.csv``, tabs in ``.tsv`` and ``.tab``; under another name the more frequent of the two in the
     header.  Every delimiter separates, quotes around a field are taken off.
 
@@ -220,27 +220,22 @@ def open_gene_rows(path: Path, place: str) -> GeneRows:
         raise _other_delimiter(where, delimiter, best)
     header = [_unquoted(name) for name in line.split(delimiter)]
     genes = []
-    width = 0
     for number, text in enumerate(_grid_lines(path, where), start=2):
         fields = text.count(delimiter) + 1
         gene = _unquoted(text.partition(delimiter)[0])
-        width = width or fields
-        if number == 2 and width not in (len(header), len(header) + 1):
-            width = len(header)
-        if fields != width:
+        if fields != len(header):
             raise fail(
                 "SG416",
-                f'the row of "{gene[:40]}" has {fields} fields where the header asks for {width}',
+                f'the row of "{gene[:40]}" has {fields} fields where the header has {len(header)}',
                 place=f"{where}, row {number}",
-                next_step="with genes as rows each row holds one number a sample, and no field"
-                " holds the delimiter, not even in quotes; write the table again",
+                next_step="with genes as rows each row holds a gene and one number a sample, and no"
+                " field holds the delimiter, not even in quotes; R writes a header that fits with"
+                " `col.names = NA`",
             )
         genes.append(gene)
     if not genes and "\r" in line:
         raise _line_ends(where)
-    # R names only the samples; everybody else names the first field as well.
-    samples = header if width == len(header) + 1 else header[1:]
-    return GeneRows(path, where, delimiter, tuple(samples), tuple(genes))
+    return GeneRows(path, where, delimiter, tuple(header[1:]), tuple(genes))
 
 
 def _open(path: Path, place: str) -> tuple[str, str]:
