@@ -15,7 +15,7 @@ from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 from secgen_dsl.syntax.format import format_text
 from secgen_dsl.syntax.parser import block_words, keywords
 from tests.conftest import ROOT, SPECS
-from tests.syntax.cases import diagnose
+from tests.study import meaning_faults, syntax_faults
 from tests.syntax.layouts import any_spec, meaning
 from tests.syntax.test_format import CASES, LAID_OUT
 
@@ -197,7 +197,7 @@ def test_snippets_parse_and_are_canonical(name: str) -> None:
 
 def test_the_snippet_of_a_whole_spec_is_sound() -> None:
     (text,) = filled("whole spec")
-    assert diagnose(text) == []
+    assert meaning_faults(text) == []
 
 
 def test_each_block_has_a_snippet() -> None:
@@ -227,7 +227,7 @@ def test_the_problem_matcher_reads_what_check_prints() -> None:
     }
     pattern = matcher["pattern"]
     spec = LAID_OUT["colorectal"].replace("epsilon 4", "epsilon four").replace("trust", "trst")
-    found = diagnose(spec)
+    found = syntax_faults(spec)
     assert len(found) == 2
     for diagnostic in found:
         line = (

@@ -8,7 +8,7 @@ from re import Match
 
 from secgen_dsl.diagnostics.diagnostic import nearest
 from secgen_dsl.syntax.scene import BARE, WORD, Explanation, Scene
-from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, STATEMENTS
+from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, SELDOM, STATEMENTS
 
 _ANY_NAME = "any_name"
 _LONGEST_TRIAL = 10_000
@@ -271,8 +271,17 @@ def other_word(scene: Scene) -> Explanation | None:
 
 def missing_word(scene: Scene) -> Explanation | None:
     """The one word or sign without which the parser does not take what stands here."""
-    start, found, words = scene.fault.start, scene.found, scene.fault.words
+    start, found = scene.fault.start, scene.found
+    words = [word for word in scene.fault.words if word not in SELDOM]
     before = scene.before()
+    if found == "{" and scene.place.block == "columns" and "category" in words:
+        return scene.say(
+            "SG110",
+            '"category" is missing before "{"',
+            "it belongs here",
+            "write: category {; or for mutations: mutation {",
+            length=1,
+        )
     if scene.first or found[0] in "=:" or len(before) > _LONGEST_TRIAL:
         return None
     if found in STATEMENTS and scene.fault.line_end and scene.reads(f"{before};{found}"):

@@ -8,7 +8,7 @@ from secgen_dsl.diagnostics.diagnostic import nearest
 from secgen_dsl.syntax.habits import comment, missing_word, odd_number, other_word
 from secgen_dsl.syntax.later import LATER, OPENS_LATER
 from secgen_dsl.syntax.scene import BARE, TEXT, WORD, Explanation, Scene
-from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, STATEMENTS
+from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, SELDOM, STATEMENTS
 
 _LONGEST_SHOWN = 60
 _MOST_TEXT_LINES = 5
@@ -20,6 +20,7 @@ _FIRST = re.compile(r"[ \t]*([A-Za-z]+)[ \t]+")
 _UNQUOTED = re.compile(r'[^\n;{}"#]+')
 _SIGNS = re.compile(r"[=:]+")
 _QUANTILES = frozenset({"quantiles", "quartiles", "tertiles", "deciles", "percentiles", "median"})
+_COLUMN_KINDS = frozenset({"category", "number", "mutation"})
 _PLAIN_SIGNS = frozenset("+-<>?!%&~^")
 _PREVIOUS = re.compile(r"([A-Za-z]+)[ \t]*$")
 
@@ -110,6 +111,25 @@ def _else_in_list(scene: Scene) -> Explanation | None:
         start=scene.place.braces[-1],
         length=1,
         put=(start - 1, "}"),
+    )
+
+
+def _column_in_list(scene: Scene) -> Explanation | None:
+    """The next column, read as items of the list above that is not closed."""
+    place = scene.place
+    line = scene.text.rfind("\n", 0, scene.fault.start)
+    if not place.in_list or place.block != "columns" or scene.found not in _COLUMN_KINDS:
+        return None
+    if line < place.braces[-1]:
+        return None
+    return scene.say(
+        "SG110",
+        "the list is not closed",
+        "opened here",
+        'add the missing "}" at its end',
+        start=place.braces[-1],
+        length=1,
+        only=(place.start, line),
     )
 
 
@@ -323,7 +343,7 @@ def _odd_name(scene: Scene) -> Explanation | None:
 def _other(scene: Scene) -> Explanation:
     """Any other word, text or sign."""
     fault, found = scene.fault, scene.shown()
-    words = [word for word in fault.words if word.isalpha()]
+    words = [word for word in fault.words if word.isalpha() and word not in SELDOM]
     form = scene.form or "compare the line with the examples in specs/"
     sign = _SIGNS.match(scene.found)
     if sign:
@@ -350,11 +370,11 @@ def _other(scene: Scene) -> Explanation:
             "not part of a unit",
             "write one word for the unit, for example: log2_tpm",
         )
-    if only_number and scene.found[0] in "([{":
+    if fault.number and not fault.name and scene.found[0] in "([{":
         return scene.say(
             "SG110", "the numbers do not stand in brackets", "not needed", form, length=1
         )
-    if only_number and scene.found.startswith(".."):
+    if fault.number and scene.found.startswith(".."):
         return scene.say(
             "SG110", "the unit is missing before the range", "what is left of it was read", form
         )
@@ -441,6 +461,7 @@ def _in_quotes(scene: Scene) -> str:
 _EXPLANATIONS: tuple[Callable[[Scene], Explanation | None], ...] = (
     _unclosed,
     _else_in_list,
+    _column_in_list,
     _going_on,
     comment,
     _opening,
