@@ -4,12 +4,16 @@ The pages are those that `secgen explain` shows (secgen_dsl/diagnostics/pages); 
 the compiler's.
 """
 
+import re
 from importlib.resources import files
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from secgen_dsl.diagnostics.codes import TITLES
+
+_TABLE = re.compile(r"^```table (\S+)$", re.MULTILINE)
+"""A site's table on a page."""
 
 FOLDER = "reference/diagnostics"
 GROUPS = {
@@ -39,7 +43,8 @@ def on_files(given: Files, config: MkDocsConfig) -> Files:
 def _page(code: str) -> str:
     """The page of a code; empty if it has none."""
     file = files("secgen_dsl.diagnostics") / "pages" / f"{code}.md"
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return _TABLE.sub(r'```{ .text title="\1" }', text)
 
 
 def _index(pages: frozenset[str]) -> str:

@@ -25,7 +25,7 @@ _PIECES = {
 }
 """How the smallest parts are shown."""
 
-_UNSEEN = ("_NL", "_separator", "WORD")
+_UNSEEN = ("_NL", "_separator", "WORD", "OTHER_CONVERSION")
 """Line ends, and words that the grammar takes only to say what is wrong with them."""
 
 
@@ -105,6 +105,8 @@ class Grammar:
             return ""
         if name in _PIECES:
             return _PIECES[name]
+        if name not in self._rules:
+            raise ValueError(f"tools/grammar_forms.py does not say how {name} is shown")
         body = self._rules[name]
         if name == "_query" or body.data == "expansions":
             self._later.append(name)

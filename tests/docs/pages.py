@@ -36,7 +36,7 @@ _TITLE = re.compile(r'title="([^"]+)"')
 _SHELL = re.compile(r"""[|<>;&$*"'\\~]""")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _TIME = re.compile(r" *\b[0-9]+\.[0-9] s\b")
-_NUMBER = re.compile(r"[ ±]*[0-9][0-9,.]*(?:e[+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[ ±-]*[0-9][0-9,.]*(?:e[+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def run(command: str, folder: Path) -> tuple[int, str]:
     """Exit code and output (both streams, as a terminal shows them) of a command."""
     if command.startswith("secgen ") and not _SHELL.search(command):
         with chdir(folder):
-            result = CliRunner().invoke(group, command.split()[1:], prog_name="secgen")
+            result = CliRunner().invoke(
+                group, command.split()[1:], prog_name="secgen", terminal_width=80
+            )
         return result.exit_code, result.output
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
