@@ -118,7 +118,7 @@ def run_protocol(
                 plan=canonical_json(plan).decode(),
                 program=program_text,
                 source_lines=dict(source_lines),
-                data_file=None if data_file is None else str(data_file.resolve()),
+                data_file=None if data_file is None else str(data_file.absolute()),
                 state=str(folder),
                 listener=listeners[index].fileno(),
                 ports=ports,

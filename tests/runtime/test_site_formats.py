@@ -336,9 +336,9 @@ def test_ways_to_write_genes_as_rows(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("gene,s1,s2\nMLH1,1,2\nMSH2,3\n", "SG416", '"MSH2" has 2 fields'),
-        ('gene,s1,s2\nMLH1,"1,5",2\nMSH2,3,4\n', "SG416", '"MLH1" has 4 fields'),
-        ('gene,s1,s2\nMLH1,1,"2,5"\nMSH2,3,"2,5"\n', "SG416", '"MLH1" has 4 fields'),
+        ("gene,s1,s2\nMLH1,1,2\nMSH2,3\n", "SG416", "row 3 has 2 fields"),
+        ('gene,s1,s2\nMLH1,"1,5",2\nMSH2,3,4\n', "SG416", "row 2 has 4 fields"),
+        ('gene,s1,s2\nMLH1,1,"2,5"\nMSH2,3,"2,5"\n', "SG416", "row 2 has 4 fields"),
         ("s1,s2\nMLH1,1,2\nMSH2,3,4\n", "SG416", "has 3 fields where the header has 2"),  # R
         ("gene;s1;s2\nMLH1;1;2\n", "SG412", "semicolons"),
         ("gene\ts1\ts2\nMLH1\t1\t2\n", "SG412", "tabs"),

@@ -222,17 +222,16 @@ def open_gene_rows(path: Path, place: str) -> GeneRows:
     genes = []
     for number, text in enumerate(_grid_lines(path, where), start=2):
         fields = text.count(delimiter) + 1
-        gene = _unquoted(text.partition(delimiter)[0])
         if fields != len(header):
             raise fail(
                 "SG416",
-                f'the row of "{gene[:40]}" has {fields} fields where the header has {len(header)}',
+                f"row {number} has {fields} fields where the header has {len(header)}",
                 place=f"{where}, row {number}",
                 next_step="with genes as rows each row holds a gene and one number a sample, and no"
                 " field holds the delimiter, not even in quotes; R writes a header that fits with"
                 " `col.names = NA`",
             )
-        genes.append(gene)
+        genes.append(_unquoted(text.partition(delimiter)[0]))
     if not genes and "\r" in line:
         raise _line_ends(where)
     return GeneRows(path, where, delimiter, tuple(header[1:]), tuple(genes))
