@@ -10,6 +10,7 @@ import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
 from secgen_dsl.semantics.resolve import resolve
+from secgen_dsl.syntax.format import format_text
 from secgen_dsl.syntax.parser import parse
 from tests.conftest import ROOT, SPECS
 from tests.docs.pages import DOCS, GAP, Block, blocks, prepare, run, same, steps, tidy, write
@@ -73,6 +74,13 @@ def test_every_spec_with_a_title_is_checked_on_its_page(page: Path) -> None:
     for block in found:
         if block.title.endswith(".secgen"):
             assert block.title in commands, f"no command reads {block.title}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_specs_have_the_canonical_layout(page: Path) -> None:
+    for block in read(page)[1]:
+        if block.language == "secgen":
+            assert block.text == format_text(block.text)
 
 
 FRAGMENTS = [
