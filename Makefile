@@ -30,7 +30,7 @@ test-full: $(READY) lint types imports
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "open build/site/index.html"
+	@echo "open build/site/index.html (search needs a server: python3 -m http.server -d build/site)"
 
 lint: $(READY)
 	$(BIN)/ruff check .

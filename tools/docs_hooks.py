@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from secgen_dsl.diagnostics.codes import TITLES
 
@@ -16,6 +17,7 @@ _TABLE = re.compile(r"^```table (\S+)$", re.MULTILINE)
 """A site's table on a page."""
 
 FOLDER = "reference/diagnostics"
+DECISIONS = "decisions/README.md"
 GROUPS = {
     "SG1": "The text of a spec",
     "SG2": "Names and values",
@@ -40,6 +42,18 @@ def on_files(given: Files, config: MkDocsConfig) -> Files:
     return given
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Below the text on decisions, the list of them."""
+    if page.file.src_uri != DECISIONS:
+        return markdown
+    lines = []
+    for file in sorted(files.documentation_pages(), key=lambda file: file.src_uri):
+        if file.src_uri.startswith("decisions/") and file.src_uri != DECISIONS:
+            title = file.content_string.split("\n", 1)[0].lstrip("# ")
+            lines.append(f"- [{title}]({file.src_uri.removeprefix('decisions/')})")
+    return markdown + "\n" + "\n".join(lines) + "\n"
+
+
 def _page(code: str) -> str:
     """The page of a code; empty if it has none."""
     file = files("secgen_dsl.diagnostics") / "pages" / f"{code}.md"
@@ -51,7 +65,9 @@ def _index(pages: frozenset[str]) -> str:
     lines = [
         "# Messages, by code",
         "",
-        "Every message has a code, a place, what is wrong, and a next step. Codes are permanent.",
+        "Every message has a code, a place, what is wrong, and (behind `next:`) what to do. A code is",
+        "permanent; `secgen explain CODE` shows its page in the terminal. `error[…]` ends a command,",
+        "`warning[…]` does not. Several errors are reported at once: begin with the first.",
         "",
     ]
     for prefix, heading in GROUPS.items():
