@@ -8,6 +8,7 @@ import click
 from secgen_dsl import __version__
 
 _COMMANDS = {
+    "init": ("init", "init", "Ask a few questions and write a commented spec."),
     "check": ("check", "check", "Check a spec: language, plan and privacy budget."),
     "plan": ("plan", "plan", "Show how the budget is spent and the errors to expect."),
     "check-data": ("check_data", "check_data", "Show how a site's files map to a spec."),

@@ -105,6 +105,8 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG703": "a folder is no bundle, or was changed",
         "SG704": "data files and the spec's silos do not go together",
         "SG705": "a spec is not in the canonical layout",
+        "SG706": "a file that would be written exists already",
+        "SG707": "questions without answers",
         "SG900": "a fault of secgen itself",
         "SG901": "stopped from the keyboard",
         "SG902": "not enough memory",

@@ -87,7 +87,7 @@ def open_files(
                 'write `expression = "…"` under [files]',
             )
             raise SecgenError(fault)
-        one = stack.enter_context(_open(site, files.expression, columns | genes, values=True))
+        one = stack.enter_context(open_file(site, files.expression, columns | genes, values=True))
         if one.orientation == "genes_by_samples":
             key = next(iter(needed.file_names.values()))
             fault = site.fault(
@@ -98,7 +98,7 @@ def open_files(
             )
             raise SecgenError(fault)
         return OpenFiles(one, one if wanted.file_names else None)
-    clinical = stack.enter_context(_open(site, files.clinical, columns, values=False))
+    clinical = stack.enter_context(open_file(site, files.clinical, columns, values=False))
     if not wanted.file_names:
         return OpenFiles(clinical, None)
     if not files.expression:
@@ -110,11 +110,11 @@ def open_files(
                 'name it with `expression = "…"` under [files]',
             )
         )
-    expression = stack.enter_context(_open(site, files.expression, genes, values=True))
+    expression = stack.enter_context(open_file(site, files.expression, genes, values=True))
     return OpenFiles(clinical, expression)
 
 
-def _open(
+def open_file(
     site: Site, name: str, expected: Collection[str], *, values: bool
 ) -> AbstractContextManager[Source]:
     """Open a file, whose format its first bytes tell.
