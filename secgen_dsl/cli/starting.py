@@ -239,7 +239,8 @@ def _panel(answers: Answers) -> str:
     return (
         "# The range is one that the unit usually has; the data's own least and greatest values "
         "would tell\n# of people.  Values beyond it count as its ends.\n"
-        f"panel {_panel_name(answers)} expression {unit} {answers.low}..{answers.high}{clauses} {genes}"
+        f"panel {_panel_name(answers)} expression {unit} "
+        f"{answers.low}..{answers.high}{clauses} {genes}"
     )
 
 
