@@ -2,8 +2,8 @@
 
     python benchmarks/protocol_cost.py [--parties 3] [--genes 978] [--labels 5] [--people 363]
 
-Invented people, real processes, real noise: installed parties run a hand-made plan whose label and
-gene tables have about 20,000 raw cells (978 genes × 5 labels × 4 bins).  Prints one JSON object.
+Invented people, real processes, real noise: the planned label and gene
+tables have about 20,000 raw cells (978 genes × 5 labels × 4 bins).  Prints one JSON object.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import json
 import tempfile
 import threading
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +19,9 @@ import numpy as np
 from secgen_dsl.backends.mpyc.cost import predicted_bytes
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import run_protocol
-from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Opening, Plan, Release, Round
-from secgen_dsl.ir.program import (
-    CategoryColumn,
-    Marginal,
-    Panel,
-    Person,
-    Privacy,
-    Program,
-    Silo,
-    Terms,
-)
-from secgen_dsl.ir.statement import statement_of
+from secgen_dsl.cli.study import plan_spec
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import Program
 
 
 def main() -> None:
@@ -41,8 +31,8 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=5)
     parser.add_argument("--people", type=int, default=363)
     options = parser.parse_args()
-    plan = make_plan(options.parties, options.genes, options.labels)
     with tempfile.TemporaryDirectory() as folder:
+        plan = make_plan(options.parties, options.genes, options.labels, Path(folder))
         files = {}
         for seed, silo in enumerate(plan.program.silos):
             path = Path(folder) / f"{silo.name}.csv"
@@ -116,103 +106,23 @@ class Meter:
                 self.rss[child] = int(line.split()[1]) // 1024
 
 
-def make_plan(parties: int, genes: int, labels: int) -> Plan:
-    program = make_program(parties, genes, labels)
-    honest = parties - program.tolerated
-    histogram = make_marginal(program, None)
-    releases = []
-    maps: tuple[tuple[Marginal, LinearMap, int], ...] = (
-        (program.marginals[0], "centred", 1000),  # mu² = 978·¾ / 1000 + 1/25 < .925², for ε = 4
-        (histogram, "identity", 25),
+def make_plan(parties: int, genes: int, labels: int, folder: Path) -> Plan:
+    silos = "; ".join(f"site{k} terms open" for k in range(parties))
+    spec = folder / "cost.secgen"
+    spec.write_text(
+        f"""secgen 1
+study "Cost" {{ purpose "measuring the protocol" }}
+silos hold patients {{ {silos} }}
+trust {{ tolerate {(parties - 1) // 2} colluding parties }}
+person {{ key patient; at most 1 sample; in at most 1 silo; at most 10000 people in all }}
+columns {{ label category {{ {", ".join(f"L{k}" for k in range(labels))} }} }}
+panel genes expression log2 0..16 {{ {", ".join(f"G{k}" for k in range(genes))} }}
+privacy {{ add or remove one person; epsilon 4; delta 1e-6 }}
+measure {{ marginal label * genes in 4 equal bins }}
+release {{ samples 100 to public as csv }}
+"""
     )
-    for marginal, linear_map, variance in maps:
-        tables, cells, bins = program.shape(marginal)
-        squared = Fraction(tables) * (1 - Fraction(1, bins) if linear_map == "centred" else 1)
-        releases.append(
-            Release(
-                marginal=marginal.id,
-                map=linear_map,
-                tables=tables,
-                raw_cells=tables * cells * bins,
-                opened=tables * cells * (bins - 1 if linear_map == "centred" else bins),
-                sensitivity_squared=squared,
-                variance=Fraction(variance),
-                party_variance=Fraction(variance, honest),
-            )
-        )
-    return Plan(
-        format="secgen.plan/1",
-        program=program,
-        added=(histogram,),
-        parties=program.parties,
-        threshold=program.tolerated,
-        modulus=MERSENNE_61,
-        rounds=(Round(number=1, releases=tuple(releases)),),
-        openings=tuple(
-            Opening(round=1, marginal=one.marginal, values=one.opened, recipients="parties")
-            for one in releases
-        ),
-    )
-
-
-def make_program(parties: int, genes: int, labels: int) -> Program:
-    program = Program(
-        format="secgen.program/1",
-        silos=tuple(
-            Silo(name=f"silo{index}", terms=Terms(kind="open", reference=""))
-            for index in range(parties)
-        ),
-        helpers=(),
-        tolerated=(parties - 1) // 2,
-        person=Person(key="patient", samples=1, silos=1, people_bound=None),
-        columns=(
-            CategoryColumn(
-                kind="category",
-                name="subtype",
-                values=tuple(f"subtype{index}" for index in range(labels)),
-                otherwise=None,
-            ),
-        ),
-        references=(),
-        panels=(
-            Panel(
-                name="genes",
-                unit="log2(x+1)",
-                low=Fraction(0),
-                high=Fraction(16),
-                genes=tuple(f"GENE{index}" for index in range(genes)),
-                list_sha256="",
-            ),
-        ),
-        privacy=Privacy(adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 100_000)),
-        marginals=(),
-        samples=None,
-        measurements="silos",
-    )
-    return program.model_copy(update={"marginals": (make_marginal(program, "genes"),)})
-
-
-def make_marginal(program: Program, panel: str | None) -> Marginal:
-    """The marginal of the labels, with a panel of four equal bins or alone."""
-    bins, binning = (1, "none") if panel is None else (4, "equal")
-    edges = tuple(
-        tuple(Fraction(edge) for edge in (4, 8, 12))
-        for _ in (() if panel is None else program.panel(panel).genes)
-    )
-    return Marginal.model_validate(
-        {
-            "kind": "marginal",
-            "id": "subtype" if panel is None else f"subtype*{panel}",
-            "statement": statement_of(("subtype",), panel, bins, binning, "", edges, Fraction(1)),
-            "columns": ("subtype",),
-            "panel": panel,
-            "bins": bins,
-            "binning": binning,
-            "reference": "",
-            "edges": edges,
-            "weight": Fraction(1),
-        }
-    )
+    return plan_spec(spec).plan
 
 
 def write_people(path: Path, program: Program, people: int, seed: int) -> None:
@@ -220,7 +130,7 @@ def write_people(path: Path, program: Program, people: int, seed: int) -> None:
     genes, labels = program.panels[0].genes, program.columns[0].values
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["patient", "subtype", *genes])
+        writer.writerow(["patient", "label", *genes])
         for person in range(people):
             values = [f"{value:.3f}" for value in draw.normal(8, 3, len(genes))]
             writer.writerow([f"p{person}", labels[draw.integers(len(labels))], *values])

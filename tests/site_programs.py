@@ -22,6 +22,7 @@ from secgen_dsl.ir.program import (
 )
 from secgen_dsl.queries.table import SampleTable
 
+PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 SUBTYPE = CategoryColumn(
     kind="category", name="subtype", values=("CIN", "GS", "MSI", "unknown"), otherwise="unknown"
 )
@@ -63,7 +64,7 @@ def make_marginal(
         binning="at" if panel else "none",
         reference="",
         edges=tuple(tuple(row) for row in edges),
-        importance=Importance(weight=Fraction(1), share=None, error=None),
+        importance=PLAIN,
     )
 
 
@@ -78,7 +79,9 @@ def make_program(
 ) -> Program:
     return Program(
         format="secgen.program/2",
-        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos),
+        silos=tuple(
+            Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos
+        ),
         helpers=tuple(helpers),
         tolerated=1,
         person=Person(key=key, samples=1, per=None, keep=None, silos=1, people_bound=1000),

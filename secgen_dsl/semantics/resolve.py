@@ -13,7 +13,12 @@ from secgen_dsl.semantics.pairs import resolve_sets
 from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resolve_simulate
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.references import resolve_references
-from secgen_dsl.semantics.vocabulary import check_name_spaces, resolve_columns, resolve_panels
+from secgen_dsl.semantics.vocabulary import (
+    check_name_spaces,
+    check_units_agree,
+    resolve_columns,
+    resolve_panels,
+)
 from secgen_dsl.semantics.who import (
     check_person,
     resolve_expectations,
@@ -71,6 +76,7 @@ def _run(reader: Reader) -> Resolved:
     columns = resolve_columns(reader, binner)
     check_person(reader, columns)
     panels = resolve_panels(reader)
+    check_units_agree(reader, panels)
     privacy, person = resolve_privacy(reader, person)
     expectations = resolve_expectations(reader, columns)
     samples, measurements = resolve_release(reader, silos)

@@ -326,6 +326,28 @@ def check_name_spaces(reader: Reader, columns: Columns, panels: Sequence[Panel])
             )
 
 
+def check_units_agree(reader: Reader, panels: Sequence[Panel]) -> None:
+    """A site has one value of a gene in a sample: two panels of it are in one unit."""
+    seen: dict[str, tuple[str, bool]] = {}
+    owners: dict[str, str] = {}
+    lines = {line.name.text: line for line in reader.spec.all(tree.PanelLine)}
+    for panel in panels:
+        unit = panel.unit, panel.counts is not None
+        shared = next((g for g in panel.genes if seen.get(g, unit) != unit), None)
+        if shared is not None:
+            reader.found.error(
+                "SG212",
+                f'the gene {shared} is in the panels "{owners[shared]}" and "{panel.name}", which '
+                "are in different units",
+                lines[panel.name].unit.span,
+                "another unit there",
+                "a site has one value of a gene: write both panels in its unit",
+            )
+        for gene in panel.genes:
+            seen.setdefault(gene, unit)
+            owners.setdefault(gene, panel.name)
+
+
 def _number(text: str) -> Decimal | None:
     """The number that a value is compared as, if it is one (``queries.labels.label_key``)."""
     try:

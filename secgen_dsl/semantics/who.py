@@ -208,10 +208,6 @@ def resolve_person(reader: Reader, silos: int) -> Person | None:
             "also the key",
             "name the column of dates at the sites: keep earliest collected",
         )
-    if keep is None:
-        reader.defaults.append(
-            "of more samples of a person than count, a keyed hash at the site decides which"
-        )
     per = bounds["samples"].per if "samples" in bounds else None
     return Person(
         key=key.text if key is not None else "",

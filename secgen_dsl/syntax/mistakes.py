@@ -75,7 +75,8 @@ class Explainer:
         match = _TEXT.match(text, fault.start) or _WORD.match(text, fault.start)
         self._found = match.group() if match else text[fault.start : fault.start + 1]
         inside = bool(place.braces) and place.block != "panel"
-        form = form_of(place.block, place.word, inside=inside)
+        statement = text[place.start : fault.start] + " " + self._found
+        form = form_of(place.block or place.word, statement, inside=inside)
         self._form = f"the form is: {form}" if form else ""
 
     def explain(self) -> Explanation:
@@ -86,6 +87,9 @@ class Explainer:
         going_on = self._going_on()
         if going_on is not None:
             return going_on
+        clash = self._clash()
+        if clash is not None:
+            return clash
         if fault.at_line_end or (self._found == "}" and place.braces):
             return self._say(
                 "SG110",
@@ -166,6 +170,23 @@ class Explainer:
             start=len(above) - 1,
             length=1,
             only=(self._place.start, line - 1),
+        )
+
+    def _clash(self) -> Explanation | None:
+        """A word of the language where a column or panel of that name may be meant."""
+        previous = _PREVIOUS.search(self._text, self._place.start, self._fault.start)
+        if previous is None or previous.group(1) not in ("pairs", "each"):
+            return None
+        word = previous.group(1)
+        if not (self._found in "*}" or self._fault.at_line_end):
+            return None
+        return self._say(
+            "SG110",
+            f'"{word}" is a word of the language here',
+            f"{self._expected()} is missing behind it",
+            f'a column or panel of that name needs quotes: "{word}"; else {self._form}',
+            start=previous.start(1),
+            length=len(word),
         )
 
     def _quotes(self) -> Explanation | None:

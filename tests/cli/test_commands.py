@@ -33,6 +33,7 @@ PLAN_FIELDS = {
 }  # fmt: skip
 QUERY_FIELDS = {
     "id", "statement", "source", "added_by_the_planner", "measured_as", "tables", "cells",
+    "expected",
     "opened_values", "sensitivity_squared", "variance", "party_variance", "share_of_budget",
     "standard_error_people", "relative_error", "rounds",
     "bytes_sent_by_each_party",

@@ -36,7 +36,9 @@ def program(
     edges = tuple(tuple(Fraction(16 * b, bins) for b in range(1, bins)) for _ in symbols)
     return Program(
         format="secgen.program/2",
-        silos=tuple(Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos),
+        silos=tuple(
+            Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos
+        ),
         helpers=tuple(helpers),
         tolerated=tolerated,
         person=Person(key="patient", samples=1, per=None, keep=None, silos=1, people_bound=None),

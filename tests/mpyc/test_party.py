@@ -56,11 +56,10 @@ def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
         secrets=(),
         timeout=1.0,
     )
-    genes = PLAN.program.panels[0].genes
     return Party(
         config,
         PLAN,
-        table=empty_table(plan.program),
+        table=empty_table(PLAN.program),
         noise=noise,
         store=store,
         mpc=start_mpyc(0, 3, 1),

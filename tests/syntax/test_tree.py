@@ -95,22 +95,21 @@ def test_study_a_what() -> None:
 
 def test_study_a_measure_and_release() -> None:
     spec = study("colorectal")
-    one_way, two_way, by_reference, equal = one(spec, tree.MeasureBlock).marginals
-    assert (texts(one_way.factors), one_way.binning, one_way.weight) == (["subtype"], None, None)
+    one_way, two_way, by_reference, equal = one(spec, tree.MeasureBlock).queries
+    assert (texts(one_way.factors), one_way.binning, one_way.importance) == (["subtype"], None, ())
     assert texts(two_way.factors) == ["sex", "subtype"]
     assert isinstance(by_reference.binning, tree.BinsFrom)
     assert by_reference.binning.count.value == 4
     assert by_reference.binning.reference.text == "elsewhere"
     assert isinstance(equal.binning, tree.EqualBins)
     assert equal.binning.count.value == 10
-    assert equal.weight is not None
-    assert equal.weight.value == 10
+    assert [(c.kind, c.number.value) for c in equal.importance] == [("weight", 10)]
     samples, measurements = one(spec, tree.ReleaseBlock).lines
     assert isinstance(samples, tree.SamplesLine)
-    assert (samples.rows.value, samples.audience.text) == (600, "public")
+    assert (samples.rows.value, samples.audience.kind.text) == (600, "public")
     assert texts(samples.formats) == ["csv", "h5ad"]
     assert isinstance(measurements, tree.MeasurementsLine)
-    assert measurements.audience.text == "silos"
+    assert measurements.audience.kind.text == "silos"
     files = one(spec, tree.SimulateBlock).files
     assert [(f.silo.text, f.file.text) for f in files] == [
         ("europe", "data/europe.csv.gz"),
@@ -131,7 +130,7 @@ def test_study_d() -> None:
         "university",
         "University computing centre",
     )
-    binning = one(spec, tree.MeasureBlock).marginals[1].binning
+    binning = one(spec, tree.MeasureBlock).queries[1].binning
     assert isinstance(binning, tree.BinsAt)
     assert [edge.value for edge in binning.edges] == [8, Fraction(19, 2), 11]
     assert one(spec, tree.ColumnsBlock).columns[1].otherwise is None
@@ -173,7 +172,7 @@ def test_spans_hold_exactly_what_they_stand_for(name: str) -> None:
 
 def test_statements_have_the_spans_of_their_lines() -> None:
     spec = study("colorectal")
-    marginals = one(spec, tree.MeasureBlock).marginals
+    marginals = one(spec, tree.MeasureBlock).queries
     assert at(marginals[2].span) == "marginal subtype * cycle    in 4 bins from elsewhere"
     assert at(one(spec, tree.TrustBlock).span) == "trust {\n  tolerate 1 colluding party\n}"
     assert at(one(spec, tree.ColumnsBlock).columns[1].values[2].span) == "unknown"
@@ -245,9 +244,9 @@ def test_keywords_are_not_reserved(word: str) -> None:
     (column,) = one(spec, tree.ColumnsBlock).columns
     assert column.otherwise is not None
     assert (column.name.text, column.otherwise.text) == (word, word)
-    (marginal,) = one(spec, tree.MeasureBlock).marginals
+    (marginal,) = one(spec, tree.MeasureBlock).queries
     assert texts(marginal.factors) == [word, word]
-    assert marginal.weight is not None
+    assert [c.kind for c in marginal.importance] == ["weight"]
 
 
 def test_newline_and_semicolon_end_statements() -> None:
@@ -270,7 +269,7 @@ def test_a_marginal_goes_on_after_a_star_and_a_comma() -> None:
     spec = read(
         "measure {\n marginal a * # and\n\n  b *\n c in bins at 1,\n  2, # x\n 3\n marginal d\n}"
     )
-    first, second = one(spec, tree.MeasureBlock).marginals
+    first, second = one(spec, tree.MeasureBlock).queries
     assert texts(first.factors) == ["a", "b", "c"]
     assert isinstance(first.binning, tree.BinsAt)
     assert [edge.value for edge in first.binning.edges] == [1, 2, 3]

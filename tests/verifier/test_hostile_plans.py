@@ -38,7 +38,7 @@ def test_noise_beyond_the_accountants_range(data: Any, digits: int) -> None:
 
 @pytest.mark.parametrize("weight", ["9" * 400 + "/2", "1/" + "9" * 400, "0", "-1"])
 def test_weights_beyond_floats(data: Any, weight: str) -> None:
-    data["program"]["marginals"][0]["weight"] = weight
+    data["program"]["marginals"][0]["importance"]["weight"] = weight
     assert "weight" in refusal(data)
 
 

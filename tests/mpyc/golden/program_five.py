@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "f1f9feadd7bc8688bb51874e2ed2811160464bf5c2d55465c3593c918fa958b1"
+PLAN_SHA256 = "ec867cf879aa41dea69d835ae548e3a2960272b21312678687e172ac00e561b3"
 PARTIES = (
     "a",
     "b",

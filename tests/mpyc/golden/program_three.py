@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "36d6bc1c55d9f00cdb70a86b9da778493d90fb1af937d11a258ad315ecba0f8e"
+PLAN_SHA256 = "71c0f435158b7f732454a568abc88ac966520378d7806550cff77d5b2fba33e4"
 PARTIES = (
     "europe",
     "northeast",

@@ -1,0 +1,441 @@
+"""What the statements of the language mean: from text to the program's fields."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
+from secgen_dsl.ir.program import (
+    Audience,
+    CategoryColumn,
+    ErrorTarget,
+    NumberColumn,
+    PairMarginal,
+    Program,
+)
+from secgen_dsl.planner.plan import plan_program
+from secgen_dsl.semantics.resolve import Resolved, resolve
+from secgen_dsl.syntax.parser import parse
+from secgen_dsl.verifier.verify import verify
+
+REFERENCE = "sample,A,B,C,age\n" + "\n".join(
+    f"s{k},{k},{(k * 7) % 11},{20 - k},{20 + 3 * k}" for k in range(20)
+)
+GMT = "FIRST\thttp://x\tA\tB\nSECOND\thttp://x\tB\tC\tZ\nALONE\thttp://x\tA\n"
+
+BLOCKS = {
+    "silos": "silos hold patients { a terms open; b terms open; c terms open }",
+    "trust": "trust { tolerate 1 colluding party }",
+    "person": "person { key patient; at most 1 sample; in at most 1 silo; "
+    "at most 1000 people in all }",
+    "columns": "columns { subtype category { X, Y }; sex category { f, m } else m\n"
+    "flags mutation { NPM1, TP53 }; blasts number 0..100 in bins at 20, 50 }",
+    "public": 'public r from "r.csv" log2',
+    "sets": 'sets hallmark from "s.gmt"',
+    "panel": "panel p expression log2 0..20 { A, B, C }",
+    "privacy": "privacy { add or remove one person; epsilon 4; delta 1e-6 }",
+    "measure": "measure { marginal subtype }",
+    "release": "release { samples 100 to public as csv }",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "r.csv").write_text(REFERENCE)
+    (tmp_path / "r2.csv").write_text(REFERENCE)
+    (tmp_path / "s.gmt").write_text(GMT)
+    return tmp_path
+
+
+def text_of(**blocks: str) -> str:
+    return 'secgen 1\nstudy "S" { purpose "x" }\n' + "\n".join((BLOCKS | blocks).values())
+
+
+def resolved(folder: Path, **blocks: str) -> Resolved:
+    source = Source("s.secgen", text_of(**blocks))
+    return resolve(parse(source), source, folder)
+
+
+def program_of(folder: Path, **blocks: str) -> Program:
+    """The program, which also plans and verifies."""
+    found = resolved(folder, **blocks).program
+    verify(plan_program(found))
+    return found
+
+
+def errors(folder: Path, **blocks: str) -> list[tuple[str, str]]:
+    """Code and the text that each error points at."""
+    with pytest.raises(SecgenError) as caught:
+        resolved(folder, **blocks)
+    found = []
+    for diagnostic in caught.value.diagnostics:
+        assert diagnostic.span is not None
+        assert diagnostic.next_step
+        span = diagnostic.span
+        found.append((diagnostic.code, span.source.text[span.start : span.end]))
+    return found
+
+
+def test_columns(folder: Path) -> None:
+    columns = program_of(folder).columns
+    assert [c.name for c in columns] == ["subtype", "sex", "NPM1", "TP53", "blasts"]
+    flag, blasts = columns[2], columns[4]
+    assert isinstance(flag, CategoryColumn)
+    assert (flag.values, flag.otherwise) == (("yes", "no", "untested"), "untested")
+    assert isinstance(blasts, NumberColumn)
+    assert blasts.values == ("[0, 20)", "[20, 50)", "[50, 100]")
+
+
+@pytest.mark.parametrize(
+    ("bins", "edges"),
+    [
+        ("in 4 equal bins", (25, 50, 75)),
+        ("in bins at 18, 65.5", (18, Fraction(131, 2))),
+        ("in 2 bins from r", (Fraction(97, 2),)),
+    ],
+)
+def test_number_columns(folder: Path, bins: str, edges: tuple[Fraction, ...]) -> None:
+    text = f"columns {{ subtype category {{ X, Y }}; age number 0..100 {bins} }}"
+    column = program_of(folder, columns=text, measure="measure { marginal age }").columns[1]
+    assert isinstance(column, NumberColumn)
+    assert column.edges == edges
+
+
+def test_ranges_may_be_negative(folder: Path) -> None:
+    panel = "panel p expression log2_fpkm -4..20 { A, B }"
+    measure = "measure { marginal subtype * p in bins at -1.5, 3 }"
+    query = program_of(folder, panel=panel, measure=measure).marginals[0]
+    assert query.edges[0] == (Fraction(-3, 2), 3)
+
+
+def test_each_stands_for_a_marginal_a_column(folder: Path) -> None:
+    program = program_of(
+        folder, measure="measure { marginal each flags * subtype share 50%\n marginal sex }"
+    )
+    assert [m.statement for m in program.marginals] == [
+        "marginal NPM1 * subtype share 25%",
+        "marginal TP53 * subtype share 25%",
+        "marginal sex",
+    ]
+
+
+def test_a_gene_of_a_panel(folder: Path) -> None:
+    program = program_of(folder, measure="measure { marginal subtype * p.B in 2 bins from r }")
+    query = program.marginals[0]
+    assert (query.id, program.genes(query), program.shape(query)) == (
+        "subtype*p.B",
+        ("B",),
+        (1, 2, 2),
+    )
+
+
+def test_pairs_come_from_public_files_alone(folder: Path) -> None:
+    measure = "measure { marginal subtype; marginal pairs of p within hallmark in 3 bins from r }"
+    query = program_of(folder, measure=measure).marginals[1]
+    assert isinstance(query, PairMarginal)
+    assert (query.genes, query.pairs) == (("A", "B", "C"), ((0, 1), (1, 2)))
+    kept = "within hallmark { SECOND } in 3 equal bins keep 1 by correlation in r weight 2"
+    query = program_of(
+        folder, measure=f"measure {{ marginal subtype; marginal pairs of p {kept} }}"
+    ).marginals[1]
+    assert isinstance(query, PairMarginal)
+    assert (query.genes, query.pairs, query.keep) == (("B", "C"), ((0, 1),), 1)
+    assert query.statement == f"marginal pairs of p {kept}"
+    # A falls as C rises, exactly: the strongest correlation of all.
+    any_two = "marginal pairs of p in 2 equal bins keep 1 by correlation in r"
+    query = program_of(folder, measure=f"measure {{ marginal subtype; {any_two} }}").marginals[1]
+    assert query.genes == ("A", "C")  # type: ignore[union-attr]
+
+
+def test_else_equal_stands_in_for_absent_genes(folder: Path) -> None:
+    panel = "panel p expression log2 0..20 { A, Q }"
+    query = program_of(
+        folder, panel=panel, measure="measure { marginal subtype * p in 2 bins from r else equal }"
+    ).marginals[0]
+    assert query.binning == "reference-else-equal"
+    assert query.edges == ((Fraction(19, 2),), (10,))
+    assert "SG214" in {
+        code
+        for code, _ in errors(
+            folder, panel=panel, measure="measure { marginal subtype * p in 2 bins from r }"
+        )
+    }
+
+
+def test_references_are_aligned_by_a_bridge(folder: Path) -> None:
+    (folder / "f.csv").write_text("A,B,C\n0,0,0\n1,1,1\n2,2,2\n")
+    (folder / "v.csv").write_text("A,B,C\n3,3,3\n4,4,4\n5,5,5\n")
+    program = program_of(
+        folder,
+        public='public r from "r.csv" log2_fpkm "far" aligned by b\n'
+        'public b from "f.csv" log2_fpkm and "v.csv" vst "same samples"',
+        panel="panel p expression vst 0..30 { A, B, C }",
+        measure="measure { marginal subtype * p in 2 bins from r }",
+    )
+    assert program.reference_unit(program.reference("r")) == "vst"
+    assert program.bridge("b").units == ("log2_fpkm", "vst")
+    assert program.marginals[0].edges[0] == (Fraction(25, 2),)  # 9.5 + 3
+
+
+def test_counts(folder: Path) -> None:
+    form = (
+        "panel p expression counts as log2(cpm+1) 0..16 library size from {} {{ A, B }} "
+        "missing is 0"
+    )
+    for words, column in (("column total", "total"), ("all genes in the file", None)):
+        panel = program_of(
+            folder,
+            panel=form.format(words),
+            measure="measure { marginal subtype * p in 4 equal bins }",
+        ).panel("p")
+        assert panel.counts is not None
+        assert (panel.unit, panel.counts.library_column, panel.missing) == ("log2_cpm", column, 0)
+
+
+def test_person(folder: Path) -> None:
+    person = (
+        "person { key donor; at most 2 samples per sex; keep earliest taken; in at most 3 silos\n"
+        'at most 90 people in all; expect subtype X ~ 12.5% "a registry" }'
+    )
+    found = program_of(folder, person=person)
+    assert found.person.model_dump() == {
+        "key": "donor", "samples": 2, "per": "sex", "keep": "taken", "silos": 3,
+        "people_bound": 90,
+    }  # fmt: skip
+    assert [(e.column, e.value, e.share) for e in found.expectations] == [
+        ("subtype", "X", Fraction(1, 8))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("terms", "audience", "allowed"),
+    [
+        ("open", "public", True),
+        ('consent "GRU"', "registered", True),
+        ('consent "GRU"', 'named "Us"', True),
+        ('consent "GRU"', "public", False),
+        ('consent "GRU" approval "DAC 1"', "public", True),
+        ('controlled "phs1"', "silos", True),
+        ('controlled "phs1"', 'named "Us"', False),
+        ('controlled "phs1" approval "DAC 1"', "public", True),
+    ],
+)
+def test_audiences_and_terms(folder: Path, terms: str, audience: str, allowed: bool) -> None:
+    silos = f"silos hold patients {{ a terms open; b terms {terms}; c terms open }}"
+    release = f"release {{ samples 9 to {audience}; measurements to {audience} }}"
+    if not allowed:
+        assert {code for code, _ in errors(folder, silos=silos, release=release)} == {"SG307"}
+        return
+    found = program_of(folder, silos=silos, release=release)
+    kind, name = audience.split(maxsplit=1)[0], "Us" if "named" in audience else ""
+    assert found.measurements == Audience(kind=kind, name=name)  # type: ignore[arg-type]
+
+
+def test_importance(folder: Path) -> None:
+    measure = (
+        "measure { marginal subtype weight 2 error 30 people; marginal sex share 30%\n"
+        "marginal subtype * sex error 45.5% }"
+    )
+    privacy = "privacy { add or remove one person; epsilon 1; delta 1e-6; mechanism gaussian }"
+    one, two, three = (
+        m.importance for m in program_of(folder, measure=measure, privacy=privacy).marginals
+    )
+    assert (one.weight, one.error) == (2, ErrorTarget(unit="people", value=Fraction(30)))
+    assert two.share == Fraction(3, 10)
+    assert three.error == ErrorTarget(unit="percent", value=Fraction(91, 2))
+
+
+FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
+    ({"measure": "measure { marginal each subtype }"}, [("SG205", "subtype")]),
+    ({"measure": "measure { marginal flags }"}, [("SG205", "flags")]),
+    ({"measure": "measure { marginal each flags * each flags }"}, [("SG211", "flags")]),
+    ({"measure": "measure { marginal subtype * B in 2 equal bins }"}, [("SG205", "B")]),
+    ({"measure": "measure { marginal blasts in 4 equal bins }"}, [("SG211", "in 4 equal bins")]),
+    ({"measure": "measure { marginal pairs of q in 2 equal bins }"}, [("SG205", "q")]),
+    ({"measure": "measure { marginal pairs of p }"}, [("SG211", "marginal pairs of p")]),
+    (
+        {"measure": "measure { marginal pairs of p within hallmrk in 2 equal bins }"},
+        [("SG205", "hallmrk")],
+    ),
+    (
+        {"measure": "measure { marginal pairs of p within hallmark { FRST } in 2 equal bins }"},
+        [("SG205", "FRST")],
+    ),
+    (
+        {"measure": "measure { marginal pairs of p within hallmark { ALONE } in 2 equal bins }"},
+        [("SG208", "within hallmark { ALONE }")],
+    ),
+    (
+        {"measure": "measure { marginal subtype share 60%; marginal sex share 50% }"},
+        [("SG220", "share 50%")],
+    ),
+    (
+        {"measure": "measure { marginal subtype share 60%; marginal sex share 30% }"},
+        [("SG220", "share 30%")],
+    ),
+    (
+        {"measure": "measure { marginal subtype share 100%; marginal sex }"},
+        [("SG220", "share 100%")],
+    ),
+    (
+        {"measure": "measure { marginal subtype share 50% weight 2; marginal sex }"},
+        [("SG220", "weight 2")],
+    ),
+    ({"measure": "measure { marginal subtype error 0% }"}, [("SG216", "error 0%")]),
+    ({"measure": "measure { marginal subtype weight 1 weight 2 }"}, [("SG204", "weight 2")]),
+    (
+        {
+            "measure": "measure { marginal subtype error 5% }",
+            "person": "person { key k; at most 1 sample; in at most 1 silo }",
+        },
+        [("SG220", "error 5%")],
+    ),
+    (
+        {"measure": "measure { moments p by subtype in 3 factors from r share 60%; marginal sex }"},
+        [("SG112", "moments p by subtype in 3 factors from r share 60%")],
+    ),
+    (
+        {"measure": "measure { marginal subtype * p in 4 learned bins }"},
+        [("SG112", "in 4 learned bins")],
+    ),
+    (
+        {"columns": "columns { subtype category { X, Y }; flags mutation { } }"},
+        [("SG208", "flags mutation { }")],
+    ),
+    (
+        {"columns": "columns { subtype category { X, Y }; f mutation { subtype } }"},
+        [("SG207", "subtype")],
+    ),
+    (
+        {"columns": "columns { subtype category { X, Y }; n number 5..5 in 2 equal bins }"},
+        [("SG210", "5..5")],
+    ),
+    (
+        {"columns": "columns { subtype category { X, Y }; n number 0..5 in bins at 7 }"},
+        [("SG211", "in bins at 7")],
+    ),
+    (
+        {"columns": "columns { subtype category { X, Y }; nobody number 0..5 in 2 bins from r }"},
+        [("SG214", "r")],
+    ),
+    ({"panel": "panel p expression lgo2 0..20 { A }"}, [("SG218", "lgo2")]),
+    (
+        {"panel": "panel p expression log2 as zscore 0..20 { A }"},
+        [("SG219", "as zscore")],
+    ),
+    (
+        {
+            "panel": "panel p expression log2 as log2(cpm + 1) 0..20 "
+            "library size from column x { A }"
+        },
+        [("SG219", "log2")],
+    ),
+    (
+        {"panel": "panel p expression counts as log2(cpm + 1) 0..20 { A }"},
+        [("SG203", "as log2(cpm + 1)")],
+    ),
+    (
+        {"panel": "panel p expression log2 0..20 library size from column x { A }"},
+        [("SG220", "library size from column x")],
+    ),
+    (
+        {"panel": "panel p expression log2 0..20 { A, B }\npanel q expression vst 0..20 { B }"},
+        [("SG212", "vst")],
+    ),
+    ({"public": 'public r from "r.csv" log2 aligned by b'}, [("SG205", "b")]),
+    (
+        {"public": 'public r from "r.csv" log2\npublic b from "r.csv" vst and "r2.csv" vst'},
+        [("SG212", "vst")],
+    ),
+    (
+        {
+            "public": 'public r from "r.csv" log2 aligned by b\n'
+            'public b from "r.csv" vst and "r2.csv" tpm'
+        },
+        [("SG212", "b")],
+    ),
+    ({"sets": 'sets hallmark from "r.csv"'}, [("SG213", '"r.csv"')]),
+    (
+        {"sets": 'sets hallmark from "s.gmt"\nsets hallmark from "s.gmt"'},
+        [("SG206", "hallmark")],
+    ),
+    (
+        {"person": "person { key k; at most 1 sample per age; in at most 1 silo }"},
+        [("SG205", "age")],
+    ),
+    (
+        {"person": "person { key k; at most 1 sample; keep earliest subtype; in at most 1 silo }"},
+        [("SG206", "subtype")],
+    ),
+    (
+        {"person": "person { key k; at most 1 sample; keep earliest k; in at most 1 silo }"},
+        [("SG206", "k")],
+    ),
+    ({"person": "person { key k; at most 1 sample; in at most 4 silos }"}, [("SG216", "4")]),
+    (
+        {
+            "person": "person { key k; at most 1 sample; in at most 1 silo; "
+            "expect subtype Z ~ 10%; expect blats f ~ 5%; expect sex f ~ 100% }"
+        },
+        [("SG205", "Z"), ("SG205", "blats"), ("SG216", "100")],
+    ),
+    (
+        {
+            "privacy": "privacy { add or remove one person; epsilon 1\n"
+            "replace one person of exactly 9 }"
+        },
+        [("SG204", "replace one person of exactly 9")],
+    ),
+    (
+        {"privacy": "privacy { replace one person of exactly 9; epsilon 1 }"},
+        [("SG204", "replace one person of exactly 9")],
+    ),
+    (
+        {"privacy": "privacy { add or remove one person; epsilon 1; delta 0; mechanism laplace }"},
+        [("SG112", "mechanism laplace"), ("SG112", "0")],
+    ),
+    (
+        {
+            "privacy": "privacy { add or remove one person; epsilon 1\n"
+            "learned bins using at most 15% }"
+        },
+        [("SG112", "learned bins using at most 15%")],
+    ),
+    (
+        {"silos": 'silos hold patients { a terms open approval "x"; b terms open; c terms open }'},
+        [("SG220", 'approval "x"')],
+    ),
+    ({"release": 'release { samples 9 to named "" }'}, [("SG207", 'named ""')]),
+    ({"release": 'release { samples 9 to "named" }'}, [("SG207", '"named"')]),
+    (
+        {"silos": "silos hold columns { a terms open; b terms open; c terms open }"},
+        [("SG217", "columns")],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"), FAULTS, ids=[" ".join(blocks.values())[:70] for blocks, _ in FAULTS]
+)
+def test_faults(folder: Path, blocks: dict[str, str], expected: list[tuple[str, str]]) -> None:
+    assert errors(folder, **blocks) == expected
+
+
+STUDY_B = """
+sets hallmark from "s.gmt"
+measure {
+  moments  p by subtype     in 12 factors from r            share 60%
+  marginal subtype * p      in 4 learned bins                       share 30%
+  marginal pairs of p within hallmark { FIRST, SECOND } in 3 bins from r keep 40 by correlation in r
+}
+"""
+
+
+def test_study_b_is_typed_and_only_not_planned(folder: Path) -> None:
+    sets, measure = STUDY_B.strip().split("\n", 1)
+    found = errors(folder, sets=sets, measure=measure)
+    assert [code for code, _ in found] == ["SG112", "SG112"]
+    assert re.match("moments", found[0][1])
+    assert found[1][1] == "in 4 learned bins"
