@@ -25,7 +25,10 @@ class GeneratedSpec:
     """
 
     blocks: tuple[Block, ...]
-    files: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"\n# files: {dict(self.files)}\n{self.text()}"
 
     def text(self, seed: int | None = None) -> str:
         """The spec's text; a seed gives an odd layout."""
