@@ -66,12 +66,21 @@ class TableDraft:
 
     Attributes:
         unit: of its values once aligned.
+        low: its values lie above.
+        high: its values lie below.
         columns: genes and number columns that it has.
     """
 
     name: str
     unit: str
+    low: Decimal
+    high: Decimal
     columns: frozenset[str]
+
+    def fits(self, panel: PanelDraft) -> bool:
+        """Whether its quantiles can be bins of a panel."""
+        inside = panel.low <= self.low and self.high <= panel.high
+        return self.unit == panel.unit and inside
 
 
 @dataclass

@@ -127,7 +127,7 @@ def _resolves(draft: Draft, panel: PanelDraft, gene: str) -> bool:
 def _bins(draft: Draft, panel: PanelDraft, genes: tuple[str, ...]) -> tuple[int, str, Statement]:
     """The number of bins of each gene, where they come from, and their words."""
     count = draft.draw(st.integers(2, 4))
-    tables = [table for table in draft.tables if table.unit == panel.unit]
+    tables = [table for table in draft.tables if table.fits(panel)]
     full = [table for table in tables if set(genes) <= table.columns]
     most = [table for table in tables if 2 * len(set(genes) & table.columns) >= len(genes)]
     for known, otherwise in ((full, ()), (most, ("else", "equal"))):
@@ -162,7 +162,7 @@ def _pairs(draft: Draft) -> Iterator[_Query]:
     tables = [
         table
         for table in draft.tables
-        if table.unit == panel.unit and set(panel.genes) <= table.columns
+        if table.fits(panel) and set(panel.genes) <= table.columns
     ]
     if tables and draft.flag():
         table = draft.draw(st.sampled_from(tables))

@@ -1,5 +1,6 @@
 """Columns, panels, public tables and gene sets of a generated spec."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import strategies as st
@@ -17,9 +18,9 @@ ROWS = 9
 def declare_columns(draft: Draft) -> None:
     """``columns { … }``, and the public tables of the bins of number columns."""
     lines: list[Statement] = []
-    for _ in range(draft.draw(st.integers(1, 3))):
+    for _ in range(draft.draw(st.integers(1, 4))):
         taken = {*draft.values, *draft.groups}
-        name = unused(draft.draw, NAMES, taken)
+        name = unused(draft.draw, _like(draft), taken)
         match draft.pick(("category", "category", "category", "mutation", "number")):
             case "category":
                 lines.append(_category(draft, name))
@@ -33,6 +34,15 @@ def declare_columns(draft: Draft) -> None:
             case _:
                 lines.append(_number(draft, name))
     draft.blocks.append(Block(("columns",), tuple(lines)))
+
+
+def _like(draft: Draft) -> st.SearchStrategy[str]:
+    """Names of any kind; now and then one that looks like an id made of other names."""
+    known = list(draft.values)
+    if not known or not draft.rarely():
+        return NAMES
+    ids = ["*".join(known[:2]), f"{known[0]} (labels)", f"{known[0]} (2)", f"pairs of {known[0]}"]
+    return st.sampled_from([*ids, f"{'*'.join(known[:2])} (labels)"])
 
 
 def _distinct(draft: Draft, taken: set[str], least: int, most: int) -> tuple[str, ...]:
@@ -57,7 +67,7 @@ def _number(draft: Draft, name: str) -> Statement:
     bins = draft.draw(st.integers(2, 4))
     tokens = given_bins(draft, low, high, bins)
     if draft.rarely():
-        table = _table(draft, "log2", {name: _values(draft, low, high)})
+        table = _table(draft, "log2", low, high, {name: _values(draft, low, high)})
         tokens = ("in", draft.number(bins), "bins", "from", draft.name(table.name))
     draft.values[name] = tuple(map(str, range(bins)))
     range_ = (draft.number(low), "..", draft.number(high))
@@ -77,19 +87,19 @@ def given_bins(draft: Draft, low: Decimal, high: Decimal, bins: int) -> Statemen
 
 def declare_panels(draft: Draft) -> None:
     """``panel …`` lines, each gene of one unit throughout."""
-    units: dict[str, str] = {}
+    units: dict[str, tuple[str, bool]] = {}
     for _ in range(draft.draw(st.sampled_from((0, 1, 1, 1, 2, 2)))):
         taken = {*draft.values, *draft.groups, *(panel.name for panel in draft.panels)}
         name = unused(draft.draw, NAMES, taken)
         converted = draft.rarely() or draft.rarely()
         unit = "counts" if converted else draft.pick(UNITS)
-        known = [gene for gene, of in units.items() if of == unit]
+        known = [gene for gene, of in units.items() if of == (unit, converted)]
         genes = list(_distinct(draft, set(units), 1, 3))
         if draft.flag():  # many genes share a label histogram: their tables are centred
             genes += [f"GENE{len(units) + k}" for k in range(draft.draw(st.integers(2, 9)))]
         if known and draft.flag():
             genes.append(draft.pick(known))
-        units |= dict.fromkeys(genes, unit)
+        units |= dict.fromkeys(genes, (unit, converted))
         low, high = map(Decimal, draft.pick(RANGES[:4] if converted else RANGES))
         panel = PanelDraft(
             name, "log2_cpm" if converted else unit, unit, low, high, tuple(genes)
@@ -155,14 +165,16 @@ def _provenance(draft: Draft) -> Statement:
     return (quoted(draft.draw(TEXTS)),) if draft.flag() else ()
 
 
-def _table(draft: Draft, unit: str, columns: dict[str, list[Decimal]]) -> TableDraft:
+def _table(
+    draft: Draft, unit: str, low: Decimal, high: Decimal, columns: dict[str, list[Decimal]]
+) -> TableDraft:
     """A public table in one unit."""
     name = _public_name(draft)
     cells = {column: _cells(draft, values, whole=False) for column, values in columns.items()}
     file = draft.file("table", ".csv", table_bytes(draft.random, cells))
     line = ("public", draft.name(name), "from", file, unit, *_provenance(draft))
     draft.blocks.append(Block(line))
-    draft.tables.append(TableDraft(name, unit, frozenset(columns)))
+    draft.tables.append(TableDraft(name, unit, low, high, frozenset(columns)))
     return draft.tables[-1]
 
 
@@ -178,7 +190,7 @@ def declare_references(draft: Draft) -> None:
         if draft.rarely():
             _aligned(draft, panel, inside)
         else:
-            _table(draft, panel.unit, inside)
+            _table(draft, panel.unit, panel.low, panel.high, inside)
 
 
 def _aligned(draft: Draft, panel: PanelDraft, inside: dict[str, list[Decimal]]) -> None:
@@ -194,10 +206,10 @@ def _aligned(draft: Draft, panel: PanelDraft, inside: dict[str, list[Decimal]]) 
     draft.random.shuffle(sides)
     line = ("public", draft.name(bridge), "from", *sides[0], "and", *sides[1])
     draft.blocks.append(Block((*line, *_provenance(draft))))
-    table = _table(draft, other, spread)
+    table = _table(draft, other, panel.low, panel.high, spread)
     declared = draft.blocks.pop()
     draft.blocks.append(Block((*declared.head, "aligned", "by", draft.name(bridge))))
-    draft.tables[-1] = TableDraft(table.name, panel.unit, table.columns)
+    draft.tables[-1] = replace(table, unit=panel.unit)
 
 
 def declare_sets(draft: Draft) -> None:
