@@ -149,6 +149,7 @@ def _check_data_files(plan: Plan, data_files: Mapping[str, Path]) -> None:
             raise fail(
                 "SG517",
                 f"a data file was given for {name!r}, which is no silo of this study",
+                place="data files",
                 next_step=nearest(name, silos) or f"the silos are {', '.join(silos)}",
             )
     missing = [name for name in silos if name not in data_files]
@@ -156,6 +157,7 @@ def _check_data_files(plan: Plan, data_files: Mapping[str, Path]) -> None:
         raise fail(
             "SG517",
             f"no data file was given for {', '.join(missing)}",
+            place="data files",
             next_step="give each silo its own table: --data SILO=FILE",
         )
 
@@ -180,6 +182,7 @@ def _listener(backlog: int) -> socket.socket:
         raise fail(
             "SG501",
             "no port of 127.0.0.1 can be opened for the parties",
+            place="this machine",
             next_step="see that this machine allows local connections",
         ) from error
     return listener
@@ -349,6 +352,7 @@ def _agree(
         raise fail(
             "SG509",
             "the parties do not agree on the opened values, so none are used",
+            place="all parties",
             next_step="report this: a party that runs unmodified secgen cannot differ",
         )
     return ProtocolResult(

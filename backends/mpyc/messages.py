@@ -89,6 +89,7 @@ def read_config(text: str | bytes) -> PartyConfig:
         raise fail(
             "SG515",
             f"the party's configuration cannot be read: {fields}",
+            place="the party's configuration",
             next_step="parties are started by `secgen run`, not by hand",
         ) from error
 

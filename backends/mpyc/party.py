@@ -328,6 +328,7 @@ def _departs(what: str) -> SecgenError:
     return fail(
         "SG514",
         f"the program departs from the plan: {what}",
+        place="the party's program",
         next_step="nothing was sent; report this, it is a fault of secgen or a changed program",
     )
 

@@ -159,18 +159,21 @@ def _read_plan(config: PartyConfig) -> Plan:
         raise fail(
             "SG515",
             "the plan cannot be read by this release of secgen",
+            place="plan.json",
             next_step="compile the bundle again with the release that all parties use",
         ) from error
     if canonical != config.plan.encode():
         raise fail(
             "SG515",
             "the plan is not in canonical form, so its hash is not what the sites approved",
+            place="plan.json",
             next_step="use the bundle's plan.json as it was written",
         )
     if plan.modulus != MERSENNE_61 or not 0 <= config.index < len(plan.parties):
         raise fail(
             "SG515",
             "this plan is not one that the MPyC backend can run: its field or party is unknown",
+            place="plan.json",
             next_step="compile the bundle again with this release of secgen",
         )
     return plan
@@ -183,6 +186,7 @@ def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
         raise fail(
             "SG510",
             "the bundle's program is not the one that this release generates from the plan",
+            place="party_program.py",
             next_step="compile the bundle again, and do not change its files",
         )
     path = state / "program.py"

@@ -125,8 +125,9 @@ def open_shares(
                 "SG505",
                 f"the opening of {what} failed its consistency check: the parties' shares do not "
                 f"lie on one polynomial of degree {threshold}",
-                next_step="no value was used; some party sent a wrong share.  The budget of this "
-                "round is spent; a restart uses the stored contributions",
+                place="all parties",
+                next_step="no value was used; some party's share is not what the others' imply.  "
+                "The budget of this round is spent; a restart uses the stored contributions",
             )
     values = recombined[0].astype(np.int64)
     centred: NDArray[np.int64] = np.where(values > MERSENNE_61 // 2, values - MERSENNE_61, values)
@@ -152,5 +153,6 @@ def _network_error(name: str) -> SecgenError:
         "SG507",
         f"mpc.{name} is disabled: values travel in secgen's frames and are opened only through "
         "the plan's manifest",
+        place="the party's program",
         next_step="use Party.share and Party.open",
     )

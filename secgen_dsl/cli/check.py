@@ -4,16 +4,15 @@ from pathlib import Path
 
 import click
 
-from secgen_dsl.cli.report import as_json as diagnostics_json
-from secgen_dsl.cli.report import command, print_json, show
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@format_option
 @click.option("--certify", "independent", is_flag=True, help="Ask the second accountant too.")
 @command
-def check(spec: Path, as_json: bool, independent: bool) -> None:
+def check(spec: Path, output: Format, independent: bool) -> None:
     """Check SPEC: language, plan and privacy budget.  Needs no data."""
     from secgen_dsl.cli.study import plan_spec
     from secgen_dsl.cli.tables import plan_json, print_budget
@@ -24,12 +23,11 @@ def check(spec: Path, as_json: bool, independent: bool) -> None:
         from secgen_dsl.verifier.certify import certify
 
         certificate = certify(planned.plan, planned.verified, independent=True)
-    if as_json:
-        data: dict[str, object] = {"ok": True, "diagnostics": diagnostics_json(planned.warnings)}
-        data |= plan_json(planned)
+    if output != "full":
+        data = plan_json(planned)
         if certificate is not None:
             data["certificate"] = certificate.model_dump(mode="json")
-        print_json(data)
+        succeed(output, planned.warnings, data)
         return
     show(planned.warnings)
     print_budget(planned, details=False)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
-from secgen_dsl.cli.report import command
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Markdown file; else stdout.")
+@format_option
 @command
-def describe(spec: Path, out: Path | None) -> None:
+def describe(spec: Path, out: Path | None, output: Format) -> None:
     """Write the protocol description of SPEC (or a bundle) as Markdown."""
     from secgen_dsl.backends.bundle import write_file
     from secgen_dsl.cli.description import describe_plan
@@ -20,8 +21,12 @@ def describe(spec: Path, out: Path | None) -> None:
 
     planned = plan_of(spec)
     text = describe_plan(planned, certify(planned.plan, planned.verified, independent=True))
-    if out is None:
-        click.echo(text)
-    else:
+    if out is not None:
         write_file(out, text.encode())
-        click.echo(f"description {out}")
+    if output != "full":
+        data: dict[str, object] = {"plan_sha256": planned.verified.plan_sha256}
+        data |= {"description": text} if out is None else {"written": [str(out)]}
+        succeed(output, planned.warnings, data)
+        return
+    show(planned.warnings)
+    click.echo(text if out is None else f"description {out}")

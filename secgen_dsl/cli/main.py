@@ -13,6 +13,8 @@ _COMMANDS = {
     "compile": ("compile", "compile_", "Write the bundle that sites read and sign."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
+    "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),
+    "explain": ("explain", "explain", "Explain the code of a diagnostic."),
 }
 
 

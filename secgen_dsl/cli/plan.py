@@ -4,24 +4,21 @@ from pathlib import Path
 
 import click
 
-from secgen_dsl.cli.report import as_json as diagnostics_json
-from secgen_dsl.cli.report import command, print_json, show
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@format_option
 @command
-def plan(spec: Path, as_json: bool) -> None:
+def plan(spec: Path, output: Format) -> None:
     """Show how SPEC (or a bundle) spends its budget and how exact the answers will be."""
     from secgen_dsl.cli.study import plan_of
     from secgen_dsl.cli.tables import plan_json, print_budget
 
     planned = plan_of(spec)
-    if as_json:
-        print_json(
-            {"ok": True, "diagnostics": diagnostics_json(planned.warnings)} | plan_json(planned)
-        )
+    if output != "full":
+        succeed(output, planned.warnings, plan_json(planned))
         return
     show(planned.warnings)
     print_budget(planned, details=True)

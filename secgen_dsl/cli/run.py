@@ -6,8 +6,7 @@ from typing import Literal
 
 import click
 
-from secgen_dsl.cli.report import as_json as diagnostics_json
-from secgen_dsl.cli.report import command, print_json, show
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 
 def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -53,7 +52,7 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     show_default=True,
     help="Seconds that a party waits for another one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@format_option
 @command
 def run(
     spec: Path,
@@ -62,27 +61,24 @@ def run(
     data: dict[str, Path],
     seed: int | None,
     timeout: float,
-    as_json: bool,
+    output: Format,
 ) -> None:
     """Run SPEC (or a bundle) with all parties on this machine."""
     from secgen_dsl.cli.execution import execute
     from secgen_dsl.cli.study import plan_of
 
     planned = plan_of(spec)
-    if not as_json:
+    if output == "full":
         show(planned.warnings)
 
     def say(line: str) -> None:
-        if not as_json:
+        if output == "full":
             click.echo(line, err=True)
 
     finished = execute(planned, backend, data, out, seed, timeout, say)
-    if as_json:
-        print_json(
-            {"ok": True, "diagnostics": diagnostics_json(planned.warnings)}
-            | finished.receipt
-            | {"written": [str(out / name) for name in finished.files]}
-        )
+    if output != "full":
+        written = [str(out / name) for name in finished.files]
+        succeed(output, planned.warnings, finished.receipt | {"written": written})
         return
     click.echo(f"plan     {planned.verified.plan_sha256}")
     for name in finished.files:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Marginal, Study
 from secgen_dsl.public.files import PublicFile
@@ -40,12 +40,18 @@ def plan_spec(path: Path) -> PlannedStudy:
     Raises:
         SecgenError: every error found.
     """
+    from secgen_dsl.syntax.parser import read_source
+
+    return plan_source(read_source(path), path.parent)
+
+
+def plan_source(source: Source, folder: Path) -> PlannedStudy:
+    """The same for a spec's text; the files that it names are relative to ``folder``."""
     # A spec with errors is told so before the numerical libraries are loaded.
     from secgen_dsl.semantics.resolve import resolve
-    from secgen_dsl.syntax.parser import parse, read_source
+    from secgen_dsl.syntax.parser import parse
 
-    source = read_source(path)
-    resolved = resolve(parse(source), source, path.parent)
+    resolved = resolve(parse(source), source, folder)
 
     from secgen_dsl.planner.plan import plan_program
     from secgen_dsl.verifier import verify

@@ -1,6 +1,7 @@
 """Every code that a diagnostic can have, with a title.
 
-Codes are permanent: one is never given another meaning, nor used again after it has gone.
+Codes are permanent: one is never given another meaning, nor used again after it has gone.  Each has
+a page, ``pages/CODE.md``, which ``secgen explain CODE`` shows.
 SG1xx the text of a spec · SG2xx its names and values · SG3xx its promise and the plan ·
 SG4xx a site's data · SG5xx the parties · SG6xx synthesis · SG7xx files that secgen writes and
 reads · SG9xx secgen itself.
@@ -95,8 +96,10 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG702": "the folder for the results is in use",
         "SG703": "a folder is no bundle, or was changed",
         "SG704": "data files and the spec's silos do not go together",
+        "SG705": "a spec is not in the canonical layout",
         "SG900": "a fault of secgen itself",
         "SG901": "stopped from the keyboard",
         "SG902": "not enough memory",
+        "SG903": "a code that secgen does not have",
     }
 )

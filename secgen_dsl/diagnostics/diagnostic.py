@@ -124,6 +124,18 @@ def fail(code: str, message: str, *, place: str = "", next_step: str = "") -> Se
     return SecgenError(Diagnostic(code=code, message=message, place=place, next_step=next_step))
 
 
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """By place in the text; those without a span come last, in the order given."""
+    return sorted(
+        diagnostics, key=lambda d: (d.span is None, d.span.start if d.span is not None else 0)
+    )
+
+
+def printable(text: str) -> str:
+    """``text`` without what steers a terminal: control characters are replaced."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """``did you mean "x"?`` for the closest candidate, or an empty text."""
     names = {name.lower(): name for name in candidates}

@@ -38,6 +38,13 @@ def read_public_file(folder: Path, name: str) -> PublicFile:
     Raises:
         SecgenError: SG213 if it cannot be read.
     """
+    if name.startswith(("http://", "https://", "ftp://")):
+        raise fail(
+            "SG213",
+            f'"{name}" is an address, not a file',
+            place=name,
+            next_step="download the file next to the spec, and name that one",
+        )
     path = folder / name
     try:
         if path.stat().st_size > MAXIMUM_BYTES:

@@ -80,5 +80,6 @@ def _refused(what: str) -> SecgenError:
     return fail(
         "SG506",
         f"an opening that the plan does not list was refused: {what}",
+        place="openings of the plan",
         next_step="nothing was opened; report this, the program departs from the approved plan",
     )

@@ -158,7 +158,7 @@ class ContributionStore:
             raise fail(
                 "SG511",
                 f"this site's contribution to round {key.round} of the plan "
-                f"{key.plan_sha256[:12]}… was erased, and must not be drawn a second time",
+                f"{key.plan_sha256[:12]}… was erased, and is not drawn a second time",
                 place=str(self._path),
                 next_step="make and approve a new plan: it is a new debit of the budget",
             )
@@ -279,7 +279,7 @@ class ContributionStore:
             "SG512",
             f"the party's store cannot be used: {error}",
             place=str(self._path),
-            next_step="the folder must be writable and the file one that secgen made",
+            next_step="see that the folder can be written and that secgen made the file",
         )
 
 

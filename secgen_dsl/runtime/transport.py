@@ -511,5 +511,6 @@ def _refused(what: str) -> SecgenError:
     return fail(
         "SG506",
         f"a frame that the plan does not predict was not sent: {what}",
+        place="messages of the plan",
         next_step="nothing was sent; report this, the program departs from the approved plan",
     )

@@ -184,7 +184,7 @@ class Binner:
         if not (inside and rising) or len(edges) >= MAXIMUM_BINS:
             self.found.error(
                 "SG211",
-                f"edges must rise and lie inside {what}",
+                f"the edges do not rise inside {what}",
                 binning.span,
                 f"the range is {decimal_text(low)}..{decimal_text(high)}",
                 "write, for example: in bins at 2, 4.5, 7",

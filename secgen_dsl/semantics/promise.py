@@ -70,7 +70,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | No
         if not Fraction(1, 1000) <= epsilon <= 50:
             reader.found.error(
                 "SG301",
-                "epsilon must lie between 0.001 and 50",
+                "epsilon lies outside 0.001 to 50",
                 numbers["epsilon"].span,
                 "0 would forbid any answer" if epsilon == 0 else "out of range",
                 "write, for example: epsilon 4; smaller protects more, usual are 0.5 to 8",
@@ -89,10 +89,10 @@ def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | No
         if not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
             reader.found.error(
                 "SG302",
-                "delta must lie between 1e-12 and 0.001",
+                "delta lies outside 1e-12 to 0.001",
                 numbers["delta"].span,
                 "out of range",
-                "write, for example: delta 1e-6; it must be far below one in the number of people",
+                "write, for example: delta 1e-6; safe is far below one in the number of people",
             )
         elif bound is not None and delta * bound > 1:
             reader.found.error(

@@ -114,12 +114,22 @@ class Reader:
         if value.denominator != 1 or not low <= value <= high:
             self.found.error(
                 "SG216",
-                f"{what} must be a whole number from {low:,} to {high:,}",
+                f"{what} is a whole number from {low:,} to {high:,}",
                 number.span,
                 "not allowed",
                 f"write, for example: {min(max(round(value), low), high)}",
             )
             return low
+        written = number.span.source.text[number.span.start : number.span.end]
+        if not written.isdigit():  # 1.000 would be read as 1
+            meant = written.replace(".", "") if "." in written else str(value)
+            self.found.error(
+                "SG216",
+                f"{what} is written with digits only",
+                number.span,
+                f"this is {value}",
+                f"write {value}" + (f", or {meant} if that is meant" if "." in written else ""),
+            )
         return int(value)
 
     def distinct(self, names: Iterable[tree.Name], what: str) -> tuple[str, ...]:

@@ -9,11 +9,10 @@ from lark import Lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail
-from secgen_dsl.diagnostics.render import in_order
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail, in_order
 from secgen_dsl.syntax import tree
 from secgen_dsl.syntax.build import TreeBuilder
-from secgen_dsl.syntax.mistakes import Explainer, Fault
+from secgen_dsl.syntax.mistakes import explain
 from secgen_dsl.syntax.recovery import (
     blank,
     open_block,
@@ -22,6 +21,7 @@ from secgen_dsl.syntax.recovery import (
     statement_end,
     unmatched_close,
 )
+from secgen_dsl.syntax.scene import Fault, Scene
 
 MAXIMUM_BYTES = 1_000_000
 """A larger spec is refused: long gene lists belong in a file of their own."""
@@ -56,15 +56,29 @@ def _keywords() -> dict[str, str]:
 
 
 @cache
-def _parser() -> Lark:
+def _parser(*, positions: bool = True) -> Lark:
+    """The parser.  Without positions it is quicker, and knows only whether a text parses."""
     grammar = (files("secgen_dsl.grammar") / "secgen.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
         parser="lalr",
         lexer="contextual",
-        propagate_positions=True,
+        propagate_positions=positions,
         edit_terminals=_whole_words,
     )
+
+
+@cache
+def block_words() -> frozenset[str]:
+    """The words that begin a block, or a line outside all blocks."""
+    accepted = _parser().parse_interactive("").accepts()  # type: ignore[no-untyped-call]
+    return frozenset(word for name, word in _keywords().items() if name in accepted)
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """All words that the grammar has; none is reserved."""
+    return frozenset(word for word in _keywords().values() if word[0].isalpha())
 
 
 def read_source(path: Path) -> Source:
@@ -73,19 +87,35 @@ def read_source(path: Path) -> Source:
     Raises:
         SecgenError: SG101 unreadable, SG103 too large, SG104 not UTF-8 text.
     """
-    name = str(path)
+    return source_of(str(path), read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a spec file, one more than ``MAXIMUM_BYTES`` at most.
+
+    Raises:
+        SecgenError: SG101 unreadable.
+    """
     try:
         with path.open("rb") as file:  # the size of a pipe or device is not known before
-            data = file.read(MAXIMUM_BYTES + 1)
+            return file.read(MAXIMUM_BYTES + 1)
     except OSError as error:
         raise fail(
             "SG101",
             f"the spec cannot be read: {(error.strerror or 'unknown reason').lower()}",
-            place=name,
+            place=str(path),
             next_step="give the path of a spec, a text file"
             if path.is_dir()
             else "check the path; it is relative to the current folder",
         ) from error
+
+
+def source_of(name: str, data: bytes) -> Source:
+    """The text of a spec from its bytes; a byte order mark is left out.
+
+    Raises:
+        SecgenError: SG103 too large, SG104 not UTF-8 text.
+    """
     if len(data) > MAXIMUM_BYTES:
         raise fail(
             "SG103",
@@ -137,6 +167,20 @@ def parse(source: Source) -> tree.Spec:
     return spec
 
 
+def check_syntax(source: Source) -> None:
+    """Whether a spec parses, in a third of the time of ``parse``: no tree is built.
+
+    Raises:
+        SecgenError: as ``parse`` (but a number with too many digits passes).
+    """
+    try:
+        sound = _parser(positions=False).parse(source.text + "\n").children
+    except UnexpectedInput:
+        sound = []
+    if not sound or "\0" in source.text:
+        parse(source)
+
+
 def _errors(source: Source, text: str) -> list[Diagnostic]:
     """The errors of a text that does not parse, piece by piece."""
     found: list[Diagnostic] = []
@@ -159,9 +203,13 @@ def _errors(source: Source, text: str) -> list[Diagnostic]:
 def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tuple[Diagnostic, str]:
     """The diagnostic of a fault in a piece, and the text without the statement that holds it."""
     place = place_of(text, start, end, fault.start)
-    explanation = Explainer(fault, source, text, place).explain()
+    explanation = explain(Scene(fault, source, text, place, (start, end), _reads))
     diagnostic = explanation.diagnostic
-    if fault.at_line_end and fault.words == ("{",) and not place.braces and place.word != "panel":
+    if explanation.put is not None:
+        at, sign = explanation.put
+        return diagnostic, text[:at] + sign + text[at + 1 :]
+    unopened = fault.at_line_end and fault.words == ("{",) and not place.braces
+    if unopened and place.word != "panel" and explanation.only is None:
         return diagnostic, open_block(text, fault.start)
     begin, stop = place.start, end
     if explanation.only is not None:
@@ -173,6 +221,15 @@ def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tupl
     ranges = ((begin, stop), (fault.start, fault.start + 1), (start, end))
     first, last = next((r for r in ranges if text[slice(*r)].strip()), (start, end))
     return diagnostic, blank(text, first, last)
+
+
+def _reads(beginning: str) -> bool:
+    """Whether the parser takes a text as the beginning of a piece."""
+    try:
+        _parser().parse_interactive(beginning).exhaust_lexer()
+    except UnexpectedInput:
+        return False
+    return True
 
 
 def _first_fault(piece: str, offset: int) -> Fault | None:

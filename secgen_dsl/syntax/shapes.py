@@ -124,6 +124,10 @@ KEYWORDS = frozenset(
 """Words that follow a number or a text: in its place they show that it is missing."""
 
 
+SELDOM = frozenset({"as"})
+"""Words that can stand in a place, but are hardly ever what is missing there."""
+
+
 def form_of(block: str, statement: str, *, inside: bool) -> str:
     """An example of a statement.
 

@@ -120,6 +120,7 @@ def fit_joint(
         raise fail(
             "SG609",
             f"the fit of {', '.join(columns)} did not converge in {iterations:,} steps",
+            place="measure { … }",
             next_step="report this with the plan and the measurements: both hold noised "
             "values only",
         )

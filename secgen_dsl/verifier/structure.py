@@ -85,7 +85,7 @@ def _parties(plan: Plan) -> Iterator[str]:
     if t != program.tolerated:
         yield f"the threshold is {t}, the spec tolerates {program.tolerated} colluding parties"
     if t < 1 or 2 * t >= m:
-        yield f"the threshold must satisfy 1 ≤ t < m/2, with m = {m}; it is {t}"
+        yield f"the threshold t does not satisfy 1 ≤ t < m/2, with m = {m}; it is {t}"
     if plan.modulus != MERSENNE_61:
         yield "the shares' field is not the one of 2⁶¹ − 1"
 

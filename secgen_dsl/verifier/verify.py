@@ -97,7 +97,7 @@ def _warnings(plan: Plan) -> Iterator[Diagnostic]:
                 f"(variance {float(release.party_variance):.3g})",
                 "warning",
                 place=release.marginal,
-                next_step="a smaller epsilon would cost little accuracy here",
+                next_step="choose a smaller epsilon: it would cost little accuracy here",
             )
 
 

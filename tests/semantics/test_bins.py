@@ -168,15 +168,14 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 def test_values_are_compared_as_the_encoder_compares_them() -> None:
     from secgen_dsl.queries.labels import label_key
-    from tests.syntax.cases import diagnose
+    from tests.study import complete, meaning_faults
 
-    text = (Path(__file__).parents[2] / "specs/colorectal.secgen").read_text(encoding="utf-8")
     for first, second in (
         *(("0", "0.0"), ("1", "1e0"), ("10", "1e1"), ("1/2", "2/4"), ("1_0", "10")),
         *(("1", "2"), ("a", "A"), ("1e3", "1000"), ("1.", "1"), ("+1", "1"), ("01", "1")),
     ):
-        spec = text.replace("{ female, male, unknown }", f'{{ "{first}", "{second}", unknown }}')
-        clash = any(d.code == "SG207" for d in diagnose(spec))
+        spec = complete(f'columns {{ subtype category {{ "{first}", "{second}", unknown }} }}')
+        clash = any(d.code == "SG207" for d in meaning_faults(spec))
         assert clash == (label_key(first) == label_key(second)), (first, second)
 
 

@@ -68,7 +68,7 @@ CHANGES = [
     ("0..20 {", "0..21 {"),
     ("0..20 {", "0.5..20 {"),
     ("epsilon 4", "epsilon 4.000001"),
-    ("delta   1e-6", "delta 1.1e-6"),
+    ("delta 1e-6", "delta 1.1e-6"),
     ("  marginal sex * subtype\n", ""),
     ("marginal sex * subtype", "marginal subtype * sex"),
     ("in 4 bins from elsewhere", "in 3 bins from elsewhere"),

@@ -1,4 +1,4 @@
-"""Each syntax error is said once, at its place, with a next step (`errors.cases`)."""
+"""Specs that cannot be read at all; what cannot stand in `tests/fixtures/syntax.txt`."""
 
 from pathlib import Path
 
@@ -7,45 +7,9 @@ import pytest
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
 from secgen_dsl.syntax.later import LATER
 from secgen_dsl.syntax.parser import MAXIMUM_BYTES, parse, read_source
-from tests.conftest import SPECS
-from tests.syntax.cases import Case, as_expected, assert_helpful, diagnose, read_cases
-
-CASES = tuple(read_cases(Path(__file__).with_name("errors.cases")))
-STUDY = (SPECS / "colorectal.secgen").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-def test_errors(case: Case) -> None:
-    found = diagnose(case.spec)
-    assert as_expected(found) == case.expected
-    for diagnostic in found:
-        assert_helpful(diagnostic)
-
-
-def test_errors_far_apart_are_reported_together() -> None:
-    spec = STUDY
-    for old, new in (
-        ("purpose ", "purpos "),
-        ("terms open   source", "terms opne   source"),
-        ("tolerate 1", "tolerate one"),
-        ("key patient", "key"),
-        ("0..20 { MLH1", "0-20 { MLH1"),
-        ("epsilon 4", "epsilon = 4"),
-        ("in 10 equal bins", "in 10 learned bins"),
-        ("measurements to silos", "measurement to silos"),
-    ):
-        assert old in spec
-        spec = spec.replace(old, new, 1)
-    assert [(d.code, d.span and d.span.line) for d in diagnose(spec)] == [
-        ("SG111", 4),
-        ("SG111", 15),
-        ("SG110", 20),
-        ("SG110", 24),
-        ("SG110", 37),
-        ("SG110", 42),
-        ("SG112", 50),
-        ("SG111", 55),
-    ]
+from tests.cases import FIXTURES, read_cases
+from tests.study import complete, meaning_faults
+from tests.wording import assert_helpful
 
 
 def test_at_most_twenty_errors() -> None:
@@ -55,65 +19,16 @@ def test_at_most_twenty_errors() -> None:
     assert len(error.value.diagnostics) == 20
 
 
-LATER_LINES = {
-    "quantile": "marginal subtype * cycle in 4 quantile bins",
-    "learned": "marginal subtype * cycle in 4 learned bins using at most 15%",
-    "moments": "moments cycle by subtype in 12 factors from elsewhere",
-    "pairs": "marginal pairs of cycle in 3 bins from elsewhere",
-    "each": "marginal each sex * subtype",
-    "share": "marginal subtype share 40%",
-    "error": "marginal subtype error 12 people",
-    "selected": "marginal subtype selected by variance",
-    "per": "at most 1 sample per sex",
-    "keep": "keep earliest collected",
-    "replace": "replace one person of exactly 1089",
-    "expect": "expect subtype MSI ~ 15%",
-    "mechanism": "mechanism laplace",
-    "noise": "noise joint",
-    "number": "age number 0..100",
-    "mutation": "flags mutation { NPM1, TP53 }",
-    "approval": 'west terms consent "GRU" approval "x"',
-    "named": 'samples 10 to named "x"',
-    "registered": "samples 10 to registered",
-    "sets": 'sets hallmark from "panels/hallmark.gmt"',
-    "aligned": 'public other from "data/x.csv" log2 aligned by elsewhere',
-    "counts": "panel bulk expression counts as log2(cpm + 1) 0..16 { A }",
-    "missing": "panel bulk expression log2 0..16 missing is 0 { A }",
-}
-AFTER = {
-    "per": "person {\n",
-    "keep": "person {\n",
-    "replace": "privacy {\n",
-    "expect": "privacy {\n",
-    "mechanism": "privacy {\n",
-    "noise": "privacy {\n",
-    "number": "columns {\n",
-    "mutation": "columns {\n",
-    "approval": "# each silo: different patients, the same columns\n",
-    "named": "release {\n",
-    "registered": "release {\n",
-    "sets": "secgen 1\n",
-    "aligned": "secgen 1\n",
-    "counts": "secgen 1\n",
-    "missing": "secgen 1\n",
-}
-
-
 @pytest.mark.parametrize("word", LATER)
-def test_words_of_later_releases_are_rejected_by_name(word: str) -> None:
-    before = AFTER.get(word, "measure {\n")
-    assert before in STUDY
-    spec = STUDY.replace(before, f"{before}{LATER_LINES[word]}\n", 1)
-    if word == "registered":  # a name like any other to the parser
-        spec = spec.replace("  samples 600 to public as csv, h5ad\n", "")
-    found = [d for d in diagnose(spec) if d.code == "SG112"]
-    assert len(found) == 1
-    assert len(diagnose(spec)) == 1
-    line = spec.split("\n").index(LATER_LINES[word]) + 1
-    assert found[0].span is not None
-    assert found[0].span.line == line
-    assert spec[found[0].span.start : found[0].span.end] == word
-    assert_helpful(found[0])
+def test_each_word_of_later_releases_has_a_case(word: str) -> None:
+    """The cases of `tests/fixtures` hold a line that is rejected by each word's name."""
+    cases = [*read_cases(FIXTURES / "syntax.txt"), *read_cases(FIXTURES / "resolve.txt")]
+    for case in cases:
+        for found in meaning_faults(complete(case.text)):
+            span = found.span
+            if found.code == "SG112" and span and span.source.text[span.start : span.end] == word:
+                return
+    raise AssertionError(f"no case for {word}")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "   ", "# only a comment", ";;", "\ufeff", "\t\r\n"])

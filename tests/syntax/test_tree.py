@@ -173,7 +173,7 @@ def test_spans_hold_exactly_what_they_stand_for(name: str) -> None:
 def test_statements_have_the_spans_of_their_lines() -> None:
     spec = study("colorectal")
     marginals = one(spec, tree.MeasureBlock).queries
-    assert at(marginals[2].span) == "marginal subtype * cycle    in 4 bins from elsewhere"
+    assert at(marginals[2].span) == "marginal subtype * cycle   in 4 bins from elsewhere"
     assert at(one(spec, tree.TrustBlock).span) == "trust {\n  tolerate 1 colluding party\n}"
     assert at(one(spec, tree.ColumnsBlock).columns[1].values[2].span) == "unknown"
 

@@ -3,8 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span, fail, nearest
-from secgen_dsl.diagnostics.render import in_order, render
+from secgen_dsl.diagnostics.diagnostic import (
+    Diagnostic,
+    SecgenError,
+    Source,
+    Span,
+    fail,
+    in_order,
+    nearest,
+)
+from secgen_dsl.diagnostics.full import render
 
 TEXT = "first\r\n\tkey\tvalue\nlast"
 SOURCE = Source("a.secgen", TEXT)
