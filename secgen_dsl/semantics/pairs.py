@@ -51,6 +51,7 @@ def resolve_sets(reader: Reader) -> GeneSetFiles:
             )
             continue
         names.add(name)
+        reader.printable(line.name, "a file of gene sets needs a name that can be printed")
         try:
             file: PublicFile = read_public_file(reader.folder, line.file.text)
             sets[name] = gene_sets(file)

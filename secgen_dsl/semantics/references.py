@@ -22,6 +22,7 @@ def resolve_references(reader: Reader) -> tuple[tuple[Reference, ...], tuple[Bri
                 "the second one",
                 "give it another name",
             )
+        reader.printable(line.name, "a public table needs a name that can be printed")
         lines.setdefault(line.name.text, line)
     bridges = [_bridge(reader, line) for line in lines.values() if line.second is not None]
     known = [bridge for bridge in bridges if bridge is not None]

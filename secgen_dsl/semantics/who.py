@@ -44,6 +44,9 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
                 "no `terms`",
                 'add: terms open, terms consent "CODE" or terms controlled "dbGaP phs…"',
             )
+        for clause in terms[:1]:
+            if clause.reference is not None:
+                reader.printable(clause.reference, "the terms need words that say what they are")
         reference = terms[0].reference.text if terms and terms[0].reference else ""
         kind = terms[0].kind if terms else "open"  # a stand-in: the error above ends the command
         if approvals and kind == "open":
@@ -54,17 +57,10 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
                 "any release is allowed already",
                 "leave it out",
             )
-        for clause in approvals[:1]:
-            if not clause.text.text:
-                reader.found.error(
-                    "SG207",
-                    "an approval needs words that say whose it is",
-                    clause.span,
-                    "empty",
-                    'write, for example: approval "Data Access Committee 2026-14"',
-                )
-        approval = approvals[0].text.text if approvals else ""
-        terms_of = Terms(kind=kind, reference=reference, approval=approval)  # type: ignore[arg-type]
+        for approval in approvals[:1]:
+            reader.printable(approval.text, "an approval needs words that say whose it is")
+        words = approvals[0].text.text if approvals else ""
+        terms_of = Terms(kind=kind, reference=reference, approval=words)  # type: ignore[arg-type]
         silos.append(Silo(name=line.name.text, terms=terms_of))
     return tuple(silos)
 
@@ -200,6 +196,10 @@ def resolve_person(reader: Reader, silos: int) -> Person | None:
         people = reader.whole(bounds["people"].number, 1, 2**32, "the bound on people")
     keep = next((line.column for line in lines if isinstance(line, tree.KeepLine)), None)
     key = next((line.name for line in lines if isinstance(line, tree.PersonKey)), None)
+    if key is not None:
+        reader.printable(key, "the key of a person needs the name of a column")
+    if keep is not None:
+        reader.printable(keep, "the date needs the name of a column")
     if keep is not None and key is not None and keep.text == key.text:
         reader.found.error(
             "SG206",

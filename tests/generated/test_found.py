@@ -1,14 +1,19 @@
 """What generated specs have found, each as small as it can be said."""
 
+import re
+import shutil
+from pathlib import Path
+
 import pytest
 
+from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.statement import name_text
 from secgen_dsl.semantics.resolve import Resolved
 from tests.conftest import SPECS
 from tests.generated.studies import resolved
 
-TEXT = (SPECS / "pseudobulk.secgen").read_text(encoding="utf-8")
+TEXT = re.sub(" +", " ", (SPECS / "pseudobulk.secgen").read_text(encoding="utf-8"))
 
 
 def meaning(*edits: tuple[str, str]) -> Resolved:
@@ -60,3 +65,59 @@ def test_the_order_of_public_tables_and_sets_means_nothing() -> None:
     there = meaning(("secgen 1\n", "\n".join(["secgen 1", *lines, ""])))
     back = meaning(("secgen 1\n", "\n".join(["secgen 1", *reversed(lines), ""])))
     assert sha256_of(there.program) == sha256_of(back.program)
+
+
+NOT_PRINTABLE = ['""', '" "', '"a\tb"', '"a\u202eb"']
+
+
+def codes(*edits: tuple[str, str]) -> list[str]:
+    with pytest.raises(SecgenError) as caught:
+        meaning(*edits)
+    assert all(found.span is not None for found in caught.value.diagnostics)
+    return [found.code for found in caught.value.diagnostics]
+
+
+@pytest.mark.parametrize("name", NOT_PRINTABLE, ids=ascii)
+@pytest.mark.parametrize(
+    "old",
+    [
+        "key donor",
+        "earliest collected",
+        "public atlas",
+        "panel bulk",
+        "column total_counts",
+        'controlled "dbGaP phs000001"',
+        'approval "Data access committee 2026-14"',
+        'named "Members of the consortium"',
+        "{ case",
+        "disease ",
+    ],
+)
+def test_what_cannot_be_printed_is_refused_where_it_stands(old: str, name: str) -> None:
+    new = f"{old.partition(' ')[0]} {name}" if old[0] != "d" else name
+    assert set(codes((old, new))) <= {"SG205", "SG207", "SG307"}
+
+
+def test_sets_and_listed_genes_are_printable_too(tmp_path: Path) -> None:
+    shutil.copytree(SPECS / "data", tmp_path / "data")
+    (tmp_path / "panels").mkdir()
+    (tmp_path / "panels/cell_types.txt").write_text("CD3E\x7f\nCD19\n")
+    with pytest.raises(SecgenError, match="SG207"):
+        resolved(TEXT, tmp_path)
+    (tmp_path / "panels/sets.gmt").write_text("one\tsource\tCD3E\tCD19\n")
+    (tmp_path / "panels/cell_types.txt").write_text("CD3E\nCD19\n")
+    with pytest.raises(SecgenError, match="SG207"):
+        resolved(TEXT + '\nsets "" from "panels/sets.gmt"\n', tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("disease category { case, control }", "disease number 0..2e9 in 3 equal bins"),
+        ("disease category { case, control }", "disease number -2e9..0 in 3 equal bins"),
+        ("0..16", "-1000000001..16"),
+        ("0..16 library", "0..16 missing is -1e12 library"),
+    ],
+)
+def test_numbers_beyond_a_billion_are_refused_where_they_stand(old: str, new: str) -> None:
+    assert codes((old, new)) == ["SG216"]
