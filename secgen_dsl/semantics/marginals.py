@@ -72,7 +72,13 @@ class _Queries:
         self.columns = {column.name: column for column in vocabulary.columns}
         self.panels = {panel.name: panel for panel in vocabulary.panels}
         # Also those with errors of their own, which are reported once.
-        self.declared = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.panel_names = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.number_names = {
+            line.name.text
+            for block in reader.spec.all(tree.ColumnsBlock)
+            for line in block.columns
+            if isinstance(line, tree.NumberLine)
+        }
         self.queries: list[Query] = []
         self.taken: set[str] = set()
         self.sources: dict[str, str] = {}
@@ -99,7 +105,7 @@ class _Queries:
             self.append(line, pairs.model_copy(update={"importance": importance}), same)
 
     def panel_of(self, name: tree.Name) -> Panel | None:
-        if name.text not in self.panels and name.text not in self.declared:
+        if name.text not in self.panels and name.text not in self.panel_names:
             self.found.error(
                 "SG205",
                 f'there is no panel called "{name.text}"',
@@ -254,7 +260,7 @@ class _Queries:
                     return None
                 found = replace(found, panel=panel, gene=gene)
             else:
-                if factor.text not in self.declared:
+                if factor.text not in self.panel_names | self.number_names:
                     self.unknown(factor)
                 return None
         return replace(found, columns=tuple(columns))
