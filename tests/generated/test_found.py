@@ -9,7 +9,9 @@ import pytest
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.statement import name_text
+from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.semantics.resolve import Resolved
+from secgen_dsl.verifier import verify
 from tests.conftest import SPECS
 from tests.generated.studies import resolved
 
@@ -121,3 +123,30 @@ def test_sets_and_listed_genes_are_printable_too(tmp_path: Path) -> None:
 )
 def test_numbers_beyond_a_billion_are_refused_where_they_stand(old: str, new: str) -> None:
     assert codes((old, new)) == ["SG216"]
+
+
+GENES = ", ".join(f"G{number}" for number in range(40))
+IDS = f"""secgen 1
+study "ids" {{ }}
+silos hold patients {{ a terms open; b terms open; c terms open }}
+trust {{ tolerate 1 colluding party }}
+person {{ key k; at most 1 sample; in at most 1 silo }}
+columns {{ x category {{ a, b }}; y category {{ a, b }}; "x*y" category {{ a, b }} }}
+panel p expression log2 0..20 {{ {GENES} }}
+privacy {{ add or remove one person; epsilon 4; delta 1e-6 }}
+release {{ }}
+"""
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        'marginal x * y * p in 3 equal bins; marginal "x*y" * p in 3 equal bins',
+        'marginal x * y * p in 3 equal bins; marginal "x*y"; marginal "x*y (labels)"',
+    ],
+)
+def test_added_histograms_have_ids_of_their_own(measure: str) -> None:
+    text = IDS.replace(' }\npanel', '; "x*y (labels)" category { a, b } }\npanel')
+    plan = plan_program(resolved(f"{text}measure {{ {measure} }}", SPECS).program)
+    verify(plan)
+    assert len(plan.added) >= 1
