@@ -26,6 +26,9 @@ from secgen_dsl.syntax import tree
 MAXIMUM_CELLS = 5_000_000
 """More raw cells in one query are refused: noise would drown them, and memory would end."""
 
+MAXIMUM_PLAN_CELLS = 100_000_000
+"""Of all queries together, bins counted: what every party has to hold."""
+
 MAXIMUM_QUERIES = 10_000
 _MOST_FACTORS = 100
 
@@ -84,6 +87,7 @@ class _Queries:
         self.sources: dict[str, str] = {}
         self.seen: set[tuple[object, ...]] = set()
         self.stated: list[tuple[tree.ImportanceClause | None, Fraction | None]] = []
+        self.cells = 0
 
     def add(self, line: tree.MarginalLine | tree.PairsLine | tree.MomentsLine) -> None:
         importance = resolve_importance(self.reader, line.importance, self.vocabulary.person)
@@ -322,6 +326,13 @@ class _Queries:
             return False
         return True
 
+    def raw_cells(self, query: Query) -> int:
+        """Number of cells to which noise is added."""
+        if isinstance(query, PairMarginal):
+            return len(query.pairs) * query.bins**2
+        labels = prod(len(self.columns[name].values) for name in query.columns)
+        return labels * query.bins * max(len(query.edges), 1)
+
     def append(
         self,
         line: tree.MarginalLine | tree.PairsLine,
@@ -338,6 +349,15 @@ class _Queries:
             )
             return
         self.seen.add(same)
+        before, self.cells = self.cells, self.cells + self.raw_cells(query)
+        if before <= MAXIMUM_PLAN_CELLS < self.cells:
+            self.found.error(
+                "SG311",
+                f"up to here, {self.cells:,} cells are measured",
+                line.span,
+                f"at most {MAXIMUM_PLAN_CELLS:,} in all",
+                "use fewer bins, smaller panels, or columns with fewer values",
+            )
         if len(self.queries) >= MAXIMUM_QUERIES:
             if len(self.queries) == MAXIMUM_QUERIES:
                 self.found.error(

@@ -9,6 +9,7 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.vocabulary import Columns
 from secgen_dsl.syntax import tree
 
+MAXIMUM_PARTIES = 1000
 MAXIMUM_SAMPLES = 1000
 PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -27,6 +28,14 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
             block.hold.span,
             "not in version 1",
             "write: silos hold patients { … }",
+        )
+    if not block.silos:
+        reader.found.error(
+            "SG208",
+            "no silo holds patients",
+            block.span,
+            "an empty list",
+            "list the hospitals: { north terms open }",
         )
     reader.distinct((line.name for line in block.silos), "silo")
     for line in block.silos:
@@ -133,6 +142,14 @@ def resolve_trust(reader: Reader, parties: int, silos: tree.SilosBlock | None) -
             Span(place.source, place.start, place.start + len("silos")),
             "with two parties, a share of the total is the other party's value",
             'add a party without data: helpers { university "University computing centre" }',
+        )
+    elif parties > MAXIMUM_PARTIES:
+        reader.found.error(
+            "SG208",
+            f"{parties:,} parties are more than a run can connect",
+            Span(place.source, place.start, place.start + len("silos")),
+            f"at most {MAXIMUM_PARTIES:,}",
+            "let hospitals that pool their data already be one silo",
         )
     elif 2 * tolerated >= parties:
         most = (parties - 1) // 2

@@ -150,3 +150,24 @@ def test_added_histograms_have_ids_of_their_own(measure: str) -> None:
     plan = plan_program(resolved(f"{text}measure {{ {measure} }}", SPECS).program)
     verify(plan)
     assert len(plan.added) >= 1
+
+
+def many(item: str, number: int) -> str:
+    return "; ".join(item.format(index) for index in range(number))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("a terms open; b terms open; c terms open }", "}; helpers { a; b; c }", "SG208"),
+        ("a terms open; b terms open; c terms open", many("s{} terms open", 1001), "SG208"),
+        ("x category { a, b }", f"x category {{ {many('v{}', 45_000)} }}", "SG311"),
+    ],
+    ids=["no silo", "too many parties", "too many cells"],
+)
+def test_sizes_that_no_run_has_are_refused_where_they_stand(old: str, new: str, code: str) -> None:
+    assert old in IDS
+    text = IDS.replace(old, new) + "measure { marginal x * p in 64 equal bins }"
+    with pytest.raises(SecgenError) as caught:
+        resolved(text, SPECS)
+    assert [found.code for found in caught.value.diagnostics] == [code]
