@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 
 from secgen_dsl.syntax.format import format_text
 from secgen_dsl.syntax.parser import block_words, keywords
+from tests.cli.commands import secgen
 from tests.conftest import ROOT, SPECS
-from tests.study import meaning_faults, syntax_faults
+from tests.study import all_faults
 from tests.syntax.layouts import any_spec, meaning
 from tests.syntax.test_format import CASES, LAID_OUT
 
@@ -29,6 +31,7 @@ PYGMENTS = [
     (pygments_token.Keyword.Declaration, "block word"),
     (pygments_token.Keyword, "word"),
     (pygments_token.Name.Constant, "item"),
+    (pygments_token.Name.Function, "call"),
     (pygments_token.Name, "name"),
     (pygments_token.Number, "number"),
     (pygments_token.String, "text"),
@@ -40,6 +43,7 @@ TEXTMATE = {
     "keyword.control": "block word",
     "keyword.other": "word",
     "constant.other": "item",
+    "support.function": "call",
     "variable.other": "name",
     "constant.numeric": "number",
     "string": "text",
@@ -161,6 +165,12 @@ LINES = {
     "category column": "columns",
     "marginal": "measure",
     "marginal of a panel": "measure",
+    "marginal of gene pairs": "measure",
+    "moments": "measure",
+    "number column": "columns",
+    "mutation column": "columns",
+    "keep earliest": "person",
+    "expect": "person",
 }
 """Snippets that are a line of a block."""
 
@@ -195,7 +205,7 @@ def test_snippets_parse_and_are_canonical(name: str) -> None:
 
 def test_the_snippet_of_a_whole_spec_is_sound() -> None:
     (text,) = filled("whole spec")
-    assert meaning_faults(text) == []
+    assert all_faults(text) == []
 
 
 def test_each_block_has_a_snippet() -> None:
@@ -218,31 +228,25 @@ def test_the_manifest_names_what_is_there() -> None:
         assert re.fullmatch(configuration["wordPattern"], word)
 
 
-def test_the_problem_matcher_reads_what_check_prints() -> None:
+def test_the_problem_matcher_reads_what_check_prints(tmp_path: Path) -> None:
     (matcher,) = read("package.json")["contributes"]["problemMatchers"]
-    assert {f"${matcher['name']}"} == {
-        task["problemMatcher"] for task in read("tasks.json")["tasks"] if task["problemMatcher"]
-    }
-    pattern = matcher["pattern"]
+    tasks = [task for task in read("tasks.json")["tasks"] if task["problemMatcher"]]
+    assert [task["problemMatcher"] for task in tasks] == [f"${matcher['name']}"]
+    path = tmp_path / "a study: é.secgen"
     spec = LAID_OUT["colorectal"].replace("epsilon 4", "epsilon four").replace("trust", "trst")
-    found = syntax_faults(spec)
-    assert len(found) == 2
-    for diagnostic in found:
-        line = (
-            f"{diagnostic.where()}: {diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
-        )
-        match = re.match(pattern["regexp"], line)
-        assert match is not None
-        read_back = {
-            name: match.group(group) for name, group in pattern.items() if name != "regexp"
-        }
-        assert diagnostic.span is not None
-        row, column = diagnostic.span.source.position(diagnostic.span.start)
-        assert read_back == {
-            "file": "spec.secgen",
-            "line": str(row),
-            "column": str(column),
-            "severity": "error",
-            "code": diagnostic.code,
-            "message": diagnostic.message,
-        }
+    path.write_text(spec, encoding="utf-8")
+    ended = secgen(*(argument.replace("${file}", str(path)) for argument in tasks[0]["args"]))
+    assert ended.code == 1
+    pattern = matcher["pattern"]
+    found = []
+    for line in ended.out.splitlines():
+        match = re.fullmatch(pattern["regexp"], line)
+        assert match is not None, line
+        found.append({name: match.group(pattern[name]) for name in pattern if name != "regexp"})
+    rows = spec.split("\n")
+    for problem, word, code in zip(found, ("trst", "four"), ("SG111", "SG110"), strict=True):
+        row, column = int(problem["line"]), int(problem["column"])
+        assert rows[row - 1][column - 1 :].startswith(word)
+        assert (problem["file"], problem["severity"]) == (str(path), "error")
+        assert problem["code"] == code
+        assert word in problem["message"]

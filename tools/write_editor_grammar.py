@@ -15,6 +15,7 @@ PATH = Path(__file__).resolve().parent.parent / "editors/vscode/syntaxes/secgen.
 
 _WORD = r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*"
 _WORD_END = r"(?![A-Za-z0-9_+/-]|\.(?!\.))"
+_CALL = r'[A-Za-z][A-Za-z0-9_]*[ \t]*\([^()\n{}"]*\)'
 _NUMBER = rf"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?{_WORD_END}"
 
 
@@ -31,13 +32,13 @@ def includes(*names: str) -> list[dict[str, str]]:
     return [{"include": f"#{name}"} for name in names]
 
 
-def between(signs: str, kind: str, *names: str) -> dict[str, object]:
-    """What stands between two signs, on however many lines."""
+def braces(kind: str, *names: str) -> dict[str, object]:
+    """What stands between braces, on however many lines."""
     mark = {"0": {"name": f"punctuation.section.{kind}.secgen"}}
     return {
         "name": f"meta.{kind}.secgen",
-        "begin": rf"\{signs[0]}",
-        "end": rf"\{signs[1]}",
+        "begin": r"\{",
+        "end": r"\}",
         "beginCaptures": mark,
         "endCaptures": mark,
         "patterns": includes(*names),
@@ -79,10 +80,10 @@ def grammar() -> dict[str, object]:
             "comment": rule(r"#.*$", "comment.line.number-sign"),
             "declaration": opening(LIST_OPENERS, "list"),
             "heading": opening(block_words() - LIST_OPENERS, "block"),
-            "block": between("{}", "block", "comment", "list", "statement"),
-            "list": between("{}", "list", "comment", "string", "name-in-list", "sign"),
-            "parentheses": between("()", "parentheses", "comment", "statement"),
-            "statement": {"patterns": includes("parentheses", "keyword", "piece")},
+            "block": braces("block", "comment", "list", "statement"),
+            "list": braces("list", "comment", "string", "name-in-list", "sign"),
+            "statement": {"patterns": includes("call", "keyword", "piece")},
+            "call": rule(_CALL, "support.function"),
             "piece": {"patterns": includes("string", "number", "name", "sign")},
             "keyword": rule(one_of(keywords()), "keyword.other"),
             "name-in-list": rule(_WORD, "constant.other"),
@@ -91,7 +92,7 @@ def grammar() -> dict[str, object]:
             "string": string,
             "sign": {
                 "patterns": [
-                    rule(r"\.\.|[*+~%]", "keyword.operator"),
+                    rule(r"\.\.|[*~%]", "keyword.operator"),
                     rule(r"[,;]", "punctuation.separator"),
                 ]
             },

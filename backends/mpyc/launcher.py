@@ -90,7 +90,7 @@ def run_protocol(
         plan: verified by each party before it touches data.
         program_text: the bundle's generated program, which each party compares with its own.
         source_lines: marginal id → place of its statement, as given to ``generate_program``.
-        data_files: silo → its table; helpers have none.
+        data_files: silo → its table or site.toml; helpers have none.
         state: folder of the parties' private folders; kept, so that a restart finds what was
             stored.
         on_progress: called from this thread for each phase of each party.
@@ -118,7 +118,7 @@ def run_protocol(
                 plan=canonical_json(plan).decode(),
                 program=program_text,
                 source_lines=dict(source_lines),
-                data_file=None if data_file is None else str(data_file.resolve()),
+                data_file=None if data_file is None else str(data_file.absolute()),
                 state=str(folder),
                 listener=listeners[index].fileno(),
                 ports=ports,

@@ -26,7 +26,7 @@ class PartyConfig(Node):
         plan: the plan's canonical JSON.
         program: the generated program as the bundle has it.
         source_lines: marginal id → place of its statement in the spec.
-        data_file: the site's own table; None for a helper.
+        data_file: the site's own table or site.toml; None for a helper.
         state: the party's private folder.
         listener: file descriptor of its listening socket.
         ports: for each party the port of 127.0.0.1 on which it listens.

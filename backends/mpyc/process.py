@@ -202,12 +202,10 @@ def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> Sa
     program = plan.program
     if config.data_file is None:
         return empty_table(program)
-    from secgen_dsl.runtime.reader import read_people_with_report
+    from secgen_dsl.runtime.site.read import read_site
 
     name = plan.parties[config.index]
-    people, report = read_people_with_report(
-        program, Path(config.data_file), store.site_key(), name
-    )
+    people, report = read_site(program, Path(config.data_file), store.site_key(), name)
     # For the site's own eyes: what was missing, unknown or left out.  It never leaves the folder.
     local = Path(config.state) / "reading.json"
     with os.fdopen(os.open(local, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:

@@ -17,7 +17,7 @@ from secgen_dsl.ir.program import Program
 from secgen_dsl.queries.contribution import noised_contribution
 from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
-from secgen_dsl.runtime.reader import read_people
+from secgen_dsl.runtime.site.read import read_site
 
 
 def run_plaintext(
@@ -74,16 +74,16 @@ def opened_sum(vectors: list[NDArray[np.int64]], modulus: int) -> tuple[int, ...
 def read_tables(
     program: Program, files: Mapping[str, Path], site_keys: Mapping[str, bytes]
 ) -> dict[str, SampleTable]:
-    """Read every silo's file.
+    """Read every silo's files.
 
     Args:
         program: names the silos, columns and genes.
-        files: silo → its file.
+        files: silo → its table or site.toml.
         site_keys: silo → its secret key; it decides which of a person's samples counts.
 
     Raises:
         SecgenError: SG417, the files are not those of the silos; else the shape faults (SG411 to
-            SG416) of all files at once.
+            SG424) of all silos at once.
         KeyError: a silo has no key.
     """
     _check_silos(program, files)
@@ -91,7 +91,7 @@ def read_tables(
     faults: list[Diagnostic] = []
     for silo in program.silos:
         try:
-            tables[silo.name] = read_people(
+            tables[silo.name], _ = read_site(
                 program, files[silo.name], site_keys[silo.name], silo.name
             )
         except SecgenError as error:

@@ -30,9 +30,14 @@ def check_bundle(bundle: Bundle, verified: Verified, folder: Path) -> None:
             plan, the certificate's figures are not the plan's, or a public file is not the one
             that the plan pins.
     """
+    from secgen_dsl.public.aligned import bridge_key
+
     fresh = certify(bundle.plan, verified, independent=False)
     stated = bundle.certificate
     pinned = {reference.name: reference.sha256 for reference in bundle.plan.program.references}
+    for bridge in bundle.plan.program.bridges:
+        keys = (bridge_key(bridge.name, unit) for unit in bridge.units)
+        pinned |= dict(zip(keys, bridge.sha256, strict=True))
     held = {name: file.sha256 for name, file in bundle.public_files.items()}
     figures = ("epsilon", "delta", "mu", "slack", "outsider_epsilon", "floor_epsilon")
     faults = {

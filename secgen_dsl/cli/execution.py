@@ -2,54 +2,21 @@
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from secgen_dsl import __version__
-from secgen_dsl.backends.bundle import (
-    Bundle,
-    cannot_write,
-    pretty_json,
-    require_writable,
-    write_file,
-)
+from secgen_dsl.backends.bundle import Bundle, cannot_write, require_writable
 from secgen_dsl.cli.bundling import bundle_of
-from secgen_dsl.cli.description import describe_plan
+from secgen_dsl.cli.results import Finished, Protocol, write_results
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
-from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.plan import Measurements
-from secgen_dsl.ir.program import decimal_text
-from secgen_dsl.synthesis.measured_table import write_measured_table
 
 _STATE = "parties"
-_RECEIPT = "receipt.json"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A finished run: its receipt as JSON data, and the names of its files."""
-
-    receipt: dict[str, object]
-    files: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Protocol:
-    measurements: Measurements
-    bytes_sent: dict[str, int]
-    rounds: int
 
 
 def execute(
@@ -75,37 +42,33 @@ def execute(
     out = out.absolute()
     _check_out(out)
     files = _data_files(planned, data)
-    say(f"{_clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
+    say(f"{clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
     bundle = bundle_of(planned)
-    say(f"{_clock(start)}  certified by two accountants")
+    say(f"{clock(start)}  certified by two accountants")
     created = not out.exists()
     if not created and backend == "mpyc":
         say(
-            f"{_clock(start)}  going on from an earlier run: a party that stored its noised counts "
+            f"{clock(start)}  going on from an earlier run: a party that stored its noised counts "
             "uses them, whatever its\n          data file now says, at no cost in privacy; "
             "for other data give a new --out (which spends again)"
         )
     try:
         if backend == "mpyc":
             with _one_run_at_a_time(out / _STATE):
-                protocol = _run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
+                protocol = run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
         else:
-            protocol = _run_plaintext(planned, files)
-            say(f"{_clock(start)}  measured in one process, which saw every row")
-        try:
-            results = _results(planned, bundle, protocol, backend, seed, out)
-        except OSError as error:
-            raise cannot_write(out, error) from error
+            protocol = run_plaintext(planned, files, start, say)
+        results = write_results(planned, bundle, protocol, seed, out)
     except _InUseError:
         raise  # what lies there belongs to the other run
     except BaseException:
         if _forget_unused(out, created):
             say(
-                f"{_clock(start)}  kept {out / _STATE}: start again with the same --out to go on "
+                f"{clock(start)}  kept {out / _STATE}: start again with the same --out to go on "
                 "without spending twice; a new --out spends again"
             )
         raise
-    say(f"{_clock(start)}  synthetic data written")
+    say(f"{clock(start)}  synthetic data written")
     if backend == "mpyc":
         say(
             f"          {out / _STATE} holds each party's private folder, with its noised input "
@@ -148,7 +111,8 @@ def _one_run_at_a_time(state: Path) -> Iterator[None]:
         os.close(held)
 
 
-def _clock(start: float) -> str:
+def clock(start: float) -> str:
+    """Seconds since ``start``, as progress is shown with."""
     return f"{time.monotonic() - start:6.1f} s"
 
 
@@ -207,7 +171,7 @@ def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Pa
     return {name: files[name] for name in silos}
 
 
-def _run_mpyc(
+def run_mpyc(
     planned: PlannedStudy,
     bundle: Bundle,
     files: Mapping[str, Path],
@@ -215,13 +179,23 @@ def _run_mpyc(
     timeout: float,
     start: float,
     say: Callable[[str], None],
-) -> _Protocol:
+) -> Protocol:
+    """Run all parties as processes of their own.
+
+    Args:
+        files: silo → its table, or its description.
+        state: folder of the parties' private folders.
+        start: of the run, as ``time.monotonic`` counts.
+
+    Raises:
+        SecgenError: whatever the launcher reports.
+    """
     from secgen_dsl.backends.mpyc.launcher import run_protocol
     from secgen_dsl.backends.mpyc.messages import Progress
 
     def on_progress(progress: Progress) -> None:
         say(
-            f"{_clock(start)}  {progress.party:<16} {progress.phase:<28} "
+            f"{clock(start)}  {progress.party:<16} {progress.phase:<28} "
             f"{progress.bytes:>12,} bytes sent"
         )
 
@@ -235,86 +209,28 @@ def _run_mpyc(
         timeout=timeout,
     )
     say(
-        f"{_clock(start)}  opened; protocol {result.seconds:.1f} s, of which "
+        f"{clock(start)}  opened; protocol {result.seconds:.1f} s, of which "
         f"{result.exchange_seconds:.1f} s between the parties"
     )
-    return _Protocol(result.measurements, result.bytes_sent, result.rounds)
+    return Protocol("mpyc", result.measurements, result.bytes_sent, result.rounds)
 
 
-def _run_plaintext(planned: PlannedStudy, files: Mapping[str, Path]) -> _Protocol:
-    from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+def run_plaintext(
+    planned: PlannedStudy, files: Mapping[str, Path], start: float, say: Callable[[str], None]
+) -> Protocol:
+    """Run all parties in this process.
+
+    Raises:
+        SecgenError: whatever the backend reports.
+    """
+    from secgen_dsl.backends.plaintext import backend
 
     program = planned.plan.program
     keys = {name: secrets.token_bytes(32) for name in files}
-    measurements = run_plaintext(planned.plan, read_tables(program, files, keys))
-    return _Protocol(measurements, dict.fromkeys(planned.plan.parties, 0), 0)
-
-
-def _results(
-    planned: PlannedStudy,
-    bundle: Bundle,
-    protocol: _Protocol,
-    backend: str,
-    seed: int | None,
-    out: Path,
-) -> Finished:
-    receipt: dict[str, object] = {
-        "format": "secgen.receipt/1",
-        "signed": False,
-        "backend": backend,
-        "plan_sha256": planned.verified.plan_sha256,
-        "study_sha256": sha256_of(planned.study),
-        "certificate_sha256": sha256_of(bundle.certificate),
-        "date": datetime.now(UTC).date().isoformat(),
-        "versions": {"secgen": __version__, "mpyc": version("mpyc"), "opendp": version("opendp")},
-        "epsilon": decimal_text(planned.plan.program.privacy.epsilon),
-        "delta": decimal_text(planned.plan.program.privacy.delta),
-        "rounds_of_messages": protocol.rounds,
-        "bytes_sent": protocol.bytes_sent,
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
-        folder = Path(name)
-        write_file(folder / "plan.json", pretty_json(bundle.plan))
-        write_file(folder / "certificate.json", pretty_json(bundle.certificate))
-        write_file(folder / "measurements.json", pretty_json(protocol.measurements))
-        write_file(folder / "party_program.py", bundle.program_text.encode())
-        write_file(folder / "description.md", describe_plan(planned, bundle.certificate).encode())
-        write_measured_table(folder / "measurements.csv", planned.plan, protocol.measurements)
-        _samples(planned, protocol.measurements, seed, folder)
-        # All of these follow from opened values and public choices: their hashes tell nothing else.
-        receipt["files"] = {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.iterdir())
-        }
-        text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
-        write_file(folder / _RECEIPT, text.encode())
-        out.mkdir(exist_ok=True)
-        written = sorted(path.name for path in folder.iterdir() if path.name != _RECEIPT)
-        for file in (*written, _RECEIPT):  # the receipt last: with it the run is complete
-            (folder / file).rename(out / file)
-    return Finished(receipt, (*written, _RECEIPT))
-
-
-def _samples(
-    planned: PlannedStudy, measurements: Measurements, seed: int | None, folder: Path
-) -> None:
-    release = planned.plan.program.samples
-    if release is None:
-        return
-    import numpy as np
-
-    from secgen_dsl.synthesis.files import write_samples
-    from secgen_dsl.synthesis.synthesize import synthesize
-
-    samples = synthesize(
-        planned.plan,
-        measurements,
-        planned.public_files,
-        release.rows,
-        np.random.default_rng(seed),
-    )
-    write_samples(folder, planned.plan, samples, release.formats, planned.study.title)
+    tables = backend.read_tables(program, files, keys)
+    measurements = backend.run_plaintext(planned.plan, tables)
+    say(f"{clock(start)}  measured in one process, which saw every row")
+    return Protocol("plaintext", measurements, dict.fromkeys(planned.plan.parties, 0), 0)
 
 
 def _forget_unused(out: Path, created: bool) -> bool:

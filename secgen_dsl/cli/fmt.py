@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from secgen_dsl.cli.report import command, show
+from secgen_dsl.cli.report import command
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span, fail
 
 
@@ -25,15 +25,14 @@ def fmt(specs: tuple[Path, ...], check: bool, diff: bool) -> None:
 
     Comments stay, and the plan stays the same.  A spec with a syntax error is left as it is.
     """
-    failed = False
+    found: list[Diagnostic] = []
     for path in specs:
         try:
             _format(path, check=check, diff=diff)
         except SecgenError as error:  # the other specs are not held up by it
-            show(error.diagnostics)
-            failed = True
-    if failed:
-        sys.exit(1)
+            found += error.diagnostics
+    if found:
+        raise SecgenError(found)
 
 
 def _format(path: Path, *, check: bool, diff: bool) -> None:

@@ -8,8 +8,10 @@ import click
 from secgen_dsl import __version__
 
 _COMMANDS = {
+    "init": ("init", "init", "Ask a few questions and write a commented spec."),
     "check": ("check", "check", "Check a spec: language, plan and privacy budget."),
     "plan": ("plan", "plan", "Show how the budget is spent and the errors to expect."),
+    "check-data": ("check_data", "check_data", "Show how a site's files map to a spec."),
     "compile": ("compile", "compile_", "Write the bundle that sites read and sign."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),

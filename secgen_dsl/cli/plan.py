@@ -9,14 +9,30 @@ from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="OLD",
+    help="Show what changes from this spec or bundle to SPEC.",
+)
 @format_option
 @command
-def plan(spec: Path, output: Format) -> None:
+def plan(spec: Path, output: Format, against: Path | None) -> None:
     """Show how SPEC (or a bundle) spends its budget and how exact the answers will be."""
     from secgen_dsl.cli.study import plan_of
     from secgen_dsl.cli.tables import plan_json, print_budget
 
     planned = plan_of(spec)
+    if against is not None:
+        from secgen_dsl.cli.comparison import compare, difference_json, print_difference
+
+        found = compare(plan_of(against), planned)
+        if output != "full":
+            succeed(output, planned.warnings, difference_json(found))
+        else:
+            show(planned.warnings)
+            print_difference(found)
+        return
     if output != "full":
         succeed(output, planned.warnings, plan_json(planned))
         return

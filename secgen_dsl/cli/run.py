@@ -41,9 +41,15 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     help="A silo's table; instead of the spec's `simulate`.",
 )
 @click.option(
+    "--mock",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Rehearse on N invented rows in every silo: nobody's data are read.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="Makes the samples reproducible; never touches the noise.",
+    help="Makes the samples (and invented rows) reproducible; never touches the noise.",
 )
 @click.option(
     "--timeout",
@@ -59,12 +65,18 @@ def run(
     out: Path,
     backend: Literal["mpyc", "plaintext"],
     data: dict[str, Path],
+    mock: int | None,
     seed: int | None,
     timeout: float,
     output: Format,
 ) -> None:
     """Run SPEC (or a bundle) with all parties on this machine."""
+    if mock is not None and data:
+        raise click.UsageError(
+            "--mock and --data exclude each other: a rehearsal reads nobody's data."
+        )
     from secgen_dsl.cli.execution import execute
+    from secgen_dsl.cli.rehearsal import rehearse
     from secgen_dsl.cli.study import plan_of
 
     planned = plan_of(spec)
@@ -75,11 +87,16 @@ def run(
         if output == "full":
             click.echo(line, err=True)
 
-    finished = execute(planned, backend, data, out, seed, timeout, say)
+    if mock is None:
+        finished = execute(planned, backend, data, out, seed, timeout, say)
+    else:
+        finished = rehearse(planned, backend, mock, out, seed, timeout, say)
     if output != "full":
         written = [str(out / name) for name in finished.files]
         succeed(output, planned.warnings, finished.receipt | {"written": written})
         return
+    if mock is not None:
+        click.echo("INVENTED: a rehearsal; these results say nothing about anybody")
     click.echo(f"plan     {planned.verified.plan_sha256}")
     for name in finished.files:
         click.echo(f"written  {out / name}")

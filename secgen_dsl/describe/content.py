@@ -1,15 +1,25 @@
 """What the protocol description says, derived from the plan: no figure is written twice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import erf, sqrt
+from types import MappingProxyType
 
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import LinearMap, Plan
 from secgen_dsl.ir.program import Audience, Person, Study, decimal_text
 from secgen_dsl.planner.predict import Prediction, predict
 
 NOT_STATED = "Not stated; the institution completes this."
+
+MEASURED_AS: Mapping[LinearMap, str] = MappingProxyType(
+    {
+        "identity": "plain counts",
+        "centred": "counts with each row's mean taken out (after the noise went in)",
+    }
+)
+"""A release's map, in words."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +70,10 @@ def content_of(
     messages_bytes: int,
     messages_rounds: int,
 ) -> Content:
-    """The content of the description of a plan.
-
-    The attacker's figures are those of μ-GDP (Dong, Roth, Su 2022): in a game with equal odds
-    the best test is right with probability Φ(μ/2); at a false-positive rate of 1% it flags at
-    most Φ(Φ⁻¹(.01) + μ) of the participants.
-    """
+    """The content of the description of a plan."""
     mu = float(certificate.mu)
     person = plan.program.person
+    samples = plan.program.samples
     return Content(
         study=study,
         plan=plan,
@@ -79,18 +85,34 @@ def content_of(
         certified_epsilon=max(
             (a.epsilon for a in certificate.accountings if a.role == "certifies"), key=float
         ),
-        attacker_accuracy=f"{100 * _normal(mu / 2):.1f}%",
-        flagged_of_1000=_ceiling(1000 * _normal(-2.3263478740408408 + mu)),
+        attacker_accuracy=attacker_accuracy(mu),
+        flagged_of_1000=flagged_of_1000(mu),
         people_bound=f"{person.people_bound:,}" if person.people_bound else "",
         replaced=plan.program.privacy.adjacency == "replace-one",
         samples_rule=_samples_rule(person),
-        samples_audience=_audience(plan.program.samples.audience) if plan.program.samples else "",
-        measurements_audience=_audience(plan.program.measurements),
+        samples_audience=audience_words(samples.audience) if samples else "",
+        measurements_audience=audience_words(plan.program.measurements),
         disclosures=tuple(_disclosure(p, sources) for p in predict(plan)),
         parties=_parties(plan, study),
         messages_bytes=messages_bytes,
         messages_rounds=messages_rounds,
     )
+
+
+def attacker_accuracy(mu: float) -> str:
+    """How often the best test is right whether a person took part, at equal odds: Φ(μ/2).
+
+    μ-GDP: Dong, Roth, Su, J. R. Stat. Soc. B 84 (2022) 3.
+    """
+    return f"{100 * _normal(mu / 2):.1f}%"
+
+
+def flagged_of_1000(mu: float) -> int:
+    """Of 1,000 participants, at most so many are flagged by a test that wrongly flags 1% of others.
+
+    μ-GDP, as above: Φ(Φ⁻¹(.01) + μ), rounded up.
+    """
+    return _ceiling(1000 * _normal(-2.3263478740408408 + mu))
 
 
 def _samples_rule(person: Person) -> str:
@@ -107,7 +129,8 @@ def _samples_rule(person: Person) -> str:
     )
 
 
-def _audience(audience: Audience) -> str:
+def audience_words(audience: Audience) -> str:
+    """Who an audience is, in a sentence."""
     return {
         "silos": "the parties only",
         "named": f"the parties and {audience.name}",
@@ -126,25 +149,26 @@ def _ceiling(x: float) -> int:
 
 def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
     release = prediction.release
-    how = {
-        "identity": "plain counts",
-        "centred": "counts with each row's mean taken out (after the noise went in)",
-    }[release.map]
-    error = f"±{prediction.standard_error:.3g} people"
-    if prediction.relative_error is not None:
-        error += f" ({100 * prediction.relative_error:.1f}%)"
     return Disclosure(
         statement=prediction.marginal.statement
         + ("" if prediction.asked else " (added: the rows' totals)"),
         source=sources.get(prediction.marginal.id, ""),
-        measured_as=how,
+        measured_as=MEASURED_AS[release.map],
         values=release.opened,
         sensitivity_squared=str(release.sensitivity_squared),
         certified_sigma=f"{prediction.certified_sigma:.4g}",
         released_sigma=f"{prediction.released_sigma:.4g}",
         share=f"{100 * prediction.budget_share:.1f}%",
-        error=error,
+        error=error_words(prediction),
     )
+
+
+def error_words(prediction: Prediction) -> str:
+    """The predicted error of a cell: ``±8.7 people (3.5%)``."""
+    words = f"±{prediction.standard_error:.3g} people"
+    if prediction.relative_error is not None:
+        words += f" ({100 * prediction.relative_error:.1f}%)"
+    return words
 
 
 def _parties(plan: Plan, study: Study) -> tuple[tuple[str, str, str, str], ...]:

@@ -125,10 +125,18 @@ def fail(code: str, message: str, *, place: str = "", next_step: str = "") -> Se
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """By place in the text; those without a span come last, in the order given."""
-    return sorted(
-        diagnostics, key=lambda d: (d.span is None, d.span.start if d.span is not None else 0)
-    )
+    """By place in their texts; those without a span come last, in the order given."""
+    found = list(diagnostics)
+    texts: dict[str, int] = {}
+    for diagnostic in found:
+        if diagnostic.span is not None:
+            texts.setdefault(diagnostic.span.source.name, len(texts))
+
+    def place(diagnostic: Diagnostic) -> tuple[bool, int, int]:
+        span = diagnostic.span
+        return (True, 0, 0) if span is None else (False, texts[span.source.name], span.start)
+
+    return sorted(found, key=place)
 
 
 def printable(text: str) -> str:

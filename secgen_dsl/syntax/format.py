@@ -28,7 +28,7 @@ WIDTH = 100
 
 _STEP = "  "
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_SPACED = frozenset("*+~,(){}%")
+_SPACED = frozenset("*~,{}%")
 _BREAKS = (",", "*")
 
 _ANY = "any"
@@ -53,7 +53,7 @@ _DECLARATION = _Columns(2, (_ANY,))
 
 _COLUMNS: Mapping[str, _Columns] = {
     "study": _Columns(1, (_TEXT,)),
-    "silos": _Columns(1, (_TEXT, "terms", "source")),
+    "silos": _Columns(1, (_TEXT, "terms", "approval", "source")),
     "helpers": _Columns(1, (_TEXT,)),
     "columns": _Columns(1, (_ANY,)),
     "measure": _Columns(2, ("in", "weight share error")),
@@ -136,7 +136,7 @@ def _gap(before: Part, after: Part) -> str:
     if isinstance(before, Listing) or isinstance(after, Listing):
         return " "
     left, right = before.text, after.text
-    if right in (",", ")") or left == "(" or (right == "(" and before.kind == "word"):
+    if right == ",":
         return ""
     if (right in ("..", "%") and _NUMBER.fullmatch(left)) or (
         left == ".." and _NUMBER.fullmatch(right)

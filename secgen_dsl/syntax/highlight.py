@@ -23,6 +23,7 @@ from secgen_dsl.syntax.parser import block_words, keywords
 
 _WORD = r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*"
 _WORD_END = r"(?![A-Za-z0-9_+/-]|\.(?!\.))"
+_CALL = r'[A-Za-z][A-Za-z0-9_]*[ \t]*\([^()\n{}"]*\)'
 _NUMBER = rf"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?{_WORD_END}"
 
 
@@ -71,13 +72,9 @@ class SecgenLexer(RegexLexer):
             (_WORD, Name.Constant),
             include("piece"),
         ],
-        "parentheses": [
-            (r"\)", Punctuation, "#pop"),
-            include("statement"),
-        ],
         "statement": [
             include("blank"),
-            (r"\(", Punctuation, "parentheses"),
+            (_CALL, Name.Function),
             (words(sorted(keywords()), suffix=_WORD_END), Keyword),
             include("piece"),
         ],
@@ -85,7 +82,7 @@ class SecgenLexer(RegexLexer):
             (r'"(?:\\["\\]|[^"\\\n])*"', String.Double),
             (_NUMBER, Number),
             (_WORD, Name),
-            (r"\.\.|[*+~%]", Operator),
-            (r"[,()]", Punctuation),
+            (r"\.\.|[*~%]", Operator),
+            (r",", Punctuation),
         ],
     }

@@ -15,9 +15,13 @@ _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)"
     r"|(?P<comment>#[^\n]*)"
     r'|(?P<text>"(?:\\.|[^"\\\n])*")'
+    r'|(?P<call>[A-Za-z][A-Za-z0-9_]*[ \t]*\([^()\n{}"]*\))'
     r"|(?P<word>-?[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*)"
     r"|(?P<sign>\.\.|[^;])"
     r"|(?P<end>;)"
+)
+_SUM = re.compile(
+    r"[ \t]*(?:[A-Za-z_]\w*|[0-9.]+)[ \t]*(?:\+[ \t]*(?:[A-Za-z_]\w*|[0-9.]+)[ \t]*)*"
 )
 
 
@@ -25,7 +29,7 @@ class Token(NamedTuple):
     """A word, number, text in quotes, sign or comment.
 
     Attributes:
-        kind: ``word`` (also numbers), ``text``, ``sign`` or ``comment``.
+        kind: ``word`` (also numbers and ``log2(cpm + 1)``), ``text``, ``sign`` or ``comment``.
         text: as it is written; of a comment without the blanks at its end.
         line: number of its line.
         apart: whether something blank, or ``;``, stands before it.
@@ -126,9 +130,19 @@ def read_tokens(text: str) -> list[Token]:
         else:
             if kind == "comment":
                 found = found.rstrip(" \t\r")
+            elif kind == "call":
+                kind, found = "word", _call(found)
             tokens.append(Token(kind, found, line, apart, ended))
             apart = ended = False
     return tokens
+
+
+def _call(text: str) -> str:
+    """``log2(cpm+1)`` with the usual blanks; anything but a sum is left as it is written."""
+    name, _, inside = text.removesuffix(")").partition("(")
+    if not _SUM.fullmatch(inside):
+        return text
+    return f"{name.rstrip()}({' + '.join(term.strip() for term in inside.split('+'))})"
 
 
 def read_outline(tokens: list[Token]) -> list[Entry]:
@@ -198,18 +212,17 @@ class _Reader:
 
     def _statement(self, depth: int, blank: bool) -> Statement | Block:
         parts: list[Part] = []
-        parentheses = 0
         goes_on = True
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
             if token.kind == "comment":
-                if not (goes_on or parentheses):
+                if not goes_on:
                     break
                 parts.append(token)
                 self._at += 1
                 continue
             ends_here = token.ended or self._lines_before(self._at) or (token.text == "}" and depth)
-            if ends_here and not (goes_on or parentheses):
+            if ends_here and not goes_on:
                 break
             if token.text == "{":
                 if not self._is_list(parts, depth):
@@ -219,7 +232,6 @@ class _Reader:
                 continue
             parts.append(token)
             self._at += 1
-            parentheses = max(0, parentheses + {"(": 1, ")": -1}.get(token.text, 0))
             goes_on = token.text in (",", "*")
         return Statement(parts, blank, self._same_line_comment())
 

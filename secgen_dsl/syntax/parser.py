@@ -78,7 +78,7 @@ def block_words() -> frozenset[str]:
 @cache
 def keywords() -> frozenset[str]:
     """All words that the grammar has; none is reserved."""
-    return frozenset(word for word in _keywords().values() if word[0].isalpha())
+    return frozenset(word for word in _keywords().values() if word.isalnum())
 
 
 def read_source(path: Path) -> Source:

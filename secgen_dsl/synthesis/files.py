@@ -14,7 +14,8 @@ from secgen_dsl import __version__
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import SampleFormat
+from secgen_dsl.ir.program import Column, NumberColumn, SampleFormat
+from secgen_dsl.synthesis.decoding import NUMBER_DECIMALS, is_whole
 from secgen_dsl.synthesis.sample import Samples
 
 DECIMALS = 4
@@ -22,7 +23,13 @@ DECIMALS = 4
 
 
 def write_samples(
-    out: Path, plan: Plan, samples: Samples, formats: Sequence[SampleFormat], study_title: str
+    out: Path,
+    plan: Plan,
+    samples: Samples,
+    formats: Sequence[SampleFormat],
+    study_title: str,
+    *,
+    kind: str = "synthetic",
 ) -> tuple[Path, ...]:
     """Write ``synthetic.csv`` and ``synthetic.h5ad`` into the folder ``out``, as ``formats`` asks.
 
@@ -35,6 +42,7 @@ def write_samples(
         samples: from ``draw_samples``.
         formats: which files.
         study_title: of the spec.
+        kind: names the files and the rows, and stands in ``uns["secgen"]``.
 
     Returns:
         The files' paths, in the order of ``formats``.
@@ -43,16 +51,16 @@ def write_samples(
         SecgenError: SG612, a file cannot be written.
     """
     writers: dict[SampleFormat, Callable[[Path], None]] = {
-        "csv": partial(_write_csv, samples),
-        "h5ad": partial(_write_h5ad, plan, samples, study_title),
+        "csv": partial(_write_csv, samples, kind),
+        "h5ad": partial(_write_h5ad, plan, samples, study_title, kind),
     }
     written: list[tuple[Path, Path]] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys(formats):
             # anndata wants the real ending, so the mark of an unfinished file stands in front.
-            unfinished = out / f".unfinished-{os.getpid()}-synthetic.{name}"
-            written.append((unfinished, out / f"synthetic.{name}"))
+            unfinished = out / f".unfinished-{os.getpid()}-{kind}.{name}"
+            written.append((unfinished, out / f"{kind}.{name}"))
             writers[name](unfinished)
         for unfinished, finished in written:
             unfinished.replace(finished)
@@ -69,10 +77,10 @@ def write_samples(
     return tuple(finished for _, finished in written)
 
 
-def sample_names(rows: int) -> list[str]:
+def sample_names(rows: int, kind: str = "synthetic") -> list[str]:
     """``synthetic-0001`` and so on; wider numbers where there are more rows."""
     width = max(4, len(str(rows)))
-    return [f"synthetic-{number:0{width}d}" for number in range(1, rows + 1)]
+    return [f"{kind}-{number:0{width}d}" for number in range(1, rows + 1)]
 
 
 def gene_names(samples: Samples) -> list[str]:
@@ -94,9 +102,9 @@ def csv_header(samples: Samples) -> list[str]:
     return [first, *columns, *genes]
 
 
-def _write_csv(samples: Samples, path: Path) -> None:
-    labels = [samples.labels(column.name).tolist() for column in samples.columns]
-    names = sample_names(samples.codes.shape[0])
+def _write_csv(samples: Samples, kind: str, path: Path) -> None:
+    labels = [_texts(samples, column) for column in samples.columns]
+    names = sample_names(samples.codes.shape[0], kind)
     # Adding zero turns −0.0 into 0.0, which would print as -0.0000.
     values = np.round(samples.values, DECIMALS) + 0.0
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -107,21 +115,40 @@ def _write_csv(samples: Samples, path: Path) -> None:
             writer.writerow([name, *own, *(f"{v:.{DECIMALS}f}" for v in values[row].tolist())])
 
 
+def _texts(samples: Samples, column: Column) -> list[str]:
+    """A column's values as CSV shows them."""
+    if not isinstance(column, NumberColumn):
+        texts: list[str] = samples.labels(column.name).tolist()
+        return texts
+    decimals = 0 if is_whole(column) else NUMBER_DECIMALS
+    return [f"{number:.{decimals}f}" for number in samples.numbers[column.name].tolist()]
+
+
 def _obs_name(column: str) -> str:
     """The column's name in ``obs``; anndata keeps ``_index`` for itself and fails on it."""
     return "column:_index" if column == "_index" else column
 
 
-def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> None:
+def _observations(samples: Samples, position: int) -> object:
+    """A column as ``obs`` holds it: categories, whole numbers or decimals."""
+    import pandas as pd
+
+    column = samples.columns[position]
+    if isinstance(column, NumberColumn):
+        numbers = samples.numbers[column.name]
+        return numbers.astype(np.int64) if is_whole(column) else numbers
+    categories = pd.Index(column.values, dtype=object)
+    return pd.Categorical.from_codes(samples.codes[:, position], categories=categories)
+
+
+def _write_h5ad(plan: Plan, samples: Samples, study_title: str, kind: str, path: Path) -> None:
     import anndata
     import pandas as pd
 
-    names = sample_names(samples.codes.shape[0])
+    names = sample_names(samples.codes.shape[0], kind)
     obs = pd.DataFrame(
         {
-            _obs_name(column.name): pd.Categorical.from_codes(
-                samples.codes[:, position], categories=pd.Index(column.values, dtype=object)
-            )
+            _obs_name(column.name): _observations(samples, position)
             for position, column in enumerate(samples.columns)
         },
         index=pd.Index(names),
@@ -139,6 +166,7 @@ def _write_h5ad(plan: Plan, samples: Samples, study_title: str, path: Path) -> N
         obs=obs,
         var=var,
         uns={
+            "secgen": kind,
             "study": study_title,
             "plan_sha256": sha256_of(plan),
             "epsilon": float(privacy.epsilon),

@@ -2,14 +2,15 @@
 
 A release opens ``y = A(x + z)``: ``x`` the people's counts, ``z`` independent noise of variance s²
 on every raw cell, ``A`` the identity or the row-centring.  Here the layout of ``y`` is undone, and
-every marginal becomes one or both of
+every query becomes one or more of
 
 * *category counts*: noisy numbers of people in the combinations of some columns' values;
-* *gene contrasts*: for each gene and label cell the row of B bin counts minus its mean.
+* *gene contrasts*: for each gene and label cell the row of B bin counts minus its mean;
+* *pair counts*: for each pair of genes the noisy numbers of people in the bins of both.
 
-A plain gene table holds both.  A centred one holds contrasts only; its labels come from a
-histogram of their own.  After the row's mean is removed the noise of a row has the covariance
-``s²(I − 11ᵀ/B)``, whichever map was used, so later steps need not know the map.
+A plain gene table holds categories and contrasts.  A centred one holds contrasts only; its labels
+come from a histogram of their own.  After the row's mean is removed the noise of a row has the
+covariance ``s²(I − 11ᵀ/B)``, whichever map was used, so later steps need not know the map.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan, Release
-from secgen_dsl.ir.program import Marginal
+from secgen_dsl.ir.program import PairMarginal, Panel
 
 Floats = NDArray[np.float64]
 
@@ -42,25 +43,57 @@ class CategoryCounts:
 
 @dataclass(frozen=True)
 class GeneContrasts:
-    """Noisy bin counts of every gene of a panel, less the mean of their row.
+    """Noisy bin counts of genes, less the mean of their row.
 
     Attributes:
-        marginal: what was measured.
+        columns: names of the label columns; may be none.
+        panel: of the genes.
+        genes: some or all of the panel's.
+        edges: shape (genes, bins − 1).
+        reference: the public table that the edges are quantiles of; empty if of none.
         contrasts: shape (genes, label cells, bins), in people; every row sums to zero.
         variance: s² of a raw cell's noise, in people squared; > 0.
     """
 
-    marginal: Marginal
+    columns: tuple[str, ...]
+    panel: Panel
+    genes: tuple[str, ...]
+    edges: Floats
+    reference: str
     contrasts: Floats
     variance: float
 
 
 @dataclass(frozen=True)
+class PairCounts:
+    """Noisy counts of people by the bins of two genes.
+
+    Attributes:
+        panel: of the genes.
+        genes: those of the pairs.
+        pairs: positions in ``genes``, i < j.
+        edges: shape (genes, bins − 1).
+        reference: the public table that the edges are quantiles of; empty if of none.
+        counts: shape (pairs, bins, bins), the first gene's bins along axis 1; may be negative.
+        variance: of each entry's independent noise, in people squared; > 0.
+    """
+
+    panel: Panel
+    genes: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...]
+    edges: Floats
+    reference: str
+    counts: Floats
+    variance: float
+
+
+@dataclass(frozen=True)
 class MeasuredTables:
-    """All releases of a run, as counts and contrasts."""
+    """All releases of a run."""
 
     categories: tuple[CategoryCounts, ...]
     genes: tuple[GeneContrasts, ...]
+    pairs: tuple[PairCounts, ...]
 
 
 def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
@@ -69,6 +102,7 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
     The label totals that a plain gene table implies are its row sums, averaged over the T genes
     (variance B·s²/T): every gene saw the same people.  People whose value of a gene is missing add
     nothing to that gene's table, so these totals fall short by the mean share of missing values.
+    Gene pairs imply the number of all people in the same way.
 
     Raises:
         SecgenError: SG607, the measurements are of another plan; SG608, a release is missing or
@@ -84,27 +118,41 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
         )
     categories: list[CategoryCounts] = []
     genes: list[GeneContrasts] = []
+    pairs: list[PairCounts] = []
     for release in plan.releases():
-        marginal = plan.marginal(release.marginal)
-        shape = plan.program.shape(marginal)
+        query = plan.marginal(release.marginal)
+        shape = plan.program.shape(query)
         values = _opened_values(release, measurements)
         variance = float(plan.released_variance(release))
-        if marginal.panel is None:
-            categories.append(CategoryCounts(marginal.columns, values, variance))
-        elif release.map == "identity":
-            rows = values.reshape(shape)
-            categories.append(
-                CategoryCounts(
-                    marginal.columns,
-                    rows.sum(axis=2).mean(axis=0),
-                    variance * marginal.bins / shape[0],
+        edges = np.array([[float(edge) for edge in gene] for gene in query.edges])
+        if query.panel is None:
+            categories.append(CategoryCounts(query.columns, values, variance))
+            continue
+        panel = plan.program.panel(query.panel)
+        if isinstance(query, PairMarginal):
+            counts = values.reshape(shape)
+            total = counts.sum(axis=(1, 2)).mean(keepdims=True)
+            categories.append(CategoryCounts((), total, variance * query.bins**2 / shape[0]))
+            pairs.append(
+                PairCounts(
+                    panel, query.genes, query.pairs, edges, query.reference, counts, variance
                 )
             )
+            continue
+        if release.map == "identity":
+            rows = values.reshape(shape)
+            labels = rows.sum(axis=2).mean(axis=0)
+            categories.append(
+                CategoryCounts(query.columns, labels, variance * query.bins / shape[0])
+            )
             contrasts = rows - rows.mean(axis=2, keepdims=True)
-            genes.append(GeneContrasts(marginal, contrasts, variance))
         else:
-            genes.append(GeneContrasts(marginal, undo_centring(values, shape), variance))
-    return MeasuredTables(tuple(categories), tuple(genes))
+            contrasts = undo_centring(values, shape)
+        own = plan.program.genes(query)
+        genes.append(
+            GeneContrasts(query.columns, panel, own, edges, query.reference, contrasts, variance)
+        )
+    return MeasuredTables(tuple(categories), tuple(genes), tuple(pairs))
 
 
 def undo_centring(values: Floats, shape: tuple[int, int, int]) -> Floats:

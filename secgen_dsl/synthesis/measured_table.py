@@ -1,17 +1,20 @@
 """The opened values as a table for people: a line a cell, with its meaning and its noise."""
 
 import csv
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise, product
 from pathlib import Path
 
 from secgen_dsl.ir.plan import Measurements, Plan, Release
-from secgen_dsl.ir.program import Marginal, decimal_text
+from secgen_dsl.ir.program import Marginal, Panel, Program, Query, decimal_text
 
 HEADER = ("marginal", "labels", "gene", "from", "to", "value", "kind", "noise_sd")
 
 
-def write_measured_table(path: Path, plan: Plan, measurements: Measurements) -> None:
+def write_measured_table(
+    path: Path, plan: Plan, measurements: Measurements, *, mark: str = ""
+) -> None:
     """Write every measured cell: ``marginal, labels, gene, from, to, value, kind, noise_sd``.
 
     ``kind`` is ``count`` for a noised number of people.  For row-centred tables it is
@@ -19,47 +22,72 @@ def write_measured_table(path: Path, plan: Plan, measurements: Measurements) -> 
     last bin of each row derived from the others.  Adding the row's total from the label histogram,
     divided by B, gives the count.  ``noise_sd`` is the standard deviation of the value's noise.
 
+    A number column's label is its bin.  A pair of genes is ``first × second``; the first gene's
+    bin stands among the labels, the second's under ``from`` and ``to``.
+
+    A mark stands in a first column, ``data``, of every line.
+
     Raises:
         OSError: the file cannot be written.
     """
+    first = (mark,) if mark else ()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(HEADER)
+        writer.writerow((*(("data",) if mark else ()), *HEADER))
         for release in plan.releases():
-            writer.writerows(_lines(plan, release, measurements.values(release.marginal)))
+            lines = _lines(plan, release, measurements.values(release.marginal))
+            writer.writerows((*first, *line) for line in lines)
 
 
 def _lines(plan: Plan, release: Release, opened: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
-    marginal = plan.marginal(release.marginal)
-    bins = marginal.bins
+    query = plan.marginal(release.marginal)
+    bins = query.bins
     variance = float(plan.released_variance(release))
     centred = release.map == "centred"
     noise = (variance * (1 - 1 / bins) if centred else variance) ** 0.5
     kind = "above mean" if centred else "count"
     width = bins - 1 if centred else bins
-    labels = _labels(plan, marginal)
-    for row, start in enumerate(range(0, len(opened), width)):
-        values = list(opened[start : start + width])
-        if centred:
-            values.append(-sum(values))
-        gene, edges = _gene(plan, marginal, row // len(labels))
-        for position, value in enumerate(values):
-            shown = f"{value / bins:.4f}" if centred else str(value)
-            low, high = (edges[position], edges[position + 1]) if edges else ("", "")
-            label = labels[row % len(labels)]
-            yield (marginal.id, label, gene, low, high, shown, kind, f"{noise:.4f}")
+    starts = iter(range(0, len(opened), width))
+    for gene, labels, bounds in _tables(plan.program, query):
+        for label, start in zip(labels, starts, strict=False):
+            values = list(opened[start : start + width])
+            if centred:
+                values.append(-sum(values))
+            for value, (low, high) in zip(values, bounds, strict=True):
+                shown = f"{value / bins:.4f}" if centred else str(value)
+                yield (query.id, label, gene, low, high, shown, kind, f"{noise:.4f}")
 
 
-def _labels(plan: Plan, marginal: Marginal) -> list[str]:
-    """The label cells in order: ``sex=female; subtype=CIN``, the last column fastest."""
-    values = [[f"{c}={v}" for v in plan.program.column(c).values] for c in marginal.columns]
+def _tables(
+    program: Program, query: Query
+) -> Iterator[tuple[str, list[str], list[tuple[str, str]]]]:
+    """For each table of a query: its gene or genes, its label cells, the bounds of its bins.
+
+    Label cells are in order, ``sex=female; subtype=CIN``, the last column fastest.
+    """
+    if query.panel is None:
+        yield "", _labels(program, query), [("", "")]
+        return
+    panel = program.panel(query.panel)
+    bounds = [_bounds(panel, edges) for edges in query.edges]
+    if isinstance(query, Marginal):
+        for gene, own in zip(program.genes(query), bounds, strict=True):
+            yield gene, _labels(program, query), own
+        return
+    for first, second in query.pairs:
+        gene, last = query.genes[first], len(bounds[first]) - 1
+        labels = [
+            f"{gene}=[{low}, {high}{']' if number == last else ')'}"
+            for number, (low, high) in enumerate(bounds[first])
+        ]
+        yield f"{gene} × {query.genes[second]}", labels, bounds[second]
+
+
+def _labels(program: Program, query: Marginal) -> list[str]:
+    values = [[f"{c}={v}" for v in program.column(c).values] for c in query.columns]
     return ["; ".join(cell) for cell in product(*values)]
 
 
-def _gene(plan: Plan, marginal: Marginal, number: int) -> tuple[str, list[str]]:
-    """A gene and the outer and inner edges of its bins; nothing for a marginal without a panel."""
-    if marginal.panel is None:
-        return "", []
-    panel = plan.program.panel(marginal.panel)
-    edges = (panel.low, *marginal.edges[number], panel.high)
-    return panel.genes[number], [decimal_text(edge) for edge in edges]
+def _bounds(panel: Panel, edges: Sequence[Fraction]) -> list[tuple[str, str]]:
+    """Lower and upper bound of each bin, as text."""
+    return list(pairwise(decimal_text(edge) for edge in (panel.low, *edges, panel.high)))

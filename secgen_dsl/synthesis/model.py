@@ -1,6 +1,7 @@
-"""The fitted model: a joint distribution of connected columns, and bins of genes given labels.
+"""The fitted model: connected columns, bins of genes given labels, dependence between genes.
 
-Labels and genes form stars: genes are independent given the labels that they were measured with.
+Labels and genes form stars: genes are independent given the labels that they were measured with,
+but for the latent correlations of measured pairs, which form a forest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,19 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.ir.program import CategoryColumn, Marginal, Panel, Program
-from secgen_dsl.public.reference import ReferenceValues
-from secgen_dsl.synthesis.consistency import connected_columns, estimate_people, fit_joint
-from secgen_dsl.synthesis.decoding import BinCurve, bin_curve
-from secgen_dsl.synthesis.measured import CategoryCounts, Floats, GeneContrasts, read_measurements
-from secgen_dsl.synthesis.shrinkage import (
-    ReferenceBins,
-    describe_reference,
-    estimate_rows,
-    no_reference,
-)
+from secgen_dsl.ir.program import Column
+from secgen_dsl.synthesis.decoding import BinCurve
+from secgen_dsl.synthesis.junction import JunctionTree
+from secgen_dsl.synthesis.measured import Floats
 
 
 @dataclass(frozen=True)
@@ -29,19 +21,19 @@ class Component:
     """Columns that tables connect.
 
     Attributes:
-        columns: in the order of the joint's axes.
-        joint: probabilities, one axis a column, in the order of its public values.
+        tree: its cliques.
+        tables: probabilities of each clique; they agree on separators.
         people: the estimated number of people in these tables; ≥ 1, not an integer.
     """
 
-    columns: tuple[CategoryColumn, ...]
-    joint: Floats
+    tree: JunctionTree
+    tables: tuple[Floats, ...]
     people: float
 
 
 @dataclass(frozen=True)
 class GeneTable:
-    """One measured gene marginal.
+    """One measured gene marginal, or what a table of pairs says of single genes.
 
     Attributes:
         columns: names of its columns; all in one component, or none at all.
@@ -75,198 +67,93 @@ class SyntheticGene:
 
 
 @dataclass(frozen=True)
+class LatentEdge:
+    """Two genes that depend on each other given the labels.
+
+    Attributes:
+        parent: position of a gene in the model.
+        child: position of the other; every gene is a child at most once, and there are no loops.
+        correlation: of their latent normal variables given the labels, in (−1, 1).
+    """
+
+    parent: int
+    child: int
+    correlation: float
+
+
+@dataclass(frozen=True)
 class TableModel:
     """Everything that samples are drawn from; what nobody measured is not in it.
 
     Attributes:
         columns: measured columns, in the program's order.
+        curves: from the bins of number columns to their values, by name.
         components: every column is in exactly one.
         tables: the gene marginals.
         genes: in order of panels and of genes in them.
+        edges: between genes; a parent's own edge stands before those of its children.
     """
 
-    columns: tuple[CategoryColumn, ...]
+    columns: tuple[Column, ...]
+    curves: Mapping[str, BinCurve]
     components: tuple[Component, ...]
     tables: tuple[GeneTable, ...]
     genes: tuple[SyntheticGene, ...]
+    edges: tuple[LatentEdge, ...]
 
 
-def fit_model(
-    plan: Plan, measurements: Measurements, references: Mapping[str, ReferenceValues]
-) -> TableModel:
-    """Fit the model to the opened values.
-
-    Args:
-        plan: that was run.
-        measurements: its opened values.
-        references: of every public reference of the program, as ``read_references`` returns.
+def label_distribution(components: Sequence[Component], columns: Sequence[str]) -> Floats:
+    """p(label cell) of any columns, shape (L,), last column fastest; components are independent.
 
     Raises:
-        SecgenError: SG601, SG607, SG608, SG609 as ``fit_joint`` and ``read_measurements``;
-            SG610, nothing was measured.
+        SecgenError: SG601, as ``JunctionTree.marginal``; never for the columns of one marginal.
     """
-    program = plan.program
-    measured = read_measurements(plan, measurements)
-    if not measured.categories:
-        raise fail(
-            "SG610",
-            "the plan measures nothing that samples could be drawn from",
-            place="measure { … }",
-            next_step="add a marginal",
-        )
-    groups = [t.columns for t in measured.categories] + [t.marginal.columns for t in measured.genes]
-    components = tuple(
-        _fit_component(program, names, measured.categories) for names in connected_columns(groups)
-    )
-    everyone = [table for table in measured.categories if not table.columns]
-    tables = tuple(
-        _fit_genes(program, contrasts, components, everyone, references)
-        for contrasts in measured.genes
-    )
-    held = {name for group in groups for name in group}
-    return TableModel(
-        columns=tuple(column for column in program.columns if column.name in held),
-        components=components,
-        tables=tables,
-        genes=_choose_sources(program, measured.genes, references),
-    )
-
-
-def label_distribution(
-    components: Sequence[Component], columns: tuple[str, ...]
-) -> tuple[Floats, float] | None:
-    """p(label cell) of ``columns``, shape (L,), last column fastest, and the number of people.
-
-    None if no component holds the columns (there are none).
-    """
+    names: list[str] = []
+    table: Floats = np.ones(())
     for component in components:
-        names = [column.name for column in component.columns]
-        if columns and set(columns) <= set(names):
-            others = tuple(i for i, name in enumerate(names) if name not in columns)
-            held = [name for name in names if name in columns]
-            marginal = component.joint.sum(axis=others)
-            return marginal.transpose([held.index(n) for n in columns]).ravel(), component.people
-    return None
+        own = [name for name in columns if name in component.tree.sizes]
+        if own:
+            names += own
+            table = np.multiply.outer(table, component.tree.marginal(component.tables, own))
+    return table.transpose([names.index(name) for name in columns]).ravel()
 
 
-def _fit_component(
-    program: Program, names: tuple[str, ...], tables: Sequence[CategoryCounts]
-) -> Component:
-    columns = tuple(program.column(name) for name in names)
-    own = [table for table in tables if table.columns and set(table.columns) <= set(names)]
-    joint, people = fit_joint(names, tuple(len(c.values) for c in columns), own)
-    return Component(columns, joint, people)
+def gene_groups(genes: Sequence[SyntheticGene]) -> dict[tuple[int, ...], list[int]]:
+    """Positions of the genes that are drawn from the same tables, by the tables' indices."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for position, gene in enumerate(genes):
+        groups.setdefault(tuple(table for table, _ in gene.sources), []).append(position)
+    return groups
 
 
-def _fit_genes(
-    program: Program,
-    measured: GeneContrasts,
-    components: Sequence[Component],
-    everyone: Sequence[CategoryCounts],
-    references: Mapping[str, ReferenceValues],
-) -> GeneTable:
-    marginal = measured.marginal
-    labels = label_distribution(components, marginal.columns)
-    if labels is None:
-        labels = np.ones(1), estimate_people(everyone)
-    share, people = labels
-    rows = estimate_rows(
-        measured.contrasts,
-        measured.variance,
-        share * people,
-        _reference_bins(program, marginal, references),
-    )
-    return GeneTable(marginal.columns, rows, np.einsum("tlb,l->tb", rows, share))
+def bin_probabilities(
+    tables: Sequence[GeneTable], genes: Sequence[SyntheticGene], cells: NDArray[np.int64]
+) -> Floats:
+    """p(bin | labels) of genes that are drawn from the same k tables.
 
+    ``∏ᵢ p(b | labelsᵢ) / p(b)^(k−1)``, normalised: right if the tables' labels are independent
+    given the bin (our derivation).  p(b) is the geometric mean of the tables' own.  Where the
+    tables exclude each other's bins, the first one decides.
 
-def _edges(marginal: Marginal) -> Floats:
-    """Shape (genes, B − 1)."""
-    return np.array([[float(edge) for edge in gene] for gene in marginal.edges])
+    Args:
+        tables: of the model.
+        genes: at least one; their sources are of the same tables.
+        cells: shape (combinations, k): a label cell of each table.
 
-
-def _panel(program: Program, marginal: Marginal) -> Panel:
-    if marginal.panel is None:
-        raise ValueError(f"{marginal.id} has no panel")
-    return program.panel(marginal.panel)
-
-
-def _reference_of(
-    program: Program,
-    marginal: Marginal,
-    gene: str,
-    references: Mapping[str, ReferenceValues],
-) -> str | None:
-    """The reference that a gene is decoded with: that of its bins, else the first that has it."""
-    unit = _panel(program, marginal).unit
-    names = [marginal.reference] if marginal.reference else []
-    names += [reference.name for reference in program.references if reference.unit == unit]
-    for name in names:
-        if name in references and gene in references[name]:
-            return name
-    return None
-
-
-def _reference_bins(
-    program: Program, marginal: Marginal, references: Mapping[str, ReferenceValues]
-) -> ReferenceBins:
-    """The bins of the one reference that holds most of the panel, so that genes can covary."""
-    panel = _panel(program, marginal)
-    sources = [_reference_of(program, marginal, gene, references) for gene in panel.genes]
-    found = [source for source in sources if source is not None]
-    if not found:
-        return no_reference(len(panel.genes), marginal.bins)
-    values = references[max(dict.fromkeys(found), key=found.count)]
-    samples = max(gene_values.size for gene_values in values.values())
-    bins: NDArray[np.int64] = np.full((samples, len(panel.genes)), -1, dtype=np.int64)
-    for position, (gene, edges) in enumerate(zip(panel.genes, _edges(marginal), strict=True)):
-        if gene in values:
-            held = np.isfinite(values[gene])
-            bins[held, position] = np.searchsorted(edges, values[gene][held], side="right")
-    return describe_reference(bins, marginal.bins)
-
-
-def _choose_sources(
-    program: Program,
-    measured: Sequence[GeneContrasts],
-    references: Mapping[str, ReferenceValues],
-) -> tuple[SyntheticGene, ...]:
-    """Which tables every gene is drawn from, and its curve.
-
-    A symbol in several panels of one unit is one gene.  Among tables of it, those over the edges of
-    the most precise one are kept (least noise on the gene's pooled counts, L·s²; at a tie the
-    earlier).  Tables over other edges are left out: no one distribution of bins fits both.
+    Returns:
+        Shape (genes, combinations, B).
     """
-    order = [panel.name for panel in program.panels]
-    places: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for panel in program.panels:
-        for index, table in enumerate(measured):
-            if table.marginal.panel == panel.name:
-                for row, gene in enumerate(panel.genes):
-                    places.setdefault((gene, panel.unit), []).append((index, row))
-    genes: list[SyntheticGene] = []
-    for (symbol, unit), found in places.items():
-        best = min(found, key=lambda p: measured[p[0]].variance * measured[p[0]].contrasts.shape[1])
-        edges = _edges_of(measured, best)
-        same = tuple(place for place in found if np.array_equal(_edges_of(measured, place), edges))
-        marginal = measured[best[0]].marginal
-        panel = _panel(program, marginal)
-        source = _reference_of(program, marginal, symbol, references)
-        values = None if source is None else references[source][symbol]
-        if values is not None:
-            values = values[np.isfinite(values)]
-        names = {_panel(program, measured[index].marginal).name for index, _ in found}
-        genes.append(
-            SyntheticGene(
-                symbol=symbol,
-                panel=min(names, key=order.index),
-                unit=unit,
-                sources=same,
-                curve=bin_curve(edges, float(panel.low), float(panel.high), values),
-            )
-        )
-    return tuple(genes)
-
-
-def _edges_of(measured: Sequence[GeneContrasts], place: tuple[int, int]) -> Floats:
-    table, row = place
-    return np.array([float(edge) for edge in measured[table].marginal.edges[row]])
+    sources = [table for table, _ in genes[0].sources]
+    rows = [[gene.sources[i][1] for gene in genes] for i in range(len(sources))]
+    given: Floats = np.stack(
+        [tables[table].probabilities[rows[i]][:, cells[:, i]] for i, table in enumerate(sources)]
+    )
+    if len(sources) == 1:
+        return np.asarray(given[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = np.log([tables[table].pooled[rows[i]] for i, table in enumerate(sources)])
+        shared = (len(sources) - 1) * pooled.mean(axis=0)[:, None]
+        logarithm = np.log(given).sum(axis=0) - shared
+    product = np.exp(np.where(np.isnan(logarithm), -np.inf, logarithm))
+    total = product.sum(axis=2, keepdims=True)
+    return np.where(total > 0, product / np.where(total > 0, total, 1.0), given[0])

@@ -1,9 +1,13 @@
-"""The public references of a plan, checked against the hashes that it pins."""
+"""The public tables of a plan, checked against the hashes that it pins."""
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.program import NumberColumn, Program, Reference
+from secgen_dsl.public.aligned import aligned_values, bridge_key
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.public.reference import ReferenceValues, reference_values
 
@@ -13,38 +17,63 @@ def read_references(
 ) -> dict[str, ReferenceValues]:
     """All references of a program, with those genes of its panels that they hold.
 
+    Values are in the unit that a reference has once aligned.
+
     Args:
-        program: names the references, and their hashes.
-        files: name of a reference → its file.
+        program: names the references and bridges, and their hashes.
+        files: name of a reference → its file; a bridge's by ``bridge_key``.
 
     Raises:
-        SecgenError: SG606, a reference has no file; SG603, a file's bytes are not those that the
-            plan names; SG213 as ``reference_values``.
+        SecgenError: SG606, a public table has no file; SG603, a file's bytes are not those that
+            the plan names; SG213, SG214 as ``aligned_values``.
     """
     read: dict[str, ReferenceValues] = {}
     for reference in program.references:
-        file = files.get(reference.name)
+        _check(program, reference, files)
+        unit = program.reference_unit(reference)
+        genes = {
+            gene: None for panel in program.panels if panel.unit == unit for gene in panel.genes
+        }
+        bridge = program.bridge(reference.aligned_by) if reference.aligned_by else None
+        read[reference.name] = aligned_values(reference, bridge, files, genes, skip_absent=True)
+    return read
+
+
+def read_numbers(program: Program, files: Mapping[str, PublicFile]) -> ReferenceValues:
+    """For every number column with bins from a reference, its values there; arguments as above.
+
+    A column of a reference is in the unit of the spec's: no bridge changes it.
+    """
+    read: dict[str, NDArray[np.float64]] = {}
+    for column in program.columns:
+        if isinstance(column, NumberColumn) and column.reference:
+            _check(program, program.reference(column.reference), files)
+            read |= reference_values(files[column.reference], [column.name])
+    return read
+
+
+def _check(program: Program, reference: Reference, files: Mapping[str, PublicFile]) -> None:
+    """Whether a reference, and the bridge that aligns it, are the plan's files."""
+    pinned = {reference.name: reference.sha256}
+    if reference.aligned_by:
+        bridge = program.bridge(reference.aligned_by)
+        for unit, sha256 in zip(bridge.units, bridge.sha256, strict=True):
+            pinned[bridge_key(bridge.name, unit)] = sha256
+    for name, sha256 in pinned.items():
+        file = files.get(name)
         if file is None:
             raise fail(
                 "SG606",
-                f'no file is given for the public reference "{reference.name}"',
-                place=f"public {reference.name}",
+                f'no file is given for the public table "{name}"',
+                place=f"public {name}",
                 next_step="synthesis decodes bins with it: name its file",
             )
-        if file.sha256 != reference.sha256:
+        if file.sha256 != sha256:
             raise fail(
                 "SG603",
-                f"the reference's bytes changed since the plan was made: SHA-256 is "
-                f"{file.sha256[:12]}…, the plan says {reference.sha256[:12]}…",
+                f"the table's bytes changed since the plan was made: SHA-256 is "
+                f"{file.sha256[:12]}…, the plan says {sha256[:12]}…",
                 place=file.name,
                 next_step="use the file that the plan was made with, or plan again and have the "
                 "new plan approved",
             )
-        genes = {
-            gene: None
-            for panel in program.panels
-            if panel.unit == reference.unit
-            for gene in panel.genes
-        }
-        read[reference.name] = reference_values(file, genes, skip_absent=True)
-    return read

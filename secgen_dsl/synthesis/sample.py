@@ -1,14 +1,26 @@
 """Synthetic rows from a fitted model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betainc, ndtr
 
 from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.program import CategoryColumn
+from secgen_dsl.ir.program import Column, NumberColumn
+from secgen_dsl.synthesis.decoding import decode_numbers
+from secgen_dsl.synthesis.junction import conditional
 from secgen_dsl.synthesis.measured import Floats
-from secgen_dsl.synthesis.model import SyntheticGene, TableModel
+from secgen_dsl.synthesis.model import (
+    Component,
+    SyntheticGene,
+    TableModel,
+    bin_probabilities,
+    gene_groups,
+)
+
+Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -16,19 +28,25 @@ class Samples:
     """Synthetic rows; no row stands for a person.
 
     Attributes:
-        columns: the category columns, in the program's order.
-        codes: shape (rows, columns): index of the value in the column's public list.
+        columns: the columns, in the program's order.
+        codes: shape (rows, columns): index of the value in the column's public list, of the bin
+            for a column of numbers.
+        numbers: number column → its values, shape (rows,), inside the bins of ``codes``.
         genes: the genes, in order of panels.
         values: shape (rows, genes), in the genes' units, within their panels' ranges.
     """
 
-    columns: tuple[CategoryColumn, ...]
-    codes: NDArray[np.int64]
+    columns: tuple[Column, ...]
+    codes: Codes
+    numbers: Mapping[str, Floats]
     genes: tuple[SyntheticGene, ...]
     values: Floats
 
     def labels(self, column: str) -> NDArray[np.str_]:
-        """The values of a column, shape (rows,).  Raises KeyError if it is not in the samples."""
+        """The values (or bins in words) of a column, shape (rows,).
+
+        Raises KeyError if it is not in the samples.
+        """
         for position, candidate in enumerate(self.columns):
             if candidate.name == column:
                 return np.array(candidate.values)[self.codes[:, position]]
@@ -38,13 +56,16 @@ class Samples:
 def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samples:
     """Draw ``rows`` synthetic rows.
 
-    * Labels: systematic sampling (Madow, Ann. Math. Statist. 20 (1949) 333): a cell of probability
-      p gets ⌊rows·p⌋ or ⌈rows·p⌉ rows, rows·p on average.  Multinomial draws would add noise for
-      nothing; the largest remainder would never draw many small cells.
-    * Genes, independent given labels: Latin hypercube sampling (McKay, Beckman, Conover,
-      Technometrics 21 (1979) 239): among the n rows of a label cell every gene takes one value
-      from each n-th of its distribution, in random order.  Each value still has exactly that
-      distribution.
+    * Labels, clique by clique: systematic sampling (Madow, Ann. Math. Statist. 20 (1949) 333): of
+      n rows that are alike in what was drawn before, a cell of probability p gets ⌊n·p⌋ or ⌈n·p⌉,
+      n·p on average.  Multinomial draws would add noise for nothing; the largest remainder would
+      never draw many small cells.
+    * Numbers: in each bin one from each n-th of its curve.
+    * Genes: Latin hypercube sampling (McKay, Beckman, Conover, Technometrics 21 (1979) 239): among
+      the n rows of a label cell every gene takes one value from each n-th of its distribution, in
+      the order of latent normal variables (as Iman, Conover, Commun. Statist. B 11 (1982) 311).
+      These follow the model's edges; without an edge they are independent.  Each value still has
+      exactly its distribution.
     * Rows are in random order.
 
     Args:
@@ -63,46 +84,90 @@ def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samp
             next_step="ask for 1 row or more",
         )
     codes = _draw_labels(model, rows, rng)
+    latent = _draw_latent(model, rows, rng)
     values = np.empty((rows, len(model.genes)))
-    for tables, positions in _gene_groups(model).items():
+    for tables, positions in gene_groups(model.genes).items():
         cells = np.stack([_label_cells(model, codes, table) for table in tables], axis=1)
         combinations, members = np.unique(cells, axis=0, return_inverse=True)
-        positions_in_bins = np.empty((rows, len(positions)))
-        for number, combination in enumerate(combinations):
+        genes = [model.genes[position] for position in positions]
+        probabilities = bin_probabilities(model.tables, genes, combinations)
+        places = np.empty((rows, len(positions)))
+        for number in range(combinations.shape[0]):
             chosen = np.flatnonzero(members.ravel() == number)
-            probabilities = _bin_probabilities(model, tables, positions, combination)
-            positions_in_bins[chosen] = _hypercube(probabilities, chosen.size, rng)
+            quantiles = _stratified(latent[chosen][:, positions])
+            places[chosen] = _positions(probabilities[:, number], quantiles)
         for column, position in enumerate(positions):
-            values[:, position] = model.genes[position].curve.decode(positions_in_bins[:, column])
-    return Samples(model.columns, codes, model.genes, values)
+            values[:, position] = model.genes[position].curve.decode(places[:, column])
+    numbers = _draw_numbers(model, codes, rng)
+    return Samples(model.columns, codes, numbers, model.genes, values)
 
 
-def _draw_labels(model: TableModel, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw_labels(model: TableModel, rows: int, rng: np.random.Generator) -> Codes:
     """Shape (rows, columns of the model); components are independent of each other."""
     order = [column.name for column in model.columns]
     codes = np.zeros((rows, len(order)), dtype=np.int64)
     for component in model.components:
-        bounds = np.cumsum(component.joint.ravel())
-        points = (np.arange(rows) + rng.random()) / rows * bounds[-1]
-        cells = rng.permutation(np.searchsorted(bounds, points, side="right"))
-        # Rounding may lift the last point onto the last bound.
-        cells = np.minimum(cells, np.flatnonzero(component.joint.ravel())[-1])
-        for column, values in zip(
-            component.columns, np.unravel_index(cells, component.joint.shape), strict=True
-        ):
-            codes[:, order.index(column.name)] = values
+        for name, values in _draw_component(component, rows, rng).items():
+            codes[:, order.index(name)] = values
     return codes
 
 
-def _gene_groups(model: TableModel) -> dict[tuple[int, ...], list[int]]:
-    """Positions of the genes that are drawn from the same tables."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for position, gene in enumerate(model.genes):
-        groups.setdefault(tuple(table for table, _ in gene.sources), []).append(position)
-    return groups
+def _draw_component(component: Component, rows: int, rng: np.random.Generator) -> dict[str, Codes]:
+    """The root clique's columns, then along the tree what each clique adds."""
+    tree, root = component.tree, component.tables[0]
+    cells = _systematic(root.ravel(), rows, rng)
+    drawn = dict(zip(tree.cliques[0], np.unravel_index(cells, root.shape), strict=True))
+    for separator in tree.separators:
+        clique, shape = tree.cliques[separator.child], tree.shapes[separator.child]
+        shared = [clique.index(name) for name in separator.columns]
+        given = conditional(component.tables[separator.child], separator)
+        given = np.moveaxis(given, shared, range(len(shared)))
+        added_shape = given.shape[len(shared) :]
+        given = given.reshape(-1, int(np.prod(added_shape)))
+        known = np.ravel_multi_index(
+            [drawn[name] for name in separator.columns], [shape[axis] for axis in shared]
+        )
+        added = np.zeros(rows, dtype=np.int64)
+        for cell in np.unique(known):
+            chosen = np.flatnonzero(known == cell)
+            added[chosen] = _systematic(given[cell], chosen.size, rng)
+        rest = [name for name in clique if name not in separator.columns]
+        drawn |= zip(rest, np.unravel_index(added, added_shape), strict=True)
+    return drawn
 
 
-def _label_cells(model: TableModel, codes: NDArray[np.int64], table: int) -> NDArray[np.int64]:
+def _systematic(probabilities: Floats, rows: int, rng: np.random.Generator) -> Codes:
+    """Cells of a systematic sample, shape (rows,), in random order."""
+    bounds = np.cumsum(probabilities)
+    points = (np.arange(rows) + rng.random()) / rows * bounds[-1]
+    cells = np.searchsorted(bounds, points, side="right")
+    # Rounding may lift the last point onto the last bound.
+    return rng.permutation(np.minimum(cells, np.flatnonzero(probabilities)[-1]))
+
+
+def _draw_latent(model: TableModel, rows: int, rng: np.random.Generator) -> Floats:
+    """Standard normal variables, shape (rows, genes), correlated along the model's edges."""
+    latent = rng.standard_normal((rows, len(model.genes)))
+    for edge in model.edges:
+        own = (1 - edge.correlation**2) ** 0.5 * latent[:, edge.child]
+        latent[:, edge.child] = edge.correlation * latent[:, edge.parent] + own
+    return latent
+
+
+def _draw_numbers(model: TableModel, codes: Codes, rng: np.random.Generator) -> dict[str, Floats]:
+    numbers = {}
+    for position, column in enumerate(model.columns):
+        if isinstance(column, NumberColumn):
+            bins = codes[:, position]
+            places = np.empty(bins.size)
+            for number in np.unique(bins):
+                chosen = np.flatnonzero(bins == number)
+                places[chosen] = _stratified(rng.standard_normal((chosen.size, 1)))[:, 0]
+            numbers[column.name] = decode_numbers(column, model.curves[column.name], bins, places)
+    return numbers
+
+
+def _label_cells(model: TableModel, codes: Codes, table: int) -> Codes:
     """Index of every row's label cell in a table, shape (rows,)."""
     order = [column.name for column in model.columns]
     cells = np.zeros(codes.shape[0], dtype=np.int64)
@@ -112,32 +177,32 @@ def _label_cells(model: TableModel, codes: NDArray[np.int64], table: int) -> NDA
     return cells
 
 
-def _bin_probabilities(
-    model: TableModel, tables: tuple[int, ...], positions: list[int], cells: NDArray[np.int64]
-) -> Floats:
-    """p(bin | labels), shape (genes, B).
+def _stratified(latent: Floats) -> Floats:
+    """Quantiles of a Latin hypercube sample, in the order of the latent variables.
 
-    Of k tables: ``∏ᵢ p(b | labelsᵢ) / p(b)^(k−1)``, normalised: right if the tables' labels are
-    independent given the bin (our derivation).  p(b) is the geometric mean of the tables' own.
-    Where the tables exclude each other's bins, the first one decides.
+    The r-th of n variables falls into [r/n, (r + 1)/n).  Where in it is uniform: a sorted uniform
+    variable has a Beta distribution, and its own distribution function makes it uniform again.
+
+    Args:
+        latent: shape (n, genes), standard normal.
+
+    Returns:
+        Shape (n, genes), in [0, 1].
     """
-    rows = [[model.genes[p].sources[i][1] for p in positions] for i in range(len(tables))]
-    given = [model.tables[table].probabilities[rows[i], cells[i]] for i, table in enumerate(tables)]
-    if len(tables) == 1:
-        return given[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pooled = np.log([model.tables[t].pooled[rows[i]] for i, t in enumerate(tables)])
-        logarithm = np.log(given).sum(axis=0) - (len(tables) - 1) * pooled.mean(axis=0)
-    product = np.exp(np.where(np.isnan(logarithm), -np.inf, logarithm))
-    total = product.sum(axis=1, keepdims=True)
-    return np.where(total > 0, product / np.where(total > 0, total, 1.0), given[0])
+    rows = latent.shape[0]
+    ranks = latent.argsort(axis=0).argsort(axis=0)
+    quantiles: Floats = (ranks + betainc(ranks + 1, rows - ranks, ndtr(latent))) / rows
+    return quantiles
 
 
-def _hypercube(probabilities: Floats, rows: int, rng: np.random.Generator) -> Floats:
-    """Positions (bin + place in it) of a Latin hypercube sample, shape (rows, genes)."""
+def _positions(probabilities: Floats, quantiles: Floats) -> Floats:
+    """Positions (bin + place in it) of quantiles, shape (rows, genes).
+
+    Args:
+        probabilities: shape (genes, B).
+        quantiles: shape (rows, genes).
+    """
     genes, bins = probabilities.shape
-    strata = rng.permuted(np.tile(np.arange(rows)[:, None], (1, genes)), axis=0)
-    quantiles = (strata + rng.random((rows, genes))) / rows
     upper = np.cumsum(probabilities, axis=1)
     upper /= upper[:, -1:]
     chosen = (quantiles[:, :, None] >= upper[None, :, :-1]).sum(axis=2)

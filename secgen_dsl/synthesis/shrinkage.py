@@ -60,7 +60,7 @@ class ReferenceBins:
             rows; no directions without a reference.
         spread: shape (directions,): R's positive eigenvalues.
         seen: shape (genes, bins): whether anybody in the reference falls into the bin; all True
-            without a reference.
+            for a gene that it lacks.
     """
 
     frequencies: Floats
@@ -112,7 +112,8 @@ def describe_reference(bins: NDArray[np.int64], number_of_bins: int) -> Referenc
     chosen = np.unique(np.linspace(0, samples - 1, min(samples, MAX_REFERENCE_ROWS)).astype(int))
     indicators = seen[chosen].astype(np.float64)
     present = (bins[chosen] >= 0).astype(np.float64)[:, :, None]
-    anybody = seen.any(axis=0) if samples else np.ones((genes, number_of_bins), dtype=np.bool_)
+    held = np.asarray((bins >= 0).any(axis=0))
+    anybody = seen.any(axis=0) | ~held[:, None]
     means = indicators.sum(axis=0) / np.maximum(present.sum(axis=0), 1.0)
     deviations = (indicators - present * means) @ contrast_basis(number_of_bins)
     flat = deviations.reshape(chosen.size, genes * (number_of_bins - 1))

@@ -6,8 +6,8 @@ import numpy as np
 
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.public.files import PublicFile
-from secgen_dsl.synthesis.model import fit_model
-from secgen_dsl.synthesis.reference import read_references
+from secgen_dsl.synthesis.fitting import fit_model
+from secgen_dsl.synthesis.reference import read_numbers, read_references
 from secgen_dsl.synthesis.sample import Samples, draw_samples
 
 
@@ -25,7 +25,7 @@ def synthesize(
     Args:
         plan: that was run.
         measurements: its opened values.
-        references: file of every public reference of the program, by name.
+        references: file of every public table of the program, as ``read_references`` takes them.
         rows: number of synthetic rows, ≥ 1.
         rng: for example ``numpy.random.default_rng()``, seeded by the system.
 
@@ -33,4 +33,5 @@ def synthesize(
         SecgenError: SG601–SG611; see ``fit_model``, ``read_references`` and ``draw_samples``.
     """
     values = read_references(plan.program, references)
-    return draw_samples(fit_model(plan, measurements, values), rows, rng)
+    numbers = read_numbers(plan.program, references)
+    return draw_samples(fit_model(plan, measurements, values, numbers), rows, rng)

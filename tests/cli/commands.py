@@ -33,8 +33,9 @@ class Ended:
         return _ERROR.findall(self.err + self.out)
 
 
-def secgen(*args: str | Path) -> Ended:
-    result = CliRunner().invoke(group, [str(arg) for arg in args], prog_name="secgen")
+def secgen(*args: str | Path, stdin: str = "") -> Ended:
+    words = [str(arg) for arg in args]
+    result = CliRunner().invoke(group, words, input=stdin, prog_name="secgen")
     assert isinstance(result.exception, SystemExit | None), result.exception
     ended = Ended(result.exit_code, result.stdout, result.stderr)
     assert "Traceback" not in ended.out + ended.err

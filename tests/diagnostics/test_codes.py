@@ -8,7 +8,7 @@ from pathlib import Path
 from secgen_dsl.diagnostics import codes
 from tests.conftest import ROOT
 
-_CODE = re.compile(r"SG[0-9]{3}")
+_CODE = re.compile(r"\bSG[0-9]{3}\b")
 
 
 def _codes_in_code() -> Counter[str]:

@@ -49,7 +49,9 @@ def codes_of(part: Part, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     said = ""
     for line in part.text.splitlines():
         if line.startswith("$ secgen "):
-            ended: Ended = secgen(*shlex.split(line)[2:])
+            command, _, answers = line.partition(" < ")
+            stdin = (folder / answers).read_text() if answers else ""
+            ended: Ended = secgen(*shlex.split(command)[2:], stdin=stdin)
             said = ended.out + ended.err
             codes += ended.codes()
             assert (ended.code == 0) == (not ended.codes()), said

@@ -5,12 +5,14 @@ installed ``main`` knows no such argument.
 """
 
 import hashlib
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,9 @@ from secgen_dsl.backends.mpyc.process import (
     private_output,
     run_party,
 )
+from secgen_dsl.runtime.frames import Kind
 from secgen_dsl.runtime.noise import SystemNoise
+from secgen_dsl.runtime.transport import Mesh
 from secgen_dsl.verifier import verify
 
 
@@ -103,9 +107,35 @@ def nothing(config: PartyConfig) -> None:
     """An ordinary party with injected noise."""
 
 
+def record(config: PartyConfig) -> None:
+    """Every frame that this party sends or receives is noted in its state folder, but no value."""
+    sending, receiving = Mesh._send, Mesh._receive
+
+    def note(way: str, peer: int, kind: Kind, number: int, length: int, phase: str) -> None:
+        with (Path(config.state) / "frames.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([peer, way, kind.name, number, length, phase]) + "\n")
+
+    async def send(
+        self: Mesh, peer: Any, kind: Kind, number: int, payload: bytes, phase: str
+    ) -> None:
+        note("sent", peer.index, kind, number, len(payload), phase)
+        await sending(self, peer, kind, number, payload, phase)
+
+    async def receive(
+        self: Mesh, peer: Any, kind: Kind, number: int, length: int, phase: str
+    ) -> bytes:
+        payload = await receiving(self, peer, kind, number, length, phase)
+        note("received", peer.index, kind, number, len(payload), phase)
+        return payload
+
+    setattr(Mesh, "_send", send)  # noqa: B010
+    setattr(Mesh, "_receive", receive)  # noqa: B010
+
+
 BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
     "injected": nothing,
     "system": nothing,
+    "record": record,
     "tamper": tamper,
     "die": die,
     "hang": hang,

@@ -18,7 +18,7 @@ from secgen_dsl.ir.program import CategoryColumn
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable, empty_table
-from secgen_dsl.runtime.reader import read_people
+from secgen_dsl.runtime.site.read import read_site
 from tests.site_programs import (
     SUBTYPE,
     NoNoise,
@@ -196,7 +196,7 @@ def test_the_withheld_fifth_and_the_reference_are_apart_from_the_silos() -> None
 
 def test_withheld_people_and_reference_read_with_the_same_program() -> None:
     for name, people in (("withheld", 98), ("colorectal_reference", 103)):
-        table = read_people(DEMO, SPECS / "data" / f"{name}.csv.gz", b"", name)
+        table, _ = read_site(DEMO, SPECS / "data" / f"{name}.csv.gz", b"", name)
         assert table.rows == people
         assert not any(np.isnan(values).any() for values in table.expression.values())
 

@@ -17,7 +17,9 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.program import CategoryColumn
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.table import SampleTable
-from secgen_dsl.runtime.reader import parse_numbers, read_people, read_people_with_report
+from secgen_dsl.runtime.site.read import read_site
+from secgen_dsl.runtime.site.report import NumberReport
+from secgen_dsl.runtime.site.source import parse_numbers
 from tests.site_programs import SEX, SUBTYPE, make_marginal, make_panel, make_program
 
 PANEL = make_panel(["MLH1", "MSH2"])
@@ -35,7 +37,7 @@ def write(folder: Path, text: str | bytes, name: str = "data.csv") -> Path:
 
 
 def read(folder: Path, text: str | bytes, name: str = "data.csv") -> SampleTable:
-    return read_people(PROGRAM, write(folder, text, name), KEY, "north")
+    return read_site(PROGRAM, write(folder, text, name), KEY, "north")[0]
 
 
 def faults(folder: Path, text: str | bytes, name: str = "data.csv") -> tuple[Diagnostic, ...]:
@@ -101,7 +103,7 @@ def test_ends_of_lines_byte_order_marks_quotes_and_blank_lines(tmp_path: Path, e
 def test_no_panel_at_all(tmp_path: Path) -> None:
     program = make_program([SUBTYPE], [], [make_marginal(["subtype"])])
     path = write(tmp_path, "subtype,patient\nCIN,1\n,2\n")
-    table = read_people(program, path, KEY, "north")
+    table, _ = read_site(program, path, KEY, "north")
     assert table.rows == 2
     assert table.categories["subtype"].tolist() == ["CIN", ""]
 
@@ -111,12 +113,12 @@ def test_a_gene_with_the_name_of_a_column_is_read_from_its_prefixed_column(tmp_p
     panel = make_panel(["NPM1", "FLT3"])
     program = make_program([flag], [panel], [make_marginal(["NPM1"], panel, EDGES)])
     path = write(tmp_path, "patient,NPM1,expr:NPM1,FLT3\np,yes,7,8\n")
-    table = read_people(program, path, KEY, "north")
+    table, _ = read_site(program, path, KEY, "north")
     assert table.categories["NPM1"].tolist() == ["yes"]
     assert table.expression["NPM1"].tolist() == [7.0]
     path = write(tmp_path, "patient,NPM1,FLT3\np,yes,8\n")
     with pytest.raises(SecgenError, match=r"SG414 .*expr:NPM1"):
-        read_people(program, path, KEY, "north")
+        read_site(program, path, KEY, "north")
 
 
 @given(st.lists(st.floats() | st.integers().map(float), max_size=5))
@@ -138,7 +140,7 @@ def test_what_is_no_number_is_missing(text: str) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.csv", tmp_path, Path("a\0b.csv")):
         with pytest.raises(SecgenError, match="SG411 the file cannot be read"):
-            read_people(PROGRAM, path, KEY, "north")
+            read_site(PROGRAM, path, KEY, "north")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_absent_genes_are_counted_and_five_are_listed(tmp_path: Path) -> None:
     program = make_program([SUBTYPE], [panel], [make_marginal([], panel, EDGES[:1] * 9)])
     path = write(tmp_path, "patient,subtype,GENE0,GENE1,gene2\n")
     with pytest.raises(SecgenError) as raised:
-        read_people(program, path, KEY, "north")
+        read_site(program, path, KEY, "north")
     (found,) = raised.value.diagnostics
     assert found.code == "SG414"
     assert "7 of 9 genes" in found.message
@@ -208,9 +210,12 @@ def test_no_gene_at_all_suggests_another_orientation(tmp_path: Path) -> None:
 
 
 def test_repeated_names(tmp_path: Path) -> None:
-    found = fault(tmp_path, "patient,subtype,sex,MLH1,MSH2, MLH1\n")
+    found = fault(tmp_path, "patient,subtype,sex,MLH1,MSH2, sex\n")
     assert found.code == "SG415"
-    assert '"MLH1" 2 times' in found.message
+    assert '"sex" 2 times' in found.message
+    found = fault(tmp_path, "patient,subtype,sex,MLH1,MSH2, MLH1\n")
+    assert found.code == "SG423"
+    assert "MLH1 2 times" in found.message
     # A repeated column that nobody needs harms nobody.
     assert read(tmp_path, "x,patient,subtype,sex,MLH1,MSH2,x\n").rows == 0
 
@@ -248,8 +253,8 @@ def test_a_row_that_does_not_fit_adds_nothing_and_changes_nobody_else(
     assert people(read(tmp_path, data)) == people(
         read(tmp_path, HEADER.encode() + b"\n".join(rows) + b"\n")
     )
-    _, report = read_people_with_report(PROGRAM, write(tmp_path, data), KEY, "north")
-    assert (report.people, report.rows_that_do_not_fit) == (6, 2 if again else 1)
+    _, report = read_site(PROGRAM, write(tmp_path, data), KEY, "north")
+    assert (report.people, report.files["table"].rows_that_do_not_fit) == (6, 2 if again else 1)
 
 
 def test_bytes_that_are_no_text_tell_people_apart(tmp_path: Path) -> None:
@@ -280,7 +285,7 @@ def test_odd_content_is_read_and_reported(tmp_path: Path) -> None:
         + "p1,CIN,male,NaN,high\n"
         + f"p5,{'x' * 200_000},mal\0,{'9' * 140_000},5\n",
     )
-    table, report = read_people_with_report(PROGRAM, path, KEY, "north")
+    table, report = read_site(PROGRAM, path, KEY, "north")
     assert table.rows == 5
     assert table.categories["subtype"].tolist() == ["CIN", "HM-SNV", "", "", ""]
     assert table.categories["sex"].tolist() == ["male", "", "", "", ""]
@@ -294,15 +299,19 @@ def test_odd_content_is_read_and_reported(tmp_path: Path) -> None:
         [0, 0, 0],
         [0, 0, 3],
     ]
-    assert (report.rows, report.people) == (8, 5)
+    assert (report.files["table"].rows, report.people, report.samples) == (8, 5, 5)
     assert (report.rows_without_person, report.further_samples) == (2, 1)
-    assert report.missing_labels == {"subtype": 2, "sex": 3}
-    assert report.unknown_labels == {
-        "subtype": {"HM-SNV": 1, "x" * 200_000: 1},
-        "sex": {"mal\0": 1},
+    assert {name: label.missing for name, label in report.labels.items()} == {
+        "subtype": 2,
+        "sex": 3,
     }
+    assert report.labels["subtype"].unknown == {"HM-SNV": 1, "x" * 59 + "…": 1}
+    assert report.labels["subtype"].counts == {"CIN": 1, "GS": 0, "MSI": 0, "unknown": 0}
+    assert report.labels["sex"].unknown == {"mal\0": 1}
     assert report.missing_values == {"MLH1": 2, "MSH2": 2}
-    assert report.clamped_values == {"panel": 5}
+    assert report.panels["panel"] == NumberReport(
+        least=-1, greatest=25, values=6, missing=4, below=2, above=3
+    )
 
 
 def test_a_trailing_nul_does_not_turn_an_unknown_label_into_a_listed_one(tmp_path: Path) -> None:
@@ -316,10 +325,10 @@ def test_a_listed_label_is_no_missing_word(tmp_path: Path) -> None:
     )
     program = make_program([fusion], [], [make_marginal(["fusion"])])
     path = write(tmp_path, "patient,fusion\np1,none\np2,None\np3,0.00\np4,NA\np5,inv(16)\n")
-    table, report = read_people_with_report(program, path, KEY, "north")
+    table, report = read_site(program, path, KEY, "north")
     assert table.categories["fusion"].tolist() == ["none", "", "0", "", "inv(16)"]
     assert raw_cells(program, program.marginals[0], table).ravel().tolist() == [1, 1, 1]
-    assert report.missing_labels == {"fusion": 2}
+    assert report.labels["fusion"].missing == 2
 
 
 # One sample of a person
@@ -369,7 +378,7 @@ def test_the_choice_is_the_smallest_hmac_and_changes_with_the_key(tmp_path: Path
     header, rows = _samples("sample")
     path = write(tmp_path, _csv(header, rows))
     choices = {
-        tuple(people(read_people(PROGRAM, path, bytes([number]), "north"))) for number in range(8)
+        tuple(people(read_site(PROGRAM, path, bytes([number]), "north")[0])) for number in range(8)
     }
     assert len(choices) == 8
 

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source, Span
 from secgen_dsl.syntax.parser import _keywords, _parser, parse
 
-_PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"|#[^\n]*|[^\s,;"#{}*()]+|[{}*()]')
-_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|(#[^\n]*)')
+_CALL = r'[A-Za-z]\w*[ \t]*\([^()\n{}"]*\)'
+_PIECE = re.compile(rf'"(?:\\.|[^"\\\n])*"|#[^\n]*|{_CALL}|[^\s,;"#{{}}*()]+|[{{}}*]')
+_COMMENT = re.compile(rf'"(?:\\.|[^"\\\n])*"|{_CALL}|(#[^\n]*)')
 _PLAIN = {
     "WORD": ["A", "HLA-A", "ER+", "7SK", "x" * 40, "weight", "in", "panel", "0.5x", '"a; b"'],
     "STRING": ['"north"', '"{ # ; }"', r'"a \" b"', '"' + "long " * 12 + '"'],
     "NUMBER": ["1", "0.25", "20", "1e-6"],
+    "COUNTS": ["log2(cpm + 1)", "log2 ( cpm+1)"],
+    "OTHER_CONVERSION": ["vst(x # y;z, )", "log2( 1e+5 )", "sqrt()"],
     "_NL": ["\n", "\n", "\n", ";", "\n\n\n", "# c\n", " # own\n\n  # x \n", ";# z\n", "\r\n"],
 }
 
@@ -31,6 +34,8 @@ def meaning(text: str) -> object:
 
 
 def _without_spans(node: object) -> object:
+    if type(node).__name__ == "Transform":  # its text is as it is written, blanks and all
+        return "".join(node.text.split())  # type: ignore[attr-defined]
     if isinstance(node, tuple):
         return tuple(_without_spans(child) for child in node)
     if is_dataclass(node) and not isinstance(node, Span):
@@ -121,7 +126,7 @@ def any_spec(draw: st.DrawFn) -> str:
         name = chance.choice(accepted)
         if name == "$END":
             break
-        piece = keywords[name] if name in keywords else chance.choice(_PLAIN[name])
+        piece = chance.choice(_PLAIN[name]) if name in _PLAIN else keywords[name]
         interactive.feed_token(_token(name, piece))
         pieces.append(piece)
     return " ".join(pieces)

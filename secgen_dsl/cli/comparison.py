@@ -1,0 +1,64 @@
+"""What `secgen plan A --against B` prints: the changes from B, the old plan, to A."""
+
+import click
+
+from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
+from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.describe.changes import Change
+from secgen_dsl.describe.difference import Difference, Side, difference
+
+
+def compare(old: PlannedStudy, new: PlannedStudy) -> Difference:
+    """What changes from one planned study to another."""
+    return difference(_side(old), _side(new))
+
+
+def difference_json(found: Difference) -> dict[str, object]:
+    """A difference as JSON data."""
+    return {
+        "same_plan": found.same,
+        "approval_of_old_covers_new": found.same,
+        "old_plan_sha256": found.before_sha256,
+        "new_plan_sha256": found.after_sha256,
+        "sections": [
+            {"title": section.title, "changes": [_change_json(each) for each in section.changes]}
+            for section in found.sections
+        ],
+        "prose": [_change_json(each) for each in found.prose],
+    }
+
+
+def print_difference(found: Difference) -> None:
+    """A difference for people, on stdout."""
+    lines = [f"old plan  {found.before_sha256}", f"new plan  {found.after_sha256}", ""]
+    if found.same:
+        lines.append("The plans are the same: an approval of the old one covers the new one.")
+    else:
+        lines.append("The plans differ: an approval of the old one does not cover the new one.")
+    for section in found.sections:
+        lines += ["", section.title, *(f"  {each.words()}" for each in section.changes)]
+    if found.prose:
+        lines += ["", "prose (does not change the plan)"]
+        lines += [f"  {each.words()}" for each in found.prose]
+    click.echo("\n".join(lines))
+
+
+def _side(planned: PlannedStudy) -> Side:
+    return Side(
+        plan=planned.plan,
+        study=planned.study,
+        verified=planned.verified,
+        messages_rounds=predicted_rounds(planned.plan),
+        messages_bytes=predicted_bytes(planned.plan),
+    )
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    return {
+        "what": change.what,
+        "old": change.before,
+        "new": change.after,
+        "factor": change.factor,
+        "note": change.note,
+        "words": change.words(),
+    }

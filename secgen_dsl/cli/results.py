@@ -1,0 +1,186 @@
+"""Writes what a run found: measurements, synthetic rows, description, receipt."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from secgen_dsl import __version__
+from secgen_dsl.backends.bundle import Bundle, cannot_write, pretty_json, write_file
+from secgen_dsl.cli.description import describe_plan
+from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.rehearsal import MARK
+from secgen_dsl.synthesis.measured_table import write_measured_table
+
+RECEIPT = "receipt.json"
+
+_BANNER = (
+    "> **INVENTED.** This describes a rehearsal: its rows were invented from the spec alone. "
+    "No patient's data were read, and its results say nothing about anybody.\n\n"
+)
+
+_NOTE = """\
+# Invented
+
+The results in this folder are those of a rehearsal. Every row behind them was invented from the
+spec alone: no patient's data were read, and they say nothing about anybody.
+
+- `invented/` holds the tables that the silos were given: what a site's own table has to look like.
+  A site checks its own with `secgen check-data SPEC --site FILE`.
+- Whatever was made from them has `invented` in its name, in its first lines, or in both.
+- `plan.json`, `certificate.json` and `party_program.py` are those of the study itself: a run on
+  patients' data has the same.
+"""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the parties did.
+
+    Attributes:
+        bytes_sent: party → bytes; 0 for all where one process ran them.
+        rounds: of messages.
+    """
+
+    backend: str
+    measurements: Measurements
+    bytes_sent: dict[str, int]
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its receipt as JSON data, and the names of its files and folders."""
+
+    receipt: dict[str, object]
+    files: tuple[str, ...]
+
+
+def write_results(
+    planned: PlannedStudy,
+    bundle: Bundle,
+    protocol: Protocol,
+    seed: int | None,
+    out: Path,
+    invented: Path | None = None,
+) -> Finished:
+    """Synthesise and write everything into ``out``, the receipt last.
+
+    Args:
+        seed: of the samples; None: from the system.
+        out: the results' folder; made if it does not exist.
+        invented: the folder of the rows that a rehearsal was run on: it becomes ``out/invented``,
+            and all that was made from them is marked.  None: the rows are patients'.
+
+    Raises:
+        SecgenError: SG701 ``out`` cannot be written; whatever the synthesis reports.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
+            folder = Path(name)
+            if invented is not None:
+                invented.rename(folder / MARK)
+            _write_files(planned, bundle, protocol, seed, folder)
+            receipt = _receipt(planned, bundle, protocol, folder)
+            text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+            write_file(folder / RECEIPT, text.encode())
+            out.mkdir(exist_ok=True)
+            written = sorted(path.name for path in folder.iterdir() if path.name != RECEIPT)
+            for file in (*written, RECEIPT):  # the receipt last: with it the run is complete
+                (folder / file).rename(out / file)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    return Finished(receipt, (*written, RECEIPT))
+
+
+def _write_files(
+    planned: PlannedStudy, bundle: Bundle, protocol: Protocol, seed: int | None, folder: Path
+) -> None:
+    rehearsed = (folder / MARK).exists()
+    mark = MARK if rehearsed else ""
+    prefix = f"{MARK}-" if rehearsed else ""
+    description = describe_plan(planned, bundle.certificate)
+    write_file(folder / "plan.json", pretty_json(bundle.plan))
+    write_file(folder / "certificate.json", pretty_json(bundle.certificate))
+    write_file(folder / "party_program.py", bundle.program_text.encode())
+    write_file(folder / "description.md", ((_BANNER if rehearsed else "") + description).encode())
+    write_file(
+        folder / f"{prefix}measurements.json", _measurements_json(protocol.measurements, mark)
+    )
+    write_measured_table(
+        folder / f"{prefix}measurements.csv", planned.plan, protocol.measurements, mark=mark
+    )
+    _write_samples(planned, protocol.measurements, seed, folder, mark)
+    if rehearsed:
+        write_file(folder / "INVENTED.md", _NOTE.encode())
+
+
+def _measurements_json(measurements: Measurements, mark: str) -> bytes:
+    """The measurements; with a mark they can no longer be read as those of a run."""
+    text = pretty_json(measurements)
+    if not mark:
+        return text
+    data = {"data": mark, **json.loads(text)}
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _write_samples(
+    planned: PlannedStudy, measurements: Measurements, seed: int | None, folder: Path, mark: str
+) -> None:
+    release = planned.plan.program.samples
+    if release is None:
+        return
+    import numpy as np
+
+    from secgen_dsl.synthesis.files import write_samples
+    from secgen_dsl.synthesis.synthesize import synthesize
+
+    samples = synthesize(
+        planned.plan,
+        measurements,
+        planned.public_files,
+        release.rows,
+        np.random.default_rng(seed),
+    )
+    write_samples(
+        folder,
+        planned.plan,
+        samples,
+        release.formats,
+        planned.study.title,
+        kind=mark or "synthetic",
+    )
+
+
+def _receipt(
+    planned: PlannedStudy, bundle: Bundle, protocol: Protocol, folder: Path
+) -> dict[str, object]:
+    return {
+        "format": "secgen.receipt/1",
+        "signed": False,
+        "data": MARK if (folder / MARK).exists() else "given",
+        "backend": protocol.backend,
+        "plan_sha256": planned.verified.plan_sha256,
+        "study_sha256": sha256_of(planned.study),
+        "certificate_sha256": sha256_of(bundle.certificate),
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": {"secgen": __version__, "mpyc": version("mpyc"), "opendp": version("opendp")},
+        "epsilon": decimal_text(planned.plan.program.privacy.epsilon),
+        "delta": decimal_text(planned.plan.program.privacy.delta),
+        "rounds_of_messages": protocol.rounds,
+        "bytes_sent": protocol.bytes_sent,
+        # All of these follow from opened values and public choices (or were invented): their
+        # hashes tell nothing else.
+        "files": {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }

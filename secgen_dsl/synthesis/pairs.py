@@ -1,0 +1,343 @@
+"""Dependence between genes that their labels do not explain, from tables of gene pairs.
+
+The model is a Gaussian copula given the labels.  Every gene keeps its own distribution given its
+labels; behind it stands a standard normal variable, of which the gene's value is a quantile, and
+two genes' latent variables have the same correlation ρ in every label cell:
+
+    p(bins b, c) = Σ_l p(l) · P(latent pair in the rectangle of (b, c) given l; ρ)
+
+So ρ is the polychoric correlation of a pair (Olsson, Psychometrika 44 (1979) 443) net of what the
+labels explain.  A copula needs a pair table for dependence only, hence its bins may differ from
+those of the genes' own tables, and it spends one number a pair where a table of bins given labels
+has (B − 1)² a label cell; its likelihood leaves out the pair table's row and column effects, so
+that the noise of its margins, and people with missing values, do not count as dependence.
+
+1. For each pair the quasi-likelihood of ρ on a grid: opened counts are normal around N·p(b, c)
+   with the variance of the noise and of counts.  Tables of one pair of genes add up.
+2. atanh ρ is shrunk, ``N(c·r, τ²)`` over all pairs, r the pair's value in the public reference (0
+   without one); c and τ are those of largest marginal likelihood (parametric empirical Bayes, as
+   in ``shrinkage``).  An edge is used if its posterior mean is at least a posterior standard
+   deviation from 0: others do not stand out of the noise.
+3. Of the edges those of the forest of greatest total mutual information, −½·log(1 − ρ²), are kept
+   (Chow, Liu, IEEE Trans. Inf. Theory 14 (1968) 462).  With the labels beside it the forest is
+   decomposable (its cliques are the labels and the two genes of an edge), so that genes are drawn
+   along it in closed form.
+
+Tables that would close a loop go unused: that is no error.  General graphs need iterative
+inference; they come with a later release.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+from scipy.special import logsumexp, ndtri
+
+from secgen_dsl.ir.program import Program
+from secgen_dsl.public.reference import ReferenceValues
+from secgen_dsl.synthesis.measured import Floats, GeneContrasts, MeasuredTables, PairCounts
+from secgen_dsl.synthesis.model import (
+    Component,
+    GeneTable,
+    LatentEdge,
+    SyntheticGene,
+    bin_probabilities,
+    label_distribution,
+)
+
+_GREATEST = 0.98
+"""Greatest |ρ| considered."""
+
+_ANGLES = np.linspace(-np.arcsin(_GREATEST), np.arcsin(_GREATEST), 121)
+"""The grid: arcsin ρ, in which a normal rectangle's probability is a smooth integral."""
+
+_CORRELATIONS = np.sin(_ANGLES)
+
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Candidates for c."""
+
+_SPREADS = tuple(10.0 ** (power / 6) for power in range(-12, 1))
+"""Candidates for τ, in units of atanh ρ."""
+
+
+def single_genes(measured: MeasuredTables) -> list[GeneContrasts]:
+    """What pair tables say of genes that no other table holds: their bins, without labels.
+
+    A gene of k pairs has the mean of k rows of sums, of variance B·s²/k an entry; genes with the
+    same k share a table, so that its noise is one number.
+    """
+    held = {(gene, table.panel.unit) for table in measured.genes for gene in table.genes}
+    found = []
+    for table in measured.pairs:
+        bins = table.counts.shape[1]
+        sums = np.zeros((len(table.genes), bins))
+        number = np.zeros(len(table.genes), dtype=np.int64)
+        for (first, second), counts in zip(table.pairs, table.counts, strict=True):
+            sums[first] += counts.sum(axis=1)
+            sums[second] += counts.sum(axis=0)
+            number[[first, second]] += 1
+        alone = np.array([(gene, table.panel.unit) not in held for gene in table.genes])
+        for times in np.unique(number[alone]):
+            chosen = np.flatnonzero(alone & (number == times))
+            rows = sums[chosen] / times
+            found.append(
+                GeneContrasts(
+                    columns=(),
+                    panel=table.panel,
+                    genes=tuple(table.genes[i] for i in chosen),
+                    edges=table.edges[chosen],
+                    reference=table.reference,
+                    contrasts=(rows - rows.mean(axis=1, keepdims=True))[:, None, :],
+                    variance=bins * table.variance / float(times),
+                )
+            )
+    return found
+
+
+def fit_edges(
+    program: Program,
+    measured: Sequence[PairCounts],
+    components: Sequence[Component],
+    tables: Sequence[GeneTable],
+    genes: Sequence[SyntheticGene],
+    references: Mapping[str, ReferenceValues],
+) -> tuple[LatentEdge, ...]:
+    """The forest of latent correlations; see the module's text.
+
+    Args:
+        program: of the plan that was run.
+        measured: pair tables.
+        components: fitted columns.
+        tables: the genes' distributions.
+        genes: of the model; every gene of a pair is among them.
+        references: of every public reference.
+    """
+    positions = {(gene.symbol, gene.unit): number for number, gene in enumerate(genes)}
+    labels = _Labels(components, tables, genes)
+    found: dict[tuple[int, int], _Pair] = {}
+    for table in measured:
+        own = [positions[gene, table.panel.unit] for gene in table.genes]
+        people = max(1.0, float(table.counts.sum(axis=(1, 2)).mean()))
+        public = _public_bins(program, table, references)
+        for (i, j), counts in zip(table.pairs, table.counts, strict=True):
+            expected = labels.expected(own[i], own[j], table.edges[i], table.edges[j])
+            likelihood = _likelihood(counts, expected, people, table.variance)
+            prior = _public_likelihood(public, i, j, expected)
+            pair, key = _Pair(likelihood, prior), (min(own[i], own[j]), max(own[i], own[j]))
+            found[key] = found[key] + pair if key in found else pair
+    if not found:
+        return ()
+    means, deviations = _shrunk(list(found.values()))
+    correlations = np.tanh(means)
+    used = np.abs(means) >= deviations
+    return _forest(
+        {
+            pair: float(correlation)
+            for pair, correlation, standing_out in zip(found, correlations, used, strict=True)
+            if standing_out
+        },
+        len(genes),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What is known of one pair of genes, each over the grid of correlations.
+
+    Attributes:
+        likelihood: logarithm, of the opened counts.
+        public: logarithm, of the counts in the public reference; zeros without one.
+    """
+
+    likelihood: Floats
+    public: Floats
+
+    def __add__(self, other: "_Pair") -> "_Pair":
+        return _Pair(self.likelihood + other.likelihood, self.public + other.public)
+
+
+class _Labels:
+    """Expected pair tables, under the fitted labels and the genes' own distributions."""
+
+    def __init__(
+        self,
+        components: Sequence[Component],
+        tables: Sequence[GeneTable],
+        genes: Sequence[SyntheticGene],
+    ) -> None:
+        self._components, self._tables, self._genes = components, tables, genes
+        self._sizes = {name: n for c in components for name, n in c.tree.sizes.items()}
+        self._shares: dict[tuple[str, ...], Floats] = {}
+
+    def expected(self, first: int, second: int, edges: Floats, others: Floats) -> Floats:
+        """p(bins of both) over the grid, shape (grid, B, B).
+
+        Args:
+            first: position of a gene.
+            second: position of the other.
+            edges: shape (B − 1,), of the first gene's bins in the pair table.
+            others: shape (B − 1,), of the second's.
+        """
+        names = {
+            name: None
+            for gene in (first, second)
+            for table, _ in self._genes[gene].sources
+            for name in self._tables[table].columns
+        }
+        columns = tuple(names)
+        if columns not in self._shares:
+            self._shares[columns] = label_distribution(self._components, columns)
+        shares = self._shares[columns]
+        below = [
+            self._below(gene, own, columns) for gene, own in ((first, edges), (second, others))
+        ]
+        return expected_tables(below[0], below[1], shares)
+
+    def _below(self, gene: int, edges: Floats, columns: Sequence[str]) -> Floats:
+        """P(value below each edge | label cell of ``columns``), shape (L, B − 1)."""
+        own = self._genes[gene]
+        shape = [self._sizes[name] for name in columns]
+        codes = np.indices(shape).reshape(len(shape), -1) if shape else np.zeros((0, 1), np.int64)
+        cells = np.zeros((codes.shape[1], len(own.sources)), dtype=np.int64)
+        for position, (table, _) in enumerate(own.sources):
+            for name in self._tables[table].columns:
+                cells[:, position] *= self._sizes[name]
+                cells[:, position] += codes[columns.index(name)]
+        probabilities = bin_probabilities(self._tables, [own], cells)[0]
+        upper = np.concatenate(
+            [np.zeros((cells.shape[0], 1)), np.cumsum(probabilities, axis=1)], axis=1
+        )
+        place = own.curve.position(edges)
+        whole = np.minimum(place.astype(np.int64), probabilities.shape[1] - 1)
+        below: Floats = upper[:, whole] + (place - whole) * probabilities[:, whole]
+        return below
+
+
+def expected_tables(first: Floats, second: Floats, shares: Floats) -> Floats:
+    """p(bins of both genes) for every correlation of the grid, mixed over label cells.
+
+    The derivative of the bivariate normal distribution function by arcsin ρ is
+    ``exp(−(h² + k² − 2hk·sin θ) / (2 cos² θ)) / 2π`` (Drezner, Wesolowsky, J. Statist. Comput.
+    Simul. 35 (1990) 101); it is summed from ρ = 0 by Simpson's rule.
+
+    Args:
+        first: shape (L, B − 1): P(first gene below each inner edge | label cell).
+        second: shape (L, B − 1).
+        shares: shape (L,): of the label cells.
+
+    Returns:
+        Shape (grid, B, B); every table sums to one.
+    """
+    fine = np.linspace(_ANGLES[0], _ANGLES[-1], 2 * _ANGLES.size - 1)
+    sine, cosine = np.sin(fine)[:, None, None], np.cos(fine)[:, None, None]
+    bins = first.shape[1] + 1
+    slope = np.zeros((fine.size, bins - 1, bins - 1))
+    # Beyond ±8 there is nobody; an infinite edge would give NaN.
+    for share, low, high in zip(shares, ndtri(first), ndtri(second), strict=True):
+        h, k = np.clip(low, -8, 8)[:, None], np.clip(high, -8, 8)[None, :]
+        exponent = (h**2 + k**2 - 2 * h * k * sine) / (2 * cosine**2)
+        slope += share * np.exp(-exponent) / (2 * np.pi)
+    step = fine[2] - fine[0]
+    pieces = (slope[:-2:2] + 4 * slope[1::2] + slope[2::2]) * (step / 6)
+    gained = np.concatenate([np.zeros((1, *slope.shape[1:])), np.cumsum(pieces, axis=0)])
+    gained -= gained[_ANGLES.size // 2]
+    whole = np.zeros((_ANGLES.size, bins + 1, bins + 1))
+    whole[:, 1:-1, 1:-1] = np.einsum("l,lb,lc->bc", shares, first, second) + gained
+    whole[:, 1:-1, -1], whole[:, -1, 1:-1] = shares @ first, shares @ second
+    whole[:, -1, -1] = shares.sum()
+    tables: Floats = np.maximum(np.diff(np.diff(whole, axis=1), axis=2), 0.0)
+    return tables
+
+
+def _likelihood(counts: Floats, expected: Floats, people: float, variance: float) -> Floats:
+    """Log-likelihood over the grid, free of row and column effects: shape (grid,).
+
+    Counts have the variance of their noise, and that of counts themselves, at ρ = 0.
+    """
+    bins = counts.shape[0]
+    own = people * expected[_ANGLES.size // 2].ravel()
+    weights = 1 / (variance + np.maximum(own, 1e-3))
+    ones, eye = np.ones((bins, 1)), np.eye(bins)
+    effects = np.concatenate([np.kron(eye, ones), np.kron(ones, eye)], axis=1)
+    weighed = weights[:, None] * effects
+    metric = np.diag(weights) - weighed @ np.linalg.pinv(effects.T @ weighed) @ weighed.T
+    residuals = counts.ravel() - people * expected.reshape(_ANGLES.size, -1)
+    likelihood: Floats = -0.5 * np.einsum("gi,ij,gj->g", residuals, metric, residuals)
+    return likelihood
+
+
+def _public_bins(
+    program: Program, table: PairCounts, references: Mapping[str, ReferenceValues]
+) -> Floats | None:
+    """Bins of a pair table's genes in the first reference that holds them all, else None.
+
+    Shape (genes, samples), −1 where a value is missing.  The reference of the edges goes first.
+    """
+    names = [table.reference] if table.reference else []
+    names += [r.name for r in program.references if program.reference_unit(r) == table.panel.unit]
+    for name in names:
+        values = references.get(name, {})
+        if all(gene in values for gene in table.genes):
+            return np.array(
+                [
+                    np.where(
+                        np.isfinite(values[gene]),
+                        np.searchsorted(edges, values[gene], side="right"),
+                        -1,
+                    )
+                    for gene, edges in zip(table.genes, table.edges, strict=True)
+                ]
+            )
+    return None
+
+
+def _public_likelihood(public: Floats | None, first: int, second: int, expected: Floats) -> Floats:
+    if public is None:
+        return np.zeros(_ANGLES.size)
+    present = (public[first] >= 0) & (public[second] >= 0)
+    counts = np.zeros(expected.shape[1:])
+    np.add.at(counts, (public[first][present], public[second][present]), 1)
+    return _likelihood(counts, expected, max(1.0, float(counts.sum())), 0.0)
+
+
+def _shrunk(pairs: Sequence[_Pair]) -> tuple[Floats, Floats]:
+    """Posterior means and standard deviations of atanh ρ, each of shape (pairs,)."""
+    grid = np.arctanh(_CORRELATIONS)
+    widths = np.log(np.gradient(grid))
+    public = np.array([grid[np.argmax(p.public)] if np.ptp(p.public) > 0 else 0.0 for p in pairs])
+    likelihood = np.array([pair.likelihood for pair in pairs])
+    best, posterior = -np.inf, likelihood
+    for share in _SHARES if public.any() else (0.0,):
+        for spread in _SPREADS:
+            distance = (grid - share * public[:, None]) / spread
+            prior = -0.5 * distance**2 - np.log(spread) + widths
+            prior -= logsumexp(prior, axis=1, keepdims=True)
+            evidence = float(logsumexp(likelihood + prior, axis=1).sum())
+            if evidence > best:
+                best, posterior = evidence, likelihood + prior
+    weights = np.exp(posterior - logsumexp(posterior, axis=1, keepdims=True))
+    means = weights @ grid
+    return means, np.sqrt(np.maximum(weights @ grid**2 - means**2, 0.0))
+
+
+def _forest(correlations: Mapping[tuple[int, int], float], genes: int) -> tuple[LatentEdge, ...]:
+    """The spanning forest of greatest total mutual information, each tree from its first gene."""
+    if not correlations:
+        return ()
+    first, second = np.array(list(correlations)).T
+    information = np.log1p(-(np.array(list(correlations.values())) ** 2)) / 2
+    graph = coo_array((information, (first, second)), shape=(genes, genes)).tocsr()
+    spanning = minimum_spanning_tree(graph)
+    edges, seen = [], set[int]()
+    for root in sorted(set(first.tolist())):
+        if root in seen:
+            continue
+        order, parents = breadth_first_order(spanning, root, directed=False)
+        seen.update(order.tolist())
+        for child in order[1:].tolist():
+            parent = int(parents[child])
+            pair = (min(parent, child), max(parent, child))
+            edges.append(LatentEdge(parent, child, correlations[pair]))
+    return tuple(edges)

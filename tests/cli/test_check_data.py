@@ -1,0 +1,229 @@
+"""`secgen check-data`: a site sees what its files say, and nobody else does."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.commands import secgen
+
+SPEC = """secgen 1
+study "Two columns" { purpose "Tests"; contact "nobody@consortium.example" }
+silos hold patients { a terms open; b terms open; c terms open }
+trust { tolerate 1 colluding party }
+person { key patient; at most 2 samples; keep earliest collected; in at most 1 silo }
+columns {
+  subtype category { CIN, GS, MSI, unknown } else unknown
+  sex     category { female, male }
+  age     number 0..100 in bins at 50
+}
+panel repair expression log2 0..20 { MLH1, MSH2 }
+privacy { add or remove one person; epsilon 4; delta 1e-5 }
+measure {
+  marginal subtype * sex
+  marginal subtype * age
+  marginal subtype * repair in 4 equal bins
+}
+release { samples 100 to silos as csv }
+"""
+TABLE = """sample,patient,collected,cms,sex,age,MLH1,MSH2
+s1,p1,2020-01-01,GI.CIN,female,40,1.5,2
+s2,p1,2021-01-01,GI.CIN,female,41,30,2
+s3,p1,soon,GI.GS,female,42,1,2
+s4,p2,2020-01-01,Secret label,Ünknown,140,-1,nan
+s4,p2,2020-01-01,Secret label,Ünknown,140,-1,nan
+s5,,2020-01-01,CIN,male,12,1,1
+s6,p3,2020-01-01,MSI,male,
+s7,p4,2020-01-01,"MSI"x,male,,1,1
+"""
+SITE = """[cohort]
+id = "crc-2026"
+[files]
+expression = "t.csv"
+[columns]
+subtype = "cms"
+[values.subtype]
+"GI.CIN" = "CIN"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "s.secgen").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "t.csv").write_text(TABLE, encoding="utf-8")
+    (tmp_path / "site.toml").write_text(SITE, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_report(folder: Path) -> None:
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml")
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("PRIVATE")
+    assert "never pass it on" in lines[0]
+    for words in [
+        "cohort        crc-2026",
+        "table         t.csv, text, 7 samples, named by sample, 1 rows do not fit the header",
+        "  subtype ← cms",
+        "  found       2 by their own names, 0 by the map",
+        "  count       4 samples of 3 people",
+        "  left out    1 rows without patient",
+        "  left out    1 rows whose sample is there before, of the same person",
+        "  left out    1 rows beyond 2 of a person",
+        "  odd         1 dates that are missing",
+        "  values      CIN 2, GS 0, MSI 1, unknown 0",
+        "  mapped      GI.CIN 2",
+        "  unknown     Secret label 1",
+        '  these       count as "unknown"',
+        "  unknown     Ünknown 1",
+        "  these       add nothing to the tables of this column",
+        "  outside     0 below and 1 above the range of the spec (33.3%)",
+        "  range       -1 to 30",
+        "  values      5, missing 3",
+        "  outside     1 below and 1 above the range of the spec (40.0%)",
+        "  MSH2 2, MLH1 1",
+    ]:
+        assert any(line.startswith(words) for line in lines), words
+    assert ended.err.strip() == ""
+
+
+def test_json(folder: Path) -> None:
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml", "--json")
+    assert ended.code == 0
+    assert list(ended.json) == ["private", "ok", "diagnostics", "report"]
+    report = ended.json["report"]
+    assert (report["samples"], report["people"]) == (4, 3)
+    assert report["columns"]["subtype"] == "cms"
+    assert report["labels"]["subtype"]["unknown"] == {"Secret label": 1}
+    assert report["panels"]["repair"]["above"] == 1
+    assert report["missing_values"] == {"MLH1": 1, "MSH2": 2}
+
+
+def test_a_bundle_serves_as_well(folder: Path) -> None:
+    assert secgen("compile", folder / "s.secgen", "-o", folder / "bundle").code == 0
+    ended = secgen("check-data", folder / "bundle", "--site", folder / "site.toml")
+    assert ended.code == 0
+    assert "4 samples of 3 people" in ended.out
+
+
+def test_shape_faults_end_with_1(folder: Path) -> None:
+    for text, code in [
+        (SITE.replace('"cms"', '"CMS"'), "SG413"),
+        (SITE.replace("[columns]", "[column]"), "SG418"),
+        (SITE.replace('"CIN"', '"GI.CIN"'), "SG418"),
+        (SITE.replace("t.csv", "u.csv"), "SG411"),
+    ]:
+        (folder / "site.toml").write_text(text, encoding="utf-8")
+        ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml")
+        assert (ended.code, set(ended.codes())) == (1, {code})
+        assert ended.out == ""
+        assert "Secret" not in ended.err
+        ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml", "--json")
+        assert (ended.code, set(ended.codes())) == (1, {code})
+
+
+def test_a_spec_with_an_error(folder: Path) -> None:
+    (folder / "s.secgen").write_text(SPEC.replace("trust {", "truts {"), encoding="utf-8")
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml")
+    assert (ended.code, ended.codes()[0]) == (1, "SG111")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("MLH1", [4000, 9000, 12000] * 4, 'most values of the panel "repair" lie outside 0..20'),
+        ("subtype", ["GI.CIN", "GI.MSI", "CIN"] * 4, 'most values of "subtype" are unknown'),
+        ("MLH1", ["1,5", "2,5", "3,5"] * 4, 'most values of the panel "repair" are missing'),
+        ("patient", [""] * 12, "no sample counts"),
+    ],
+)
+def test_content_that_is_hardly_what_is_meant(
+    folder: Path, column: str, values: list[object], words: str
+) -> None:
+    frame = pd.DataFrame(
+        {"patient": range(12), "collected": "2020", "subtype": "CIN", "sex": "male", "age": 40}
+        | {"MLH1": 5.0, "MSH2": 5.0}
+    )
+    frame[column] = values
+    if column == "MLH1":
+        frame["MSH2"] = values
+    frame.to_csv(folder / "odd.csv", index=False)
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "odd.csv")
+    assert ended.code == 0
+    assert "warning[SG425]" in ended.err
+    assert words in ended.err
+    assert "next:" in ended.err
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "odd.csv", "--json")
+    assert ended.code == 0
+    assert {each["code"] for each in ended.json["diagnostics"]} == {"SG425"}
+
+
+def test_clinical_rows_without_expression_are_remarked(folder: Path) -> None:
+    table = pd.read_csv(folder / "t.csv", nrows=6)
+    table[["sample", "MLH1", "MSH2"]].assign(sample=lambda t: "X-" + t["sample"]).to_csv(
+        folder / "e.csv", index=False
+    )
+    site = SITE.replace('"t.csv"', '"e.csv"\nclinical = "t.csv"')
+    (folder / "site.toml").write_text(site, encoding="utf-8")
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml")
+    assert ended.code == 0
+    assert "find no row of the expression file" in ended.err
+    assert "0 samples of 0 people" in ended.out
+
+
+def test_nothing_is_written(folder: Path) -> None:
+    def state() -> dict[str, str]:
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+    before = state()
+    command = [sys.executable, "-m", "secgen_dsl.cli.main", "check-data", "s.secgen"]
+    done = subprocess.run(
+        [*command, "--site", "site.toml", "--json"], cwd=folder, capture_output=True, check=True
+    )
+    assert json.loads(done.stdout)["ok"]
+    assert state() == before
+
+
+def test_texts_that_are_none_can_be_shown(folder: Path) -> None:
+    data = TABLE.replace("Secret label", "M\udcfc\x1b[31mller").encode("utf-8", "surrogateescape")
+    (folder / "t.csv").write_bytes(data)
+    for options in ([], ["--json"]):
+        ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml", *options)
+        assert ended.code == 0
+        assert "\x1b" not in ended.out
+
+
+def test_a_run_takes_site_toml_wherever_it_takes_a_table(folder: Path) -> None:
+    for silo in "abc":
+        (folder / silo).mkdir()
+        text = TABLE.replace("s1,p1", f"s1,{silo}1")
+        (folder / silo / "t.csv").write_text(text, encoding="utf-8")
+        (folder / silo / "site.toml").write_text(SITE, encoding="utf-8")
+    simulate = 'simulate { a "a/site.toml"; b "b/site.toml"; c "c/site.toml" }\n'
+    (folder / "s.secgen").write_text(SPEC + simulate, encoding="utf-8")
+    ended = secgen(
+        "run", folder / "s.secgen", "--backend", "plaintext", "-o", folder / "out",
+        "--data", f"b={folder / 'b' / 'site.toml'}",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    ended = secgen("run", folder / "s.secgen", "-o", folder / "mpyc")
+    assert ended.code == 0, ended.err
+    reading = [
+        json.loads(path.read_text())
+        for path in (folder / "mpyc" / "parties").glob("*/reading.json")
+    ]
+    assert {report["cohort"] for report in reading} == {"crc-2026"}
+    assert all(report["labels"]["subtype"]["mapped"] == {"GI.CIN": 2} for report in reading)
+    # Nothing of the sites' names of files, columns and values is in what is passed on.
+    for path in (folder / "mpyc").iterdir():
+        if path.is_file():
+            data = path.read_bytes()
+            assert not [word for word in (b"site.toml", b"cms", b"Secret") if word in data]

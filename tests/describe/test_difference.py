@@ -1,0 +1,163 @@
+"""What one edit of a spec changes, line by line; and that no part of a plan changes unsaid."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secgen_dsl.cli.comparison import compare
+from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from secgen_dsl.describe.difference import Difference
+from secgen_dsl.ir.base import canonical_json
+from tests.cli.commands import secgen
+
+HERE = Path(__file__).resolve().parent
+STUDY = HERE / "study"
+CASES = HERE / "differences.txt"
+
+# One release of secgen has one format and one field, and plans have one round.
+FIXED = {"format", "program.format", "modulus", "rounds.*.number"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Attributes: above: the title and the edits, as they stand in the file."""
+
+    above: str
+    said: str
+
+    @property
+    def title(self) -> str:
+        return self.above.split("\n")[0]
+
+    def edit(self, text: str) -> str:
+        lines = [line.replace("\\n", "\n") for line in self.above.split("\n")[1:]]
+        for old, new in zip(lines[::2], lines[1::2], strict=True):
+            assert (old[:2], new[:2]) == ("- ", "+ "), self.title
+            assert old[2:] in text, (self.title, old)
+            text = text.replace(old[2:], new[2:])
+        return text
+
+
+def read_cases() -> list[Case]:
+    blocks = CASES.read_text(encoding="utf-8").split("\n=== ")[1:]
+    parts = [block.partition("\n---\n") for block in blocks]
+    return [Case(above, said.strip("\n")) for above, _, said in parts]
+
+
+@pytest.fixture(scope="module")
+def base() -> PlannedStudy:
+    return plan_spec(STUDY / "study.secgen")
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PlannedStudy]:
+    """Every case, planned."""
+    folder = tmp_path_factory.mktemp("edited")
+    shutil.copytree(STUDY, folder, dirs_exist_ok=True)
+    planned = {}
+    for case in read_cases():
+        spec = folder / "edited.secgen"
+        spec.write_text(case.edit((STUDY / "study.secgen").read_text(encoding="utf-8")), "utf-8")
+        planned[case.title] = plan_spec(spec)
+    return planned
+
+
+def said_of(found: Difference) -> str:
+    lines = [f"{s.title} | {change.words()}" for s in found.sections for change in s.changes]
+    return "\n".join(lines + [f"prose | {change.words()}" for change in found.prose])
+
+
+def test_recorded_cases(base: PlannedStudy, edited: dict[str, PlannedStudy]) -> None:
+    """Exactly the lines that must appear, and no others."""
+    said = {title: said_of(compare(base, planned)) for title, planned in edited.items()}
+    if os.environ.get("SECGEN_UPDATE_GOLDEN"):
+        top = CASES.read_text(encoding="utf-8").partition("\n=== ")[0]
+        blocks = [f"\n=== {case.above}\n---\n{said[case.title]}\n" for case in read_cases()]
+        CASES.write_text(top + "".join(blocks), encoding="utf-8")
+    assert {case.title: case.said for case in read_cases()} == said
+
+
+def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict | list):
+        pairs = data.items() if isinstance(data, dict) else enumerate(data)
+        for key, value in pairs:
+            yield from leaves(value, f"{path}.{key}".strip("."))
+    else:
+        yield path, data
+
+
+def test_every_part_of_a_plan_is_in_some_case(
+    base: PlannedStudy, edited: dict[str, PlannedStudy]
+) -> None:
+    """Together with the recorded lines: nothing of a plan can change unsaid."""
+    old = dict(leaves(json.loads(canonical_json(base.plan))))
+    touched = set()
+    for planned in edited.values():
+        new = dict(leaves(json.loads(canonical_json(planned.plan))))
+        touched |= {path for path, _ in old.items() ^ new.items()}
+    parts = {re.sub(r"\.[0-9]+(?=\.|$)", ".*", path) for path in old}
+    reached = {re.sub(r"\.[0-9]+(?=\.|$)", ".*", path) for path in touched}
+    assert parts - reached == FIXED
+
+
+def test_something_is_said_just_if_the_hashes_differ(
+    base: PlannedStudy, edited: dict[str, PlannedStudy]
+) -> None:
+    for title, planned in edited.items():
+        for found in (compare(base, planned), compare(planned, base)):
+            same = planned.verified.plan_sha256 == base.verified.plan_sha256
+            assert found.same is same, title
+            assert bool(found.sections) is not same, title
+
+
+def test_a_plan_against_itself(base: PlannedStudy) -> None:
+    found = compare(base, base)
+    assert (found.same, found.sections, found.prose) == (True, (), ())
+
+
+def test_figures_turn_around(base: PlannedStudy, edited: dict[str, PlannedStudy]) -> None:
+    """From new to old every change is the same one backwards."""
+    for title, planned in edited.items():
+        forth, back = compare(base, planned), compare(planned, base)
+        changes = [c for s in forth.sections for c in s.changes]
+        turned = {c.what: c for s in back.sections for c in s.changes}
+        assert {c.what for c in changes} == set(turned), title
+        for change in changes:
+            other = turned[change.what]
+            assert (change.before, change.after) == (other.after, other.before), title
+            if change.factor is not None:
+                assert other.factor == pytest.approx(1 / change.factor)
+
+
+def test_command(base: PlannedStudy, tmp_path: Path) -> None:
+    new, bundle = tmp_path / "new.secgen", tmp_path / "bundle"
+    shutil.copytree(STUDY, tmp_path, dirs_exist_ok=True)
+    text = (STUDY / "study.secgen").read_text(encoding="utf-8")
+    new.write_text(text.replace("epsilon 1", "epsilon 2"), encoding="utf-8")
+    assert secgen("compile", STUDY / "study.secgen", "-o", bundle).code == 0
+    ended = secgen("plan", new, "--against", bundle)
+    assert ended.code == 0
+    assert "an approval of the old one does not cover the new one" in ended.out
+    assert "epsilon: 1 → 2 (× 2)" in ended.out
+    data = secgen("plan", new, "--against", bundle, "--json").json
+    assert data["ok"] is True
+    assert data["approval_of_old_covers_new"] is False
+    assert data["old_plan_sha256"] == base.verified.plan_sha256
+    assert data["sections"][0]["title"] == "promise"
+    change = {"what": "epsilon", "old": "1", "new": "2", "factor": 2.0, "note": ""}
+    assert data["sections"][0]["changes"][0] == change | {"words": "epsilon: 1 → 2 (× 2)"}
+    same = secgen("plan", bundle, "--against", STUDY / "study.secgen")
+    assert "an approval of the old one covers the new one" in same.out
+    assert "→" not in same.out
+
+
+def test_command_with_an_old_plan_that_is_none(tmp_path: Path) -> None:
+    ended = secgen("plan", STUDY / "study.secgen", "--against", tmp_path / "absent.secgen")
+    assert (ended.code, ended.codes()) == (1, ["SG101"])
