@@ -344,6 +344,10 @@ def _provenance(program: Program, query: Query, panel: Panel) -> Iterator[str]:
         reference = next((r for r in program.references if r.name == query.reference), None)
         if reference is None:
             yield f'the bins of "{name}" come from a table that is not declared'
+        elif reference.aligned_by and not any(
+            bridge.name == reference.aligned_by for bridge in program.bridges
+        ):
+            yield f'the bins of "{name}" come from a table that nothing aligns'
         elif program.reference_unit(reference) != panel.unit:
             yield f'the bins of "{name}" come from a table in another unit'
         return
