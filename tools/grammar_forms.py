@@ -14,6 +14,7 @@ from lark import Lark, Token, Tree
 
 _PIECES = {
     "name": "NAME",
+    "expected": "NAME",
     "text": '"TEXT"',
     "table_file": '"FILE"',
     "number": "NUMBER",

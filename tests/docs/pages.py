@@ -36,7 +36,7 @@ _TITLE = re.compile(r'title="([^"]+)"')
 _SHELL = re.compile(r"""[|<>;&$*"'\\~]""")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _TIME = re.compile(r" *\b[0-9]+\.[0-9] s\b")
-_NUMBER = re.compile(r"[ ±-]*[0-9][0-9,.]*(?:e[+-]?[0-9]+)?")
+_NUMBERS = re.compile(r"(?:[ ±-]*[0-9][0-9,.]*(?:e[+-]?[0-9]+)?)+")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def same(shown: str, printed: str, *, varies: bool) -> bool:
 def _masked(text: str, varies: bool) -> list[str]:
     text = _TIME.sub(" TIME", _HASH.sub("HASH", text))
     if varies:
-        text = _NUMBER.sub(" #", text)
+        text = _NUMBERS.sub(" #", text)
     return [line.strip() if varies else line for line in text.splitlines()]
 
 
