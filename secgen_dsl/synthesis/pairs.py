@@ -24,9 +24,10 @@ set of pairs, loops included, and is drawn in closed form.
    selection (``selection``): genes are as independent as the measured pairs allow.  It weighs
    pairs that contradict each other by their errors, so that no table goes unused.
 
-Pairs are assumed to be as correlated in one label cell as in another: a table of pairs without
-labels cannot tell.  Within it the pair tables' margins are used for genes that no other table
-holds, and for nothing else.
+Limits.  Pairs are taken to be as correlated in one label cell as in another: a table of pairs
+without labels cannot tell.  Inside a bin of a gene's own table labels are not told apart; where
+the pair's bins cut through it, what labels explain there counts as dependence.  The margins of
+pair tables are used for genes that no other table holds, and for nothing else.
 """
 
 from collections.abc import Mapping, Sequence
