@@ -1,10 +1,15 @@
 """A query in the canonical words of the language, derived from what it is."""
 
+import re
 from fractions import Fraction
 from functools import singledispatch
 
 from secgen_dsl.ir.base import Node
 from secgen_dsl.ir.program import ErrorTarget, Importance, Marginal, PairMarginal, decimal_text
+
+_BARE_WORD = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*")
+_CLASHES = frozenset({"each", "pairs"})
+"""Words that mean something else where a statement has a name."""
 
 
 @singledispatch
@@ -19,23 +24,24 @@ def canonical_statement(query: Node) -> str:
 
 @canonical_statement.register
 def _marginal(query: Marginal) -> str:
-    factors = list(query.columns)
+    names = list(query.columns)
     if query.panel is not None:
-        factors.append(query.panel if query.gene is None else f"{query.panel}.{query.gene}")
+        names.append(query.panel if query.gene is None else f"{query.panel}.{query.gene}")
+    factors = [name_text(name) for name in names]
     binning = "" if query.panel is None else _binning(query)
     return f"marginal {' * '.join(factors)}{binning}{_importance(query.importance)}"
 
 
 @canonical_statement.register
 def _pairs(query: PairMarginal) -> str:
-    within = f" within {query.sets}" if query.sets else ""
+    within = f" within {name_text(query.sets)}" if query.sets else ""
     if query.set_names:
-        within += " { " + ", ".join(query.set_names) + " }"
+        within += " { " + ", ".join(map(name_text, query.set_names)) + " }"
     kept = ""
     if query.keep is not None:
-        kept = f" keep {query.keep} by correlation in {query.keep_by}"
-    binning = _binning(query)
-    return f"marginal pairs of {query.panel}{within}{binning}{kept}{_importance(query.importance)}"
+        kept = f" keep {query.keep} by correlation in {name_text(query.keep_by)}"
+    panel, binning = name_text(query.panel), _binning(query)
+    return f"marginal pairs of {panel}{within}{binning}{kept}{_importance(query.importance)}"
 
 
 def _binning(query: Marginal | PairMarginal) -> str:
@@ -45,7 +51,7 @@ def _binning(query: Marginal | PairMarginal) -> str:
         edges = query.edges[0] if query.edges else ()
         return " in bins at " + ", ".join(decimal_text(edge) for edge in edges)
     otherwise = " else equal" if query.binning == "reference-else-equal" else ""
-    return f" in {query.bins} bins from {query.reference}{otherwise}"
+    return f" in {query.bins} bins from {name_text(query.reference)}{otherwise}"
 
 
 def _importance(importance: Importance) -> str:
@@ -57,6 +63,13 @@ def _importance(importance: Importance) -> str:
     if importance.error is not None:
         words += f" error {error_text(importance.error)}"
     return words
+
+
+def name_text(name: str) -> str:
+    """A name as a statement writes it: in quotes where a bare word would not be read as it."""
+    if _BARE_WORD.fullmatch(name) and name not in _CLASHES:
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def percent_text(fraction: Fraction) -> str:

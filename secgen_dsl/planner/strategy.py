@@ -88,7 +88,7 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
         labels = frozenset(marginal.columns)
         own_pool = pools.get(marginal.id, "")
         if labels not in histograms:
-            histograms[labels] = _histogram(program, marginal)
+            histograms[labels] = _histogram(marginal, {query.id for query in queries})
             queries.append(histograms[labels])
             pools[histograms[labels].id] = own_pool
         histogram = histograms[labels]
@@ -176,11 +176,10 @@ def _centred_ceilings(
     return (1 - part) * certified * bins / (bins - 1), part * certified * bins**2
 
 
-def _histogram(program: Program, marginal: Marginal) -> Marginal:
-    """The label histogram that a centred marginal needs."""
-    taken = {m.id for m in program.marginals}
+def _histogram(marginal: Marginal, taken: Collection[str]) -> Marginal:
+    """The label histogram that a centred marginal needs, with an id that is not taken."""
     identifier = "*".join(marginal.columns)
-    if identifier in taken:
+    while identifier in taken:  # by a column that is called as two others, "a*b"
         identifier += " (labels)"
     histogram = Marginal(
         kind="marginal",

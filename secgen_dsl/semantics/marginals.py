@@ -26,6 +26,9 @@ from secgen_dsl.syntax import tree
 MAXIMUM_CELLS = 5_000_000
 """More raw cells in one query are refused: noise would drown them, and memory would end."""
 
+MAXIMUM_PLAN_CELLS = 100_000_000
+"""Of all queries together, bins counted: what every party has to hold."""
+
 MAXIMUM_QUERIES = 10_000
 _MOST_FACTORS = 100
 
@@ -72,12 +75,19 @@ class _Queries:
         self.columns = {column.name: column for column in vocabulary.columns}
         self.panels = {panel.name: panel for panel in vocabulary.panels}
         # Also those with errors of their own, which are reported once.
-        self.declared = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.panel_names = {line.name.text for line in reader.spec.all(tree.PanelLine)}
+        self.number_names = {
+            line.name.text
+            for block in reader.spec.all(tree.ColumnsBlock)
+            for line in block.columns
+            if isinstance(line, tree.NumberLine)
+        }
         self.queries: list[Query] = []
         self.taken: set[str] = set()
         self.sources: dict[str, str] = {}
         self.seen: set[tuple[object, ...]] = set()
         self.stated: list[tuple[tree.ImportanceClause | None, Fraction | None]] = []
+        self.cells = 0
 
     def add(self, line: tree.MarginalLine | tree.PairsLine | tree.MomentsLine) -> None:
         importance = resolve_importance(self.reader, line.importance, self.vocabulary.person)
@@ -99,7 +109,7 @@ class _Queries:
             self.append(line, pairs.model_copy(update={"importance": importance}), same)
 
     def panel_of(self, name: tree.Name) -> Panel | None:
-        if name.text not in self.panels and name.text not in self.declared:
+        if name.text not in self.panels and name.text not in self.panel_names:
             self.found.error(
                 "SG205",
                 f'there is no panel called "{name.text}"',
@@ -254,7 +264,7 @@ class _Queries:
                     return None
                 found = replace(found, panel=panel, gene=gene)
             else:
-                if factor.text not in self.declared:
+                if factor.text not in self.panel_names | self.number_names:
                     self.unknown(factor)
                 return None
         return replace(found, columns=tuple(columns))
@@ -316,6 +326,13 @@ class _Queries:
             return False
         return True
 
+    def raw_cells(self, query: Query) -> int:
+        """Number of cells to which noise is added."""
+        if isinstance(query, PairMarginal):
+            return len(query.pairs) * query.bins**2
+        labels = prod(len(self.columns[name].values) for name in query.columns)
+        return labels * query.bins * max(len(query.edges), 1)
+
     def append(
         self,
         line: tree.MarginalLine | tree.PairsLine,
@@ -332,6 +349,15 @@ class _Queries:
             )
             return
         self.seen.add(same)
+        before, self.cells = self.cells, self.cells + self.raw_cells(query)
+        if before <= MAXIMUM_PLAN_CELLS < self.cells:
+            self.found.error(
+                "SG311",
+                f"up to here, {self.cells:,} cells are measured",
+                line.span,
+                f"at most {MAXIMUM_PLAN_CELLS:,} in all",
+                "use fewer bins, smaller panels, or columns with fewer values",
+            )
         if len(self.queries) >= MAXIMUM_QUERIES:
             if len(self.queries) == MAXIMUM_QUERIES:
                 self.found.error(

@@ -24,7 +24,7 @@ class GeneSetFiles:
     """The declared files of gene sets.
 
     Attributes:
-        declared: in the program's order.
+        declared: by name; their order in the text means nothing.
         sets: name of a file → its sets; a file with an error of its own has none.
         names: all declared names.
     """
@@ -51,6 +51,7 @@ def resolve_sets(reader: Reader) -> GeneSetFiles:
             )
             continue
         names.add(name)
+        reader.printable(line.name, "a file of gene sets needs a name that can be printed")
         try:
             file: PublicFile = read_public_file(reader.folder, line.file.text)
             sets[name] = gene_sets(file)
@@ -58,7 +59,8 @@ def resolve_sets(reader: Reader) -> GeneSetFiles:
             reader.found.from_file(error, line.file.span)
             continue
         declared[name] = GeneSets(name=name, sha256=file.sha256)
-    return GeneSetFiles(tuple(declared.values()), sets, frozenset(names))
+    ordered = tuple(declared[name] for name in sorted(declared))
+    return GeneSetFiles(ordered, sets, frozenset(names))
 
 
 def resolve_pairs(

@@ -248,6 +248,8 @@ def _audience(reader: Reader, line: tree.AudienceName, silos: Sequence[Silo]) ->
             'write, for example: to named "Members of the consortium"',
         )
         return _SILOS
+    if line.who is not None:
+        reader.printable(line.who, "a named audience needs a name that can be printed")
     for silo in silos:
         widest = silo.terms.widest
         if AUDIENCES.index(kind) <= AUDIENCES.index(widest):

@@ -132,19 +132,22 @@ class Reader:
             )
         return int(value)
 
+    def printable(self, name: tree.Name | tree.Text, message: str) -> bool:
+        """Whether there is something to print, and nothing else; if not, that is an error."""
+        if name.text and name.text.isprintable():
+            return True
+        self.found.error(
+            "SG207", message, name.span, "empty, or with control characters", "write plain text"
+        )
+        return False
+
     def distinct(self, names: Iterable[tree.Name], what: str) -> tuple[str, ...]:
         """The names of a list; repeats and empty names are errors."""
         known: dict[str, None] = {}
         for name in names:
-            if not name.text or not name.text.isprintable():
-                self.found.error(
-                    "SG207",
-                    f"a {what} needs a name that can be printed",
-                    name.span,
-                    "empty, or with control characters",
-                    "write plain text",
-                )
-            elif name.text in known:
+            if self.printable(name, f"a {what} needs a name that can be printed") and (
+                name.text in known
+            ):
                 self.found.error(
                     "SG207",
                     f'the {what} "{name.text}" is listed twice',

@@ -11,7 +11,7 @@ from secgen_dsl.syntax import tree
 
 
 def resolve_references(reader: Reader) -> tuple[tuple[Reference, ...], tuple[Bridge, ...]]:
-    """The references and the bridges, in the order of the text."""
+    """The references and the bridges, by name: their order in the text means nothing."""
     lines: dict[str, tree.PublicLine] = {}
     for line in reader.spec.all(tree.PublicLine):
         if line.name.text in lines:
@@ -22,11 +22,15 @@ def resolve_references(reader: Reader) -> tuple[tuple[Reference, ...], tuple[Bri
                 "the second one",
                 "give it another name",
             )
+        reader.printable(line.name, "a public table needs a name that can be printed")
         lines.setdefault(line.name.text, line)
     bridges = [_bridge(reader, line) for line in lines.values() if line.second is not None]
     known = [bridge for bridge in bridges if bridge is not None]
     references = [_reference(reader, line, known) for line in lines.values() if not line.second]
-    return tuple(r for r in references if r is not None), tuple(known)
+    return (
+        tuple(sorted((r for r in references if r is not None), key=lambda r: r.name)),
+        tuple(sorted(known, key=lambda bridge: bridge.name)),
+    )
 
 
 def _read(reader: Reader, key: str, name: tree.Text) -> PublicFile | None:

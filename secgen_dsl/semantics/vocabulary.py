@@ -22,6 +22,9 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
 MAXIMUM_GENES = 20_000
+_GREATEST = 10**9
+"""Of numbers in ranges: beyond it a unit was mistaken."""
+
 MUTATION_VALUES = ("yes", "no", "untested")
 """Of each column of a mutation line."""
 
@@ -115,16 +118,26 @@ def _number_column(reader: Reader, line: tree.NumberLine, binner: Binner) -> Num
 
 
 def _range(reader: Reader, low: tree.Number, high: tree.Number, what: str) -> bool:
-    if low.value < high.value:
-        return True
-    reader.found.error(
-        "SG210",
-        f"{what} goes from a smaller to a greater value",
-        Span(low.span.source, low.span.start, high.span.end),
-        "not a range",
-        "write, for example: 0..20",
-    )
-    return False
+    whole = Span(low.span.source, low.span.start, high.span.end)
+    if not low.value < high.value:
+        reader.found.error(
+            "SG210",
+            f"{what} goes from a smaller to a greater value",
+            whole,
+            "not a range",
+            "write, for example: 0..20",
+        )
+        return False
+    if low.value < -_GREATEST or high.value > _GREATEST:
+        reader.found.error(
+            "SG216",
+            f"{what} lies between -1,000,000,000 and 1,000,000,000",
+            whole,
+            "out of range",
+            "write, for example: 0..20",
+        )
+        return False
+    return True
 
 
 def _category(reader: Reader, line: tree.CategoryLine) -> CategoryColumn:
@@ -167,6 +180,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
     """The panels with their genes."""
     panels: dict[str, Panel] = {}
     for line in reader.spec.all(tree.PanelLine):
+        reader.printable(line.name, "a panel needs a name that can be printed")
         unit, counts = _unit(reader, line)
         library, missing = _panel_clauses(reader, line)
         if not _range(reader, line.low, line.high, "the range of a panel"):
@@ -184,6 +198,15 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                 reader.found.from_file(error, line.file.span)
                 continue
             listed = file.sha256
+            odd = next((gene for gene in genes if not gene.isprintable()), "")
+            if odd:
+                reader.found.error(
+                    "SG207",
+                    f'a gene in "{line.file.text}" has a name that cannot be printed',
+                    place,
+                    "control characters",
+                    "save the list as plain text",
+                )
             twice = sorted(gene for gene, times in Counter(genes).items() if times > 1)
             if twice:
                 reader.found.error(
@@ -298,8 +321,21 @@ def _panel_clauses(reader: Reader, line: tree.PanelLine) -> tuple[str | None, Fr
         lambda c: "library size" if isinstance(c, tree.LibrarySize) else "missing is",
     )
     size, missing = known.get("library size"), known.get("missing is")
-    library = size.column.text if isinstance(size, tree.LibrarySize) and size.column else None
-    return library, missing.value.value if isinstance(missing, tree.MissingIs) else None
+    library = None
+    if isinstance(size, tree.LibrarySize) and size.column is not None:
+        library = size.column.text
+        reader.printable(size.column, "the column of library sizes needs a name")
+    if not isinstance(missing, tree.MissingIs):
+        return library, None
+    if abs(missing.value.value) > _GREATEST:
+        reader.found.error(
+            "SG216",
+            "the value of a missing one lies between -1,000,000,000 and 1,000,000,000",
+            missing.value.span,
+            "out of range",
+            "write a value of the panel's range: missing is 0",
+        )
+    return library, missing.value.value
 
 
 def check_name_spaces(reader: Reader, columns: Columns, panels: Sequence[Panel]) -> None:

@@ -9,6 +9,7 @@ from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.vocabulary import Columns
 from secgen_dsl.syntax import tree
 
+MAXIMUM_PARTIES = 1000
 MAXIMUM_SAMPLES = 1000
 PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -28,6 +29,14 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
             "not in version 1",
             "write: silos hold patients { … }",
         )
+    if not block.silos:
+        reader.found.error(
+            "SG208",
+            "no silo holds patients",
+            block.span,
+            "an empty list",
+            "list the hospitals: { north terms open }",
+        )
     reader.distinct((line.name for line in block.silos), "silo")
     for line in block.silos:
         _party_name(reader, line.name)
@@ -44,6 +53,9 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
                 "no `terms`",
                 'add: terms open, terms consent "CODE" or terms controlled "dbGaP phs…"',
             )
+        for clause in terms[:1]:
+            if clause.reference is not None:
+                reader.printable(clause.reference, "the terms need words that say what they are")
         reference = terms[0].reference.text if terms and terms[0].reference else ""
         kind = terms[0].kind if terms else "open"  # a stand-in: the error above ends the command
         if approvals and kind == "open":
@@ -54,17 +66,10 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
                 "any release is allowed already",
                 "leave it out",
             )
-        for clause in approvals[:1]:
-            if not clause.text.text:
-                reader.found.error(
-                    "SG207",
-                    "an approval needs words that say whose it is",
-                    clause.span,
-                    "empty",
-                    'write, for example: approval "Data Access Committee 2026-14"',
-                )
-        approval = approvals[0].text.text if approvals else ""
-        terms_of = Terms(kind=kind, reference=reference, approval=approval)  # type: ignore[arg-type]
+        for approval in approvals[:1]:
+            reader.printable(approval.text, "an approval needs words that say whose it is")
+        words = approvals[0].text.text if approvals else ""
+        terms_of = Terms(kind=kind, reference=reference, approval=words)  # type: ignore[arg-type]
         silos.append(Silo(name=line.name.text, terms=terms_of))
     return tuple(silos)
 
@@ -138,6 +143,14 @@ def resolve_trust(reader: Reader, parties: int, silos: tree.SilosBlock | None) -
             "with two parties, a share of the total is the other party's value",
             'add a party without data: helpers { university "University computing centre" }',
         )
+    elif parties > MAXIMUM_PARTIES:
+        reader.found.error(
+            "SG208",
+            f"{parties:,} parties are more than a run can connect",
+            Span(place.source, place.start, place.start + len("silos")),
+            f"at most {MAXIMUM_PARTIES:,}",
+            "let hospitals that pool their data already be one silo",
+        )
     elif 2 * tolerated >= parties:
         most = (parties - 1) // 2
         reader.found.error(
@@ -200,6 +213,10 @@ def resolve_person(reader: Reader, silos: int) -> Person | None:
         people = reader.whole(bounds["people"].number, 1, 2**32, "the bound on people")
     keep = next((line.column for line in lines if isinstance(line, tree.KeepLine)), None)
     key = next((line.name for line in lines if isinstance(line, tree.PersonKey)), None)
+    if key is not None:
+        reader.printable(key, "the key of a person needs the name of a column")
+    if keep is not None:
+        reader.printable(keep, "the date needs the name of a column")
     if keep is not None and key is not None and keep.text == key.text:
         reader.found.error(
             "SG206",

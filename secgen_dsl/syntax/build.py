@@ -74,6 +74,7 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         return tree.Name(_unquote(children[0]).strip(), self._span(meta))
 
     unit = name
+    expected = name
 
     def text(self, meta: Meta, children: list[Token]) -> tree.Text:
         return tree.Text(_unquote(children[0]).strip(), self._span(meta))

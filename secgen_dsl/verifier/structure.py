@@ -105,7 +105,9 @@ def _promise(program: Program) -> Iterator[str]:
     names = {column.name for column in program.columns}
     if person.key in names or (person.keep is not None and person.keep in names):
         yield "the key that tells the people apart, or the date, is one of the labels"
-    if person.keep is not None and (not person.keep.isprintable() or person.keep == person.key):
+    if person.keep is not None and (
+        not person.keep or not person.keep.isprintable() or person.keep == person.key
+    ):
         yield "the date that decides which samples are kept has no name of its own"
     if not person.key or not person.key.isprintable():
         yield "no column with a printable name tells the people apart"
@@ -342,6 +344,10 @@ def _provenance(program: Program, query: Query, panel: Panel) -> Iterator[str]:
         reference = next((r for r in program.references if r.name == query.reference), None)
         if reference is None:
             yield f'the bins of "{name}" come from a table that is not declared'
+        elif reference.aligned_by and not any(
+            bridge.name == reference.aligned_by for bridge in program.bridges
+        ):
+            yield f'the bins of "{name}" come from a table that nothing aligns'
         elif program.reference_unit(reference) != panel.unit:
             yield f'the bins of "{name}" come from a table in another unit'
         return

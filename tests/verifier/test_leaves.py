@@ -4,151 +4,22 @@ import copy
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
+from secgen_dsl.ir import program
+from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.verifier import verify
+from tests.verifier.leaves import CLAIMED, UNCLAIMED, Path, changed, leaves, pattern
 
-Path = tuple[str | int, ...]
-
-
-def other(value: Any) -> Any:
-    return f"{value}x"
-
-
-def nonsense(_: Any) -> Any:
-    return "nonsense"
-
-
-def half(value: Any) -> Any:
-    return str(Fraction(value) / 2)
-
-
-def thousandth(value: Any) -> Any:
-    return str(Fraction(value) / 1000)
-
-
-def more(value: Any) -> Any:
-    return value + 1
-
-
-def constant(new: Any) -> Callable[[Any], Any]:
-    return lambda _: new
-
-
-# Pattern of the path → a change that would make the plan promise more than it keeps.
-CLAIMED: dict[str, Callable[[Any], Any]] = {
-    "format": nonsense,
-    "program.format": nonsense,
-    "program.silos.*.name": other,
-    "program.silos.*.terms.kind": lambda v: "controlled" if v == "open" else "open",
-    "program.silos.*.terms.reference": lambda v: "" if v else "GRU",
-    "program.helpers.*": other,
-    "program.tolerated": more,
-    "program.person.key": constant(""),
-    "program.person.samples": more,
-    "program.person.silos": more,
-    "program.person.people_bound": constant(2**60),
-    "program.columns.*.kind": nonsense,
-    "program.columns.*.name": other,
-    "program.columns.*.otherwise": other,
-    "program.references.*.name": other,
-    "program.references.*.unit": other,
-    "program.references.*.sha256": constant(""),
-    "program.panels.*.name": other,
-    "program.panels.*.low": constant("50"),
-    "program.panels.*.high": constant("-1"),
-    "program.panels.*.list_sha256": other,
-    "program.privacy.adjacency": constant("replace-one"),
-    "program.privacy.epsilon": half,
-    "program.privacy.delta": thousandth,
-    "program.samples.rows": constant(0),
-    "added.*.kind": nonsense,
-    "added.*.id": other,
-    "added.*.statement": other,
-    "added.*.columns.*": other,
-    "added.*.panel": constant("repair"),
-    "added.*.bins": more,
-    "added.*.binning": constant("equal"),
-    "added.*.reference": other,
-    "added.*.weight": constant("5"),
-    "parties.*": other,
-    "threshold": constant(0),
-    "modulus": constant("257"),
-    "rounds.*.number": more,
-    "rounds.*.releases.*.marginal": other,
-    "rounds.*.releases.*.map": lambda v: "identity" if v == "centred" else "centred",
-    "rounds.*.releases.*.tables": lambda v: v + 1,
-    "rounds.*.releases.*.raw_cells": lambda v: v - 1,
-    "rounds.*.releases.*.opened": more,
-    "rounds.*.releases.*.sensitivity_squared": half,
-    "rounds.*.releases.*.variance": half,
-    "rounds.*.releases.*.party_variance": half,
-    "openings.*.round": more,
-    "openings.*.marginal": other,
-    "openings.*.values": more,
-    "openings.*.recipients": constant("public"),
-}
-CLAIMED |= {
-    f"program.marginals.*.{name}": change
-    for name, change in {
-        "kind": nonsense,
-        "id": other,
-        "statement": other,
-        "columns.*": other,
-        "panel": lambda v: "repair" if v is None else other(v),
-        "bins": more,
-        "binning": lambda v: "at" if v != "at" else "equal",
-        "reference": other,
-        "edges.*.*": constant("1000"),
-        "weight": constant("7"),
-    }.items()
-}
-
-# Reviewed: they say what a cell means, or whom a release is for when terms allow it anyway.
-# No figure of the guarantee depends on them; the hash that sites approve covers them.
-UNCLAIMED = {
-    "program.columns.*.values.*",  # the text of a label; the number of labels is claimed
-    "program.panels.*.genes.*",  # a gene's symbol; the number of genes is claimed
-    "program.panels.*.unit",  # equal to the reference's where bins come from one (claimed there)
-    "program.references.*.provenance",  # an assertion that people sign
-    "program.samples.audience",  # checked against the terms (see program.silos.*.terms)
-    "program.samples.formats.*",
-    "program.measurements",  # checked against the terms
-}
-
-
-def leaves(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    if isinstance(data, dict):
-        for key, value in data.items():
-            yield from leaves(value, (*path, key))
-    elif isinstance(data, list):
-        for index, value in enumerate(data):
-            yield from leaves(value, (*path, index))
-    else:
-        yield path, data
-
-
-def pattern(path: Path) -> str:
-    return ".".join("*" if isinstance(part, int) else part for part in path)
-
-
-def changed(data: Any, path: Path, value: Any) -> Any:
-    result = copy.deepcopy(data)
-    target = result
-    for part in path[:-1]:
-        target = target[part]
-    target[path[-1]] = value
-    return result
-
+STUDIES = ["colorectal", "two_hospitals", "five_parties", "every_feature"]
 
 def thinned(data: Any) -> list[tuple[Path, Any]]:
     """All leaves in the full run; in the quick one, of long lists only some."""
@@ -162,7 +33,13 @@ def thinned(data: Any) -> list[tuple[Path, Any]]:
     return found
 
 
-@pytest.fixture(params=["colorectal", "two_hospitals", "five_parties"])
+@pytest.fixture(scope="module")
+def every_feature() -> PlannedStudy:
+    """A small study with every kind of declaration, query and importance."""
+    return plan_spec(File(__file__).with_name("every_feature") / "study.secgen")
+
+
+@pytest.fixture(params=STUDIES)
 def plan(request: pytest.FixtureRequest) -> Plan:
     planned: PlannedStudy = request.getfixturevalue(request.param)
     return planned.plan
@@ -181,11 +58,37 @@ def test_every_leaf_is_claimed_or_reviewed(plan: Plan) -> None:
     assert not set(CLAIMED) & UNCLAIMED
 
 
-def test_no_pattern_is_idle(colorectal: PlannedStudy, two_hospitals: PlannedStudy) -> None:
+def test_no_pattern_is_idle(request: pytest.FixtureRequest) -> None:
     seen: set[str] = set()
-    for planned in (colorectal, two_hospitals):
-        seen |= {pattern(p) for p, _ in leaves(json.loads(canonical_json(planned.plan)))}
+    for name in STUDIES:
+        planned: PlannedStudy = request.getfixturevalue(name)
+        seen |= {pattern(path) for path, _ in leaves(json.loads(canonical_json(planned.plan)))}
     assert set(CLAIMED) | UNCLAIMED == seen
+
+
+def test_every_field_of_the_models_is_met(every_feature: PlannedStudy) -> None:
+    """No field of the IR is without a leaf in the study above, whatever is added to the IR."""
+    met: set[tuple[str, str]] = set()
+    fields: set[tuple[str, str]] = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, Node):
+            fields.update((type(node).__name__, name) for name in type(node).model_fields)
+            for name in type(node).model_fields:
+                value = getattr(node, name)
+                if value not in (None, ()):
+                    met.add((type(node).__name__, name))
+                walk(value)
+        elif isinstance(node, tuple):
+            for item in node:
+                walk(item)
+
+    walk(every_feature.plan)
+    assert fields == met
+    known = {name for name, kind in vars(program).items() if isinstance(kind, type)}
+    assert {name for name, _ in fields} >= {
+        name for name in known if issubclass(getattr(program, name), Node)
+    } - {"Node", "Study"}
 
 
 def test_weakening_a_claimed_leaf_fails_verification(plan: Plan) -> None:
@@ -223,6 +126,14 @@ def test_changing_any_leaf_changes_the_hash(plan: Plan) -> None:
         except ValidationError:
             continue  # not even a plan
         assert sha256_of(other_plan) != original, path
+
+
+def test_an_approval_that_a_release_needs_is_claimed(every_feature: PlannedStudy) -> None:
+    data = json.loads(canonical_json(every_feature.plan))
+    for silo in (1, 2):
+        weaker = changed(data, ("program", "silos", silo, "terms", "approval"), "")
+        with pytest.raises(SecgenError, match="do not allow a release to public"):
+            verify(read_node(Plan, json.dumps(weaker)))
 
 
 def test_the_threshold_must_be_a_minority(colorectal: PlannedStudy) -> None:

@@ -1,0 +1,207 @@
+"""The ``measure`` block of a generated spec."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from math import prod
+
+from hypothesis import strategies as st
+
+from tests.generated.drafts import Draft, PanelDraft
+from tests.generated.layout import Block, Statement
+from tests.generated.vocabulary import given_bins
+
+MOST_CELLS = 1500
+"""Raw cells of a whole spec: a run of it takes milliseconds."""
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A statement without its importance.
+
+    Attributes:
+        same: what it measures; a second such statement is an error.
+        queries: how many marginals it stands for.
+        cells: raw cells of all of them.
+    """
+
+    words: Statement
+    same: tuple[object, ...]
+    queries: int
+    cells: int
+
+
+def declare_measure(draft: Draft) -> None:
+    """``measure { … }``: marginals and pairs, each with what it gets of the budget."""
+    queries: list[_Query] = []
+    seen: set[object] = set()
+    cells = 0
+    for _ in range(draft.draw(st.integers(1, 5))):
+        for query in _candidates(draft):
+            new = set(_each_same(query))
+            if not new & seen and cells + query.cells <= MOST_CELLS:
+                queries.append(query)
+                seen |= new
+                cells += query.cells
+    if not queries:
+        column = next(iter(draft.values))
+        factor = draft.name(column, only_name=False)
+        queries.append(_Query(("marginal", factor), ("plain", column), 1, 1))
+    importance = _importance(draft, queries)
+    lines = [(*query.words, *own) for query, own in zip(queries, importance, strict=True)]
+    draft.blocks.append(Block(("measure",), tuple(lines)))
+
+
+def _each_same(query: _Query) -> Iterator[object]:
+    """What the marginals of a statement measure: a key for each of them."""
+    columns, *rest = query.same
+    if isinstance(columns, list):
+        for own in columns:
+            yield (own, *rest)
+    else:
+        yield query.same
+
+
+def _candidates(draft: Draft) -> Iterator[_Query]:
+    if draft.panels and draft.rarely():
+        yield from _pairs(draft)
+    else:
+        yield from _marginal(draft)
+
+
+def _marginal(draft: Draft) -> Iterator[_Query]:
+    names = list(draft.values)
+    columns = draft.draw(
+        st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)
+    )
+    factors = [draft.name(column, only_name=False) for column in columns]
+    expanded = [frozenset(columns)]
+    if draft.groups and draft.flag():
+        group = draft.pick(list(draft.groups))
+        own = draft.groups[group]
+        columns = [column for column in columns if column not in own]
+        factors = [draft.name(column, only_name=False) for column in columns]
+        factors.append(f"each {draft.name(group)}")
+        expanded = [frozenset({*columns, gene}) for gene in own]
+    cells = prod(len(draft.values[column]) for column in expanded[0])
+    panel: PanelDraft | None = None
+    gene = None
+    bins: Statement = ()
+    tables, count, kind = 1, 1, ""
+    if draft.panels and not draft.rarely():
+        panel = draft.draw(st.sampled_from(draft.panels))
+        genes = panel.genes
+        if draft.rarely():
+            gene = draft.pick(panel.genes)
+            genes = (gene,)
+            if not _resolves(draft, panel, gene):
+                return
+        name = panel.name if gene is None else f"{panel.name}.{gene}"
+        factors.append(draft.name(name, only_name=False))
+        count, kind, bins = _bins(draft, panel, genes)
+        tables = len(genes)
+    draft.random.shuffle(factors)
+    words = ["marginal"]
+    for factor in factors:
+        words += [*factor.split(" ", 1), "*"] if factor.startswith("each ") else [factor, "*"]
+    yield _Query(
+        (*words[:-1], *bins),
+        (expanded, panel and panel.name, gene, count, kind),
+        len(expanded),
+        len(expanded) * cells * tables * count,
+    )
+
+
+def _resolves(draft: Draft, panel: PanelDraft, gene: str) -> bool:
+    """Whether ``panel.gene`` names that gene and nothing else."""
+    text = f"{panel.name}.{gene}"
+    readings = [
+        other.name
+        for other in draft.panels
+        if text.startswith(other.name + ".") and text[len(other.name) + 1 :] in other.genes
+    ]
+    panels = {other.name for other in draft.panels}
+    return readings == [panel.name] and text not in {*draft.values, *draft.groups, *panels}
+
+
+def _bins(draft: Draft, panel: PanelDraft, genes: tuple[str, ...]) -> tuple[int, str, Statement]:
+    """The number of bins of each gene, where they come from, and their words."""
+    count = draft.draw(st.integers(2, 4))
+    tables = [table for table in draft.tables if table.fits(panel)]
+    full = [table for table in tables if set(genes) <= table.columns]
+    most = [table for table in tables if 2 * len(set(genes) & table.columns) >= len(genes)]
+    for known, otherwise in ((full, ()), (most, ("else", "equal"))):
+        if known and draft.flag():
+            table = draft.draw(st.sampled_from(known))
+            words = ("in", draft.number(count), "bins", "from", draft.name(table.name), *otherwise)
+            return count, f"from {table.name}", words
+    words = given_bins(draft, panel.low, panel.high, count)
+    return count, "equal" if "equal" in words else "at", words
+
+
+def _pairs(draft: Draft) -> Iterator[_Query]:
+    panels = [panel for panel in draft.panels if len(panel.genes) > 1]
+    if not panels:
+        return
+    panel = draft.draw(st.sampled_from(panels))
+    words: Statement = ("marginal", "pairs", "of", draft.name(panel.name))
+    within = [
+        (name, sets)
+        for name, sets in draft.sets.items()
+        if all(len(set(genes) & set(panel.genes)) > 1 for genes in sets.values())
+    ]
+    if within and draft.flag():
+        name, sets = draft.draw(st.sampled_from(within))
+        words = (*words, "within", draft.name(name))
+        if draft.flag():
+            chosen = draft.random.sample(list(sets), draft.random.randint(1, len(sets)))
+            words = (*words, *draft.names(chosen))
+    # Whichever genes the pairs leave: the bins of all of them are there.
+    count, _, bins = _bins(draft, panel, panel.genes)
+    words = (*words, *bins)
+    tables = [
+        table
+        for table in draft.tables
+        if table.fits(panel) and set(panel.genes) <= table.columns
+    ]
+    if tables and draft.flag():
+        table = draft.draw(st.sampled_from(tables))
+        keep = draft.number(draft.random.randint(1, 4))
+        words = (*words, "keep", keep, "by", "correlation", "in", draft.name(table.name))
+    number = len(panel.genes) * (len(panel.genes) - 1) // 2
+    # At most one statement of pairs a panel: two may come to the same pairs.
+    yield _Query(words, ("pairs", panel.name), 1, number * count**2)
+
+
+def _importance(draft: Draft, queries: list[_Query]) -> list[Statement]:
+    """Weights, shares that leave something or are the whole, accuracies that are easily kept."""
+    kind = draft.pick(("weights", "weights", "some shares", "all shares"))
+    percents = [0] * len(queries)
+    if kind == "all shares":
+        cuts = sorted(draft.random.sample(range(1, 100), len(queries) - 1))
+        percents = [b - a for a, b in zip([0, *cuts], [*cuts, 100], strict=True)]
+    elif kind == "some shares" and len(queries) > 1:
+        shared = draft.random.sample(range(len(queries)), draft.random.randint(1, len(queries) - 1))
+        for position in shared:
+            percents[position] = draft.random.randint(1, 90 // len(shared))
+    statements = []
+    for percent in percents:
+        clauses: list[Statement] = []
+        if percent:
+            clauses.append(("share", draft.number(percent), "%"))
+        elif draft.flag():
+            weight = draft.pick(("2", "10", "0.5", "0.01", "1"))
+            clauses.append(("weight", draft.number(Decimal(weight))))
+        if draft.rarely():
+            clauses.append(_error(draft))
+        draft.random.shuffle(clauses)
+        statements.append(tuple(word for clause in clauses for word in clause))
+    return statements
+
+
+def _error(draft: Draft) -> Statement:
+    wide = draft.random.random() < 0.9
+    if draft.people is not None and draft.flag():
+        percent = 1_000_000_000 if wide else 40
+        return ("error", draft.number(percent), "%")
+    return ("error", draft.number(1_000_000 if wide else 40), "people")

@@ -1,0 +1,65 @@
+"""A generated spec, carried as far as a test needs it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.planner.plan import plan_program
+from secgen_dsl.semantics.resolve import Resolved, resolve
+from secgen_dsl.syntax.parser import parse
+from tests.generated.drafts import GeneratedSpec
+
+OUT_OF_REACH = {"SG312", "SG313"}
+"""A budget too small, an accuracy out of reach: what the type rules cannot foresee."""
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 (files of a second; disks make hundreds of examples slow)
+
+
+def examples(quick: int, full: int) -> Any:
+    """The number of examples of a property: in `make test`, and with SECGEN_FULL=1."""
+    number = full if os.environ.get("SECGEN_FULL") else quick
+    return settings(
+        max_examples=number,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+@contextmanager
+def folder_of(spec: GeneratedSpec) -> Iterator[Path]:
+    """A folder with the spec's files, for as long as an example lasts."""
+    parent = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="secgen-", dir=parent))
+    try:
+        yield spec.write(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def resolved(text: str, folder: Path) -> Resolved:
+    """The meaning of a spec's text."""
+    source = Source("generated.secgen", text)
+    return resolve(parse(source), source, folder)
+
+
+def planned(meaning: Resolved) -> Plan | None:
+    """The plan; None where a budget is too small or an accuracy out of reach."""
+    try:
+        return plan_program(meaning.program)
+    except SecgenError as error:
+        if {found.code for found in error.diagnostics} <= OUT_OF_REACH:
+            return None
+        raise
+
+
+def sources_of(meaning: Resolved, plan: Plan) -> dict[str, str]:
+    """Marginal id → place, those that the planner added included."""
+    return meaning.sources | {added.id: "added" for added in plan.added}

@@ -1,0 +1,74 @@
+"""What one person can change, by brute force over neighbouring tables, against what plans declare.
+
+PRIVACY 7.1, T1: exact integers, in the metric of the noise that goes in before the map.
+"""
+
+from collections import Counter
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secgen_dsl.ir.plan import Plan
+from tests.generated.by_hand import norm_squared
+from tests.generated.drafts import GeneratedSpec
+from tests.generated.people import any_person, counts_with, worst_person
+from tests.generated.specs import specs
+from tests.generated.studies import examples, folder_of, planned, resolved
+from tests.generated.tables import random_sample
+
+Samples = list[list[dict[tuple[str, str], str | float]]]
+
+
+def test_no_person_changes_a_release_by_more_than_its_plan_declares() -> None:
+    met: Counter[str] = Counter()
+
+    @examples(quick=60, full=2000)
+    @given(specs(), st.integers(0, 2**32))
+    def every(spec: GeneratedSpec, seed: int) -> None:
+        with folder_of(spec) as folder:
+            plan = planned(resolved(spec.text(), folder))
+        if plan is not None:
+            met.update(kinds_of(plan))
+            check(plan, Random(seed))  # noqa: S311 (invented people)
+
+    every()
+    for kind in ("several samples", "several silos", "per column", "replace", "centred", "pairs"):
+        assert met[kind] > 1, met
+
+
+def kinds_of(plan: Plan) -> set[str]:
+    """What of the language makes a sensitivity other than 1."""
+    person = plan.program.person
+    found = {
+        "several samples": person.samples > 1,
+        "several silos": person.silos > 1,
+        "per column": person.per is not None,
+        "replace": plan.program.privacy.adjacency == "replace-one",
+        "centred": any(release.map == "centred" for release in plan.releases()),
+        "pairs": any(query.kind == "pairs" for query in plan.program.marginals),
+    }
+    return {kind for kind, there in found.items() if there}
+
+
+def check(plan: Plan, random: Random) -> None:
+    program = plan.program
+    others = [random_sample(random, program) for _ in range(3)]
+    worst, any_one, another = (
+        worst_person(random, program),
+        any_person(random, program),
+        any_person(random, program),
+    )
+    neighbours = [(any_one, []), ([], another), (worst, [])]
+    replaced = program.privacy.adjacency == "replace-one"
+    if replaced:
+        neighbours += [(any_one, another), (worst, another), (worst, worst_person(random, program))]
+    for release in plan.releases():
+        query = plan.marginal(release.marginal)
+        for old, new in neighbours:
+            before = counts_with(program, query, others, old)
+            after = counts_with(program, query, others, new)
+            change = norm_squared(release.map, before - after)
+            assert change <= release.sensitivity_squared
+            if old is worst and not new and not replaced:
+                assert change == release.sensitivity_squared  # no less would do
