@@ -1,13 +1,14 @@
 # make demo   sets everything up and runs the main job on an embedded real cohort
 # make test   sets up, checks style, types and imports, and passes the tests
 # make test-full   also the slow studies
+# make docs   builds the documentation to build/site, without network
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-full lint types imports lock clean
+.PHONY: demo docs test test-full lint types imports lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -26,6 +27,10 @@ test: $(READY) lint types imports
 
 test-full: $(READY) lint types imports
 	SECGEN_FULL=1 $(BIN)/python -m pytest -n 2 -m "slow or not slow"
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open build/site/index.html (search needs a server: python3 -m http.server -d build/site)"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import pytest
 
 from secgen_dsl.cli.study import plan_source
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, in_order
-from secgen_dsl.runtime.reader import read_people
+from secgen_dsl.runtime.site.read import read_site
 from tests.cases import FIXTURES, UPDATE, Case, outcome, read_cases, update
 from tests.study import FOLDER, STUDY, all_faults, complete, meaning_faults, syntax_faults
 from tests.wording import assert_helpful
@@ -25,7 +25,7 @@ def site_table(case: Case) -> list[Diagnostic]:
         path = Path(case.remarks.get("file", "data.csv"))
         path.write_text(case.text, encoding="utf-8")
         try:
-            read_people(program, path, b"key", "north")
+            read_site(program, path, b"key", "north")
         except SecgenError as error:
             return in_order(error.diagnostics)
     return []

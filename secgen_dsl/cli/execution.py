@@ -46,7 +46,7 @@ def execute(
     bundle = bundle_of(planned)
     say(f"{clock(start)}  certified by two accountants")
     created = not out.exists()
-    if not created and backend == "mpyc":
+    if (out / _STATE).exists() and backend == "mpyc":
         say(
             f"{clock(start)}  going on from an earlier run: a party that stored its noised counts "
             "uses them, whatever its\n          data file now says, at no cost in privacy; "

@@ -225,6 +225,10 @@ def _columns(answers: Answers) -> str:
     )
 
 
+def _panel_name(answers: Answers) -> str:
+    return "expression_genes" if any(x.name == "genes" for x in answers.labels) else "genes"
+
+
 def _panel(answers: Answers) -> str:
     unit = answers.unit
     clauses = ""
@@ -235,7 +239,8 @@ def _panel(answers: Answers) -> str:
     return (
         "# The range is one that the unit usually has; the data's own least and greatest values "
         "would tell\n# of people.  Values beyond it count as its ends.\n"
-        f"panel genes expression {unit} {answers.low}..{answers.high}{clauses} {genes}"
+        f"panel {_panel_name(answers)} expression {unit} "
+        f"{answers.low}..{answers.high}{clauses} {genes}"
     )
 
 
@@ -261,7 +266,7 @@ def _delta(people: int | None) -> str:
 def _measure(answers: Answers) -> str:
     lines = [f"  marginal {name(label.name)}" for label in answers.labels]
     lines.append(
-        f"  marginal {name(answers.labels[0].name)} * genes in 4 equal bins"
+        f"  marginal {name(answers.labels[0].name)} * {_panel_name(answers)} in 4 equal bins"
         "  # better: in 4 bins from a public table"
     )
     return "measure {\n" + "\n".join(lines) + "\n}"

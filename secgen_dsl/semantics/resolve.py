@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
-from secgen_dsl.ir.program import Program, Query, Study
+from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
+from secgen_dsl.ir.program import Marginal, Program, Query, Study
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
@@ -14,6 +15,7 @@ from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resol
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.references import resolve_references
 from secgen_dsl.semantics.vocabulary import (
+    Columns,
     check_name_spaces,
     check_units_agree,
     resolve_columns,
@@ -95,6 +97,8 @@ def _run(reader: Reader) -> Resolved:
         if any(reader.spec.all(tree.ColumnsBlock)):
             vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
             queries, sources = resolve_queries(reader, measure, vocabulary, binner)
+    if samples is not None and measure is not None:
+        _check_cliques(reader, measure, columns, queries)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
     if reader.found.diagnostics:
@@ -127,6 +131,26 @@ def _run(reader: Reader) -> Resolved:
         defaults=tuple(reader.defaults),
         warnings=tuple(reader.found.warnings),
     )
+
+
+def _check_cliques(
+    reader: Reader, block: tree.MeasureBlock, columns: Columns, queries: Sequence[Query]
+) -> None:
+    """The measured tables can be joined: found here, before any budget is spent."""
+    sizes = {column.name: len(column.values) for column in columns.columns}
+    measured = [query.columns for query in queries if isinstance(query, Marginal)]
+    names, cells = largest_clique(sizes, measured)
+    if cells > MAX_CLIQUE_CELLS:
+        reader.found.error(
+            "SG601",
+            "the marginals connect "
+            + " × ".join(f"{name} ({sizes[name]})" for name in names)
+            + f": samples would need a joint table of {cells:,} cells",
+            Span(block.span.source, block.span.start, block.span.start + len("measure")),
+            f"at most {MAX_CLIQUE_CELLS:,}",
+            "leave out the marginal that closes the ring, or merge rare values of the columns with "
+            "the most values",
+        )
 
 
 def _version(reader: Reader) -> None:

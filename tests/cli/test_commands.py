@@ -302,7 +302,7 @@ def test_wrong_usage_exits_2(args: tuple[str | Path, ...]) -> None:
 
 def test_an_unknown_command_suggests_the_nearest() -> None:
     assert 'Did you mean "check"?' in secgen("chek").err
-    assert "The commands are check, plan" in secgen("xyzzy").err
+    assert "The commands are init, check, plan" in secgen("xyzzy").err
 
 
 @pytest.mark.parametrize("command", ["run", "compile", "describe"])

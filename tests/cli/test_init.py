@@ -100,6 +100,7 @@ CASES: dict[str, str] = {
     "many people": piped(people="4000000000"),
     "several samples": piped(samples="3", in_silos="2"),
     "two labels": piped(labels="stage, sex", values=["I, II", "unknown", "f, m", "none"]),
+    "a label called as the panel": piped(labels="genes"),
     "a value alone": piped(values=["case", "none", "other"]),
     "the rest among the values": piped(values=["case, other", ""]),
     "words of the language": piped(

@@ -203,10 +203,10 @@ def test_absent_genes_are_counted_and_five_are_listed(tmp_path: Path) -> None:
     assert 'did you mean "gene2"?' in found.next_step
 
 
-def test_no_gene_at_all_suggests_another_orientation(tmp_path: Path) -> None:
-    found = fault(tmp_path, "patient,subtype,sex,p1,p2\n")
-    assert found.code == "SG414"
-    assert "turned the other way" in found.next_step
+def test_genes_in_rows_suggest_another_orientation(tmp_path: Path) -> None:
+    found = fault(tmp_path, "gene,p1,p2\nMLH1,7,8\nTP53,1,2\n")
+    assert found.code == "SG421"
+    assert 'orientation = "genes_by_samples"' in found.next_step
 
 
 def test_repeated_names(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def _absent(
     )
     message = f"{len(absent)} of {len(positions)} genes are not in the file: {listed}"
     if 2 * len(absent) > len(positions):
-        if _held(source.across(), wanted):
+        if _held(source.across(), wanted) > len(positions) - len(absent):
             return [_turned(source)]
         others = [name for name in source.genes if name and name not in taken]
         looks = _commonest(others)
@@ -249,16 +249,13 @@ def _absent(
     guess = nearest(absent[0], candidates) if len(candidates) <= 5000 else ""
     step = "use names of the spec's, or a map under [genes] of a site.toml, or take the genes out"
     step += " of the panel at every site"
-    if len(absent) == len(positions):
-        step += "; is the table turned the other way?"
     return [Diagnostic("SG414", message, place=source.where, next_step=f"{guess} {step}".strip())]
 
 
-def _held(names: Iterable[str], wanted: WantedGenes) -> bool:
-    """Whether most of the genes are among ``names``."""
+def _held(names: Iterable[str], wanted: WantedGenes) -> int:
+    """How many of the genes are among ``names``."""
     present = {_plain(name) for name in names}
-    found = sum(any(_plain(n) in present for n in names) for names in wanted.file_names.values())
-    return 2 * found > len(wanted.file_names)
+    return sum(any(_plain(n) in present for n in names) for names in wanted.file_names.values())
 
 
 def _turned(source: Source) -> Diagnostic:
