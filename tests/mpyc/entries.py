@@ -4,10 +4,13 @@ Run as ``python -m tests.mpyc.entries NAME``.  Noise is injected here and nowher
 installed ``main`` knows no such argument.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -59,12 +62,20 @@ def tamper(config: PartyConfig) -> None:
     setattr(party_module, "local_share", flipped)  # noqa: B010
 
 
+def _holds_a_contribution(store: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        return bool(database.execute("SELECT count(*) FROM contribution").fetchone()[0])
+
+
 def die(config: PartyConfig) -> None:
-    """The party of index 1 is killed in the middle of the run, its contribution stored."""
+    """The party of index 1 is killed in the middle of the run, all contributions stored."""
     honest = party_module.Party.share
 
     async def killed(self: Any, number: int) -> list[Any]:
         if config.index == 1:
+            stores = list(Path(config.state).parent.glob("*/store.sqlite"))
+            while not all(_holds_a_contribution(store) for store in stores):
+                await asyncio.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
         return await honest(self, number)
 
