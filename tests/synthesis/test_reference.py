@@ -53,6 +53,17 @@ def test_a_bridge_takes_a_reference_to_the_panels_unit(tmp_path: Path) -> None:
     np.testing.assert_allclose(values["A"], [8, 10, 12])
 
 
+def test_a_gene_that_the_bridge_cannot_align_is_left_out(tmp_path: Path) -> None:
+    """The compiler may never have asked for it: after a run it is no reason to fail."""
+    study, files = bridged(tmp_path)
+    flat = written(tmp_path, "flat.csv", "sample,A\nx,8\ny,8\nz,8\nw,8\n")
+    bridge = study.bridges[0].model_copy(
+        update={"sha256": (study.bridges[0].sha256[0], flat.sha256)}
+    )
+    study = study.model_copy(update={"bridges": (bridge,)})
+    assert read_references(study, files | {bridge_key("both", "log2"): flat})["far"] == {}
+
+
 def test_number_columns_are_read_as_they_stand(tmp_path: Path) -> None:
     study, files = bridged(tmp_path)
     np.testing.assert_array_equal(read_numbers(study, files)["age"], [61, 40, np.nan])
