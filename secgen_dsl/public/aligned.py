@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.program import Bridge, Reference
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.public.reference import reference_values
@@ -44,7 +44,7 @@ def aligned_values(
         bridge: the one that the reference is aligned by, or None.
         files: public files by name; a bridge's by ``bridge_key``.
         genes: names of columns.
-        skip_absent: leave out genes that a table lacks, instead of failing.
+        skip_absent: leave out genes that a table lacks or cannot align, instead of failing.
 
     Returns:
         Gene → values, shape (samples of the reference,); NaN where a value is missing.
@@ -65,23 +65,35 @@ def aligned_values(
     for gene, column in values.items():
         if any(gene not in side for side in sides):
             continue
-        mean_from, spread_from = _moments(sources[0], gene, sides[0][gene])
-        mean_to, spread_to = _moments(sources[1], gene, sides[1][gene])
-        aligned[gene] = (column - mean_from) / spread_from * spread_to + mean_to
+        moments = []
+        for file, side in zip(sources, sides, strict=True):
+            found = _moments(side[gene])
+            if found is None and not skip_absent:
+                raise _cannot_align(file, gene)
+            moments.append(found)
+        source, target = moments
+        if source is not None and target is not None:
+            aligned[gene] = (column - source[0]) / source[1] * target[1] + target[0]
     return aligned
 
 
-def _moments(file: PublicFile, gene: str, column: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation; sums are correctly rounded, hence the same everywhere."""
+def _moments(column: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Mean and standard deviation; None of too few values, or equal ones.
+
+    Sums are correctly rounded, hence the same everywhere.
+    """
     held = [float(value) for value in column if math.isfinite(value)]
-    mean = math.fsum(held) / len(held) if held else 0.0
-    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in held) / max(len(held) - 1, 1))
-    if len(held) < _LEAST_SAMPLES or spread == 0:
-        raise fail(
-            "SG214",
-            f'the public table "{file.name}" cannot align {gene}: it holds {len(held)} values of '
-            "it, or they are all equal",
-            place=file.name,
-            next_step=f"give a table with {_LEAST_SAMPLES} samples or more, or take the gene out",
-        )
-    return mean, spread
+    if len(held) < _LEAST_SAMPLES or min(held) == max(held):
+        return None
+    mean = math.fsum(held) / len(held)
+    return mean, math.sqrt(math.fsum((x - mean) ** 2 for x in held) / (len(held) - 1))
+
+
+def _cannot_align(file: PublicFile, gene: str) -> SecgenError:
+    return fail(
+        "SG214",
+        f'the public table "{file.name}" cannot align {gene}: it holds fewer than '
+        f"{_LEAST_SAMPLES} values of it, or they are all equal",
+        place=file.name,
+        next_step=f"give a table with {_LEAST_SAMPLES} samples or more, or take the gene out",
+    )

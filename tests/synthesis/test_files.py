@@ -14,7 +14,17 @@ from secgen_dsl.synthesis.files import sample_names, write_samples
 from secgen_dsl.synthesis.sample import Samples
 from secgen_dsl.synthesis.synthesize import synthesize
 
-from .studies import People, column, marginal, measure, panel, plan_of, program, reference
+from .studies import (
+    People,
+    column,
+    marginal,
+    measure,
+    number,
+    panel,
+    plan_of,
+    program,
+    reference,
+)
 
 
 def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
@@ -154,3 +164,26 @@ def test_a_reference_that_changed_stops_synthesis(tmp_path: Path) -> None:
             np.random.default_rng(0),
         )
     assert raised.value.diagnostics[0].code == "SG603"
+
+
+def test_numbers_are_numbers_in_both_files(tmp_path: Path) -> None:
+    import anndata
+
+    spec = program(
+        [number("age", "18", "100", ["50"]), number("ratio", "0", "1", ["0.5"])],
+        [marginal(["age", "ratio"])],
+    )
+    plan = plan_of(spec, [1])
+    people = People({"age": np.arange(40) % 2, "ratio": np.arange(40) // 20}, {})
+    samples = synthesize(plan, measure(plan, people, None), {}, 40, np.random.default_rng(0))
+    csv_path, h5ad_path = write_samples(tmp_path, plan, samples, ["csv", "h5ad"], "")
+    with csv_path.open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    assert header == ["sample", "age", "ratio"]
+    assert all(18 <= int(row[1]) <= 100 for row in rows)
+    assert all(len(row[2].split(".")[1]) == 4 for row in rows)
+    observed = anndata.read_h5ad(h5ad_path).obs
+    assert observed["age"].dtype == np.int64
+    assert observed["ratio"].dtype == np.float64
+    assert observed["age"].tolist() == [int(row[1]) for row in rows]
+    assert sum(age < 50 for age in observed["age"]) == 20

@@ -1,8 +1,10 @@
 """From opened values to the model, and from the model back to the people's tables."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
@@ -356,3 +358,49 @@ def test_a_plan_without_measurements_is_refused() -> None:
     with pytest.raises(SecgenError) as raised:
         fit_model(plan, measure(plan, some_people(5, ()), None), {}, {})
     assert raised.value.diagnostics[0].code == "SG610"
+
+
+def test_golden_utility_of_pairs_on_real_people() -> None:
+    """The colorectal demo, thirty pairs, noise of 30 people a cell."""
+    data = Path(__file__).resolve().parents[2] / "specs" / "data"
+    silos = [pd.read_csv(data / f"{name}.csv.gz") for name in ("europe", "northeast", "south")]
+    people, public = pd.concat(silos), pd.read_csv(data / "colorectal_reference.csv.gz")
+    held = [name for name in public.columns if name.isupper() and name in people.columns]
+    strength = np.triu(np.abs(np.corrcoef(public[held].to_numpy().T)), 1)
+    strongest = np.argsort(-strength, axis=None)[:30]
+    chosen = [
+        (int(i), int(j)) for i, j in zip(*np.unravel_index(strongest, strength.shape), strict=True)
+    ]
+    genes = [held[i] for i in sorted({i for pair in chosen for i in pair})]
+    pairs = sorted((genes.index(held[i]), genes.index(held[j])) for i, j in chosen)
+    labels = [
+        value for value in ("CIN", "GS", "MSI", "unknown") if (people["subtype"] == value).any()
+    ]
+    thirds = np.quantile(public[genes], [1 / 3, 2 / 3], axis=0).T.round(4).tolist()
+    quarters = np.quantile(public[genes], [0.25, 0.5, 0.75], axis=0).T.round(4).tolist()
+    study = program(
+        [column("subtype", *labels)],
+        [
+            marginal(["subtype"], "p", quarters, reference="far"),
+            gene_pairs("p", genes, pairs, thirds, reference="far"),
+        ],
+        [panel("p", genes)],
+        [reference("far")],
+    )
+    plan = plan_of(study, [900, 900])
+    codes = (
+        people["subtype"].map({label: i for i, label in enumerate(labels)}).fillna(len(labels) - 1)
+    )
+    real = {gene: people[gene].to_numpy(dtype=float) for gene in genes}
+    cohort = People({"subtype": codes.to_numpy(dtype=np.int64)}, real)
+    measured = measure(plan, cohort, np.random.default_rng(0))
+    far = {"far": {gene: public[gene].to_numpy(dtype=float) for gene in genes}}
+    truth = np.corrcoef(np.array(list(real.values())))
+    first, second = np.array(pairs).T
+    model = fit_model(plan, measured, far, {})
+    errors = []
+    for fitted in (model, replace(model, latent=INDEPENDENT)):
+        drawn = np.corrcoef(draw_samples(fitted, 1000, np.random.default_rng(1)).values.T)
+        errors.append(float(np.abs(truth - drawn)[first, second].mean()))
+    assert errors[0] < 0.13, errors
+    assert errors[0] < 0.3 * errors[1], errors

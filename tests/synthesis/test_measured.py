@@ -5,7 +5,18 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import Measurements
 from secgen_dsl.synthesis.measured import read_measurements
 
-from .studies import People, column, marginal, measure, panel, plan_of, program, raw_counts
+from .studies import (
+    People,
+    column,
+    gene_pairs,
+    marginal,
+    measure,
+    panel,
+    plan_of,
+    program,
+    raw_counts,
+    reference,
+)
 
 SUBTYPE = column("subtype", "x", "y")
 SEX = column("sex", "f", "m", "u")
@@ -83,3 +94,31 @@ def test_incomplete_measurements_are_refused(keep: str) -> None:
         read_measurements(plan, damaged)
     assert raised.value.diagnostics[0].code == "SG608"
     assert TABLE.id in raised.value.diagnostics[0].message
+
+
+def test_pairs_are_read_with_the_number_of_people() -> None:
+    query = gene_pairs("genes", ["A", "B"], [(0, 1)], [[5, 10], [6, 12]], reference="far")
+    study = program([SUBTYPE], [query], [GENES], [reference("far")])
+    plan = plan_of(study, [30])
+    people = some_people()
+    read = read_measurements(plan, measure(plan, people, None))
+    (pairs,) = read.pairs
+    np.testing.assert_allclose(pairs.counts, raw_counts(study, query, people))
+    assert (pairs.genes, pairs.pairs, pairs.reference) == (("A", "B"), ((0, 1),), "far")
+    assert pairs.variance == pytest.approx(30)
+    np.testing.assert_allclose(pairs.edges, [[5, 10], [6, 12]])
+    # Nine cells of one table make the total.
+    (everyone,) = read.categories
+    assert everyone.columns == ()
+    assert everyone.counts.tolist() == [40]
+    assert everyone.variance == pytest.approx(30 * 9)
+
+
+def test_the_genes_of_a_table_are_named() -> None:
+    one = marginal(["sex"], "genes", [[6, 12]], gene="B")
+    plan = plan_of(program([SEX], [one], [GENES]), [9])
+    people = some_people()
+    (contrasts,) = read_measurements(plan, measure(plan, people, None)).genes
+    assert contrasts.genes == ("B",)
+    assert contrasts.columns == ("sex",)
+    assert contrasts.contrasts.shape == (1, 3, 3)

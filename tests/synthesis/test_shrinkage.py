@@ -209,3 +209,9 @@ def test_noise_puts_nobody_into_bins_that_nobody_is_known_to_fall_into() -> None
     assert rows[:, 1, 6].min() > 0.3
     # Without a reference nothing is known to be empty.
     assert estimate_rows(contrasts, 9.0, people, no_reference(genes, bins))[:, :, :3].max() > 0
+
+
+def test_a_gene_that_the_reference_lacks_has_no_empty_bins() -> None:
+    described = describe_reference(np.array([[0, -1], [0, -1], [1, -1]]), 3)
+    assert described.seen.tolist() == [[True, True, False], [True, True, True]]
+    np.testing.assert_allclose(described.frequencies[1], 1 / 3)
