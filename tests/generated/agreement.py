@@ -113,12 +113,12 @@ def _expectations(draft: Draft) -> list[Statement]:
 
 def _budget(draft: Draft) -> list[Statement]:
     epsilon = draft.draw(st.sampled_from(("4", "1", "0.5", "0.1", "8", "2.5", "50", "0.001")))
+    if draft.flag():  # from 0.01 to 50, evenly on a logarithmic scale
+        epsilon = f"{10 ** draft.random.uniform(-2, 1.69):.3g}"
     lines: list[Statement] = [("epsilon", draft.number(Decimal(epsilon)))]
-    deltas = [
-        delta
-        for delta in ("0.000001", "0.001", "0.00001", "0.000000001", "0.000000000001")
-        if Fraction(delta) * (draft.people or 1) <= 1
-    ]
+    known = ["0.000001", "0.001", "0.00001", "0.000000001", "0.000000000001"]
+    known.append(f"{Decimal(draft.random.randint(1, 10**9)).scaleb(-12):f}")
+    deltas = [delta for delta in known if Fraction(delta) * (draft.people or 1) <= 1]
     if not draft.rarely():
         lines.append(("delta", draft.number(Decimal(draft.pick(deltas)))))
     if draft.rarely():

@@ -190,7 +190,7 @@ def _importance(draft: Draft, queries: list[_Query]) -> list[Statement]:
         if percent:
             clauses.append(("share", draft.number(percent), "%"))
         elif draft.flag():
-            weight = draft.pick(("2", "10", "0.5", "0.01", "1"))
+            weight = draft.pick(("2", "10", "0.5", "0.01", "1", "1000000", "0.000001"))
             clauses.append(("weight", draft.number(Decimal(weight))))
         if draft.rarely():
             clauses.append(_error(draft))

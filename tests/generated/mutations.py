@@ -19,7 +19,7 @@ _ODD = (
 
 def mutated(random: Random, text: str) -> str:
     """A spec's text after one to four accidents."""
-    for _ in range(random.choice((1, 1, 1, 2, 4))):
+    for _ in range(random.choice((1, 1, 1, 1, 2, 4))):
         text = random.choice(_ACCIDENTS)(random, text)
     return text[:50_000]
 
@@ -114,7 +114,20 @@ def _cut(random: Random, text: str) -> str:
     return random.choice((text[:place], text[place:]))
 
 
+def _bare_names(random: Random, text: str) -> str:
+    """One bare word becomes another of the spec: a keyword, or mostly a name."""
+    tokens = _tokens(text)
+    places = [
+        place
+        for place, token in enumerate(tokens)
+        if token[:1].isalpha() and (token not in KEYWORDS or random.random() < 0.05)
+    ]
+    if places:
+        tokens[random.choice(places)] = tokens[random.choice(places)]
+    return "".join(tokens)
+
+
 _ACCIDENTS = (
-    *(_words, _words, _numbers, _numbers, _numbers, _names, _names),
-    *(_lines, _lines, _braces, _characters, _typos, _typos, _cut),
+    *(_numbers, _numbers, _numbers, _numbers, _numbers, _names, _names, _bare_names, _bare_names),
+    *(_words, _words, _lines, _lines, _braces, _characters, _typos, _cut),
 )
