@@ -66,8 +66,8 @@ def _index(pages: frozenset[str]) -> str:
         "# Messages, by code",
         "",
         "Every message has a code, a place, what is wrong, and behind `next:` what to do.",
-        "`error[…]` ends a command, `warning[…]` does not. Several errors are reported at once: begin",
-        "with the first. Codes are permanent; `secgen explain CODE` shows a page in the terminal.",
+        "`error[…]` ends a command, `warning[…]` does not. Several errors are reported at",
+        "once: begin with the first. Codes are permanent; `secgen explain CODE` shows their pages.",
         "",
     ]
     for prefix, heading in GROUPS.items():
