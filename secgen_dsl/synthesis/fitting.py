@@ -19,7 +19,7 @@ from secgen_dsl.synthesis.model import (
     TableModel,
     label_distribution,
 )
-from secgen_dsl.synthesis.pairs import fit_edges, single_genes
+from secgen_dsl.synthesis.pairs import fit_correlations, single_genes
 from secgen_dsl.synthesis.shrinkage import (
     ReferenceBins,
     describe_reference,
@@ -77,7 +77,7 @@ def fit_model(
         components=components,
         tables=tables,
         genes=genes,
-        edges=fit_edges(program, measured.pairs, components, tables, genes, references),
+        latent=fit_correlations(program, measured.pairs, components, tables, genes, references),
     )
 
 

@@ -182,16 +182,19 @@ def junction_tree(sizes: Mapping[str, int], sets: Sequence[Sequence[str]]) -> Ju
         shape = [sizes[name] for name in clique]
         if prod(shape) > MAX_CLIQUE_CELLS:
             raise too_large(clique, shape)
-    left = list(found[1:])
     ordered = [found[0]]
-    separators = []
+    separators: list[Separator] = []
+    # For each clique not yet in the tree, where it would hang: (columns shared, parent).
+    left = {clique: (len(set(clique) & set(found[0])), 0) for clique in found[1:]}
     while left:
-        parent, child = max(
-            ((p, c) for p in range(len(ordered)) for c in range(len(left))),
-            key=lambda pair: len(set(ordered[pair[0]]) & set(left[pair[1]])),
-        )
-        ordered.append(left.pop(child))
+        chosen = max(left, key=lambda clique: left[clique][0])
+        _, parent = left.pop(chosen)
+        ordered.append(chosen)
         separators.append(_separator(sizes, ordered, len(ordered) - 1, parent))
+        for clique, (most, _) in left.items():
+            shared = len(set(clique) & set(chosen))
+            if shared > most:
+                left[clique] = (shared, len(ordered) - 1)
     return JunctionTree(dict(sizes), tuple(ordered), tuple(separators))
 
 

@@ -1,7 +1,7 @@
 """The fitted model: connected columns, bins of genes given labels, dependence between genes.
 
 Labels and genes form stars: genes are independent given the labels that they were measured with,
-but for the latent correlations of measured pairs, which form a forest.
+but for the latent correlations that come from measured pairs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,18 +67,17 @@ class SyntheticGene:
 
 
 @dataclass(frozen=True)
-class LatentEdge:
-    """Two genes that depend on each other given the labels.
+class LatentCorrelations:
+    """How genes depend on each other given the labels: a Gaussian copula.
 
     Attributes:
-        parent: position of a gene in the model.
-        child: position of the other; every gene is a child at most once, and there are no loops.
-        correlation: of their latent normal variables given the labels, in (−1, 1).
+        genes: positions in the model, rising; all other genes are independent.
+        matrix: shape (genes, genes): correlations of their latent normal variables, the same in
+            every label cell; positive definite.
     """
 
-    parent: int
-    child: int
-    correlation: float
+    genes: tuple[int, ...]
+    matrix: Floats
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class TableModel:
         components: every column is in exactly one.
         tables: the gene marginals.
         genes: in order of panels and of genes in them.
-        edges: between genes; a parent's own edge stands before those of its children.
+        latent: correlations between genes given the labels.
     """
 
     columns: tuple[Column, ...]
@@ -99,7 +98,7 @@ class TableModel:
     components: tuple[Component, ...]
     tables: tuple[GeneTable, ...]
     genes: tuple[SyntheticGene, ...]
-    edges: tuple[LatentEdge, ...]
+    latent: LatentCorrelations
 
 
 def label_distribution(components: Sequence[Component], columns: Sequence[str]) -> Floats:

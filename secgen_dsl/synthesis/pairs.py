@@ -7,32 +7,33 @@ two genes' latent variables have the same correlation ρ in every label cell:
     p(bins b, c) = Σ_l p(l) · P(latent pair in the rectangle of (b, c) given l; ρ)
 
 So ρ is the polychoric correlation of a pair (Olsson, Psychometrika 44 (1979) 443) net of what the
-labels explain.  A copula needs a pair table for dependence only, hence its bins may differ from
-those of the genes' own tables, and it spends one number a pair where a table of bins given labels
-has (B − 1)² a label cell; its likelihood leaves out the pair table's row and column effects, so
-that the noise of its margins, and people with missing values, do not count as dependence.
+labels explain.  Why a copula and not tables of two genes given labels: a pair table is needed for
+dependence only, hence its bins may differ from those of the genes' own tables; it spends one
+number a pair where a table would spend (B − 1)² a label cell; and a normal distribution takes any
+set of pairs, loops included, and is drawn in closed form.
 
 1. For each pair the quasi-likelihood of ρ on a grid: opened counts are normal around N·p(b, c)
-   with the variance of the noise and of counts.  Tables of one pair of genes add up.
-2. atanh ρ is shrunk, ``N(c·r, τ²)`` over all pairs, r the pair's value in the public reference (0
-   without one); c and τ are those of largest marginal likelihood (parametric empirical Bayes, as
-   in ``shrinkage``).  An edge is used if its posterior mean is at least a posterior standard
-   deviation from 0: others do not stand out of the noise.
-3. Of the edges those of the forest of greatest total mutual information, −½·log(1 − ρ²), are kept
-   (Chow, Liu, IEEE Trans. Inf. Theory 14 (1968) 462).  With the labels beside it the forest is
-   decomposable (its cliques are the labels and the two genes of an edge), so that genes are drawn
-   along it in closed form.
+   with the variance of the noise and of counts.  Row and column effects are left out of it, so
+   that noise of the margins, and people with missing values, do not count as dependence.  Tables
+   of one pair of genes add up.
+2. atanh ρ is shrunk: it is ``N(r, τ²)`` over all pairs, r the pair's value in the public reference
+   (0 without one), τ that of largest marginal likelihood (parametric empirical Bayes, as in
+   ``shrinkage``).  There is no test first of whether a pair stands out of the noise: where none
+   does, τ is small, and nothing but r is left.
+3. Correlations of pairs that were not measured follow from those that were, by covariance
+   selection (``selection``): genes are as independent as the measured pairs allow.  It weighs
+   pairs that contradict each other by their errors, so that no table goes unused.
 
-Tables that would close a loop go unused: that is no error.  General graphs need iterative
-inference; they come with a later release.
+Limits.  Pairs are taken to be as correlated in one label cell as in another: a table of pairs
+without labels cannot tell.  Inside a bin of a gene's own table labels are not told apart; where
+the pair's bins cut through it, what labels explain there counts as dependence.  The margins of
+pair tables are used for genes that no other table holds, and for nothing else.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.special import logsumexp, ndtri
 
 from secgen_dsl.ir.program import Program
@@ -41,11 +42,12 @@ from secgen_dsl.synthesis.measured import Floats, GeneContrasts, MeasuredTables,
 from secgen_dsl.synthesis.model import (
     Component,
     GeneTable,
-    LatentEdge,
+    LatentCorrelations,
     SyntheticGene,
     bin_probabilities,
     label_distribution,
 )
+from secgen_dsl.synthesis.selection import largest_entropy_correlations
 
 _GREATEST = 0.98
 """Greatest |ρ| considered."""
@@ -54,9 +56,6 @@ _ANGLES = np.linspace(-np.arcsin(_GREATEST), np.arcsin(_GREATEST), 121)
 """The grid: arcsin ρ, in which a normal rectangle's probability is a smooth integral."""
 
 _CORRELATIONS = np.sin(_ANGLES)
-
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Candidates for c."""
 
 _SPREADS = tuple(10.0 ** (power / 6) for power in range(-12, 1))
 """Candidates for τ, in units of atanh ρ."""
@@ -96,15 +95,15 @@ def single_genes(measured: MeasuredTables) -> list[GeneContrasts]:
     return found
 
 
-def fit_edges(
+def fit_correlations(
     program: Program,
     measured: Sequence[PairCounts],
     components: Sequence[Component],
     tables: Sequence[GeneTable],
     genes: Sequence[SyntheticGene],
     references: Mapping[str, ReferenceValues],
-) -> tuple[LatentEdge, ...]:
-    """The forest of latent correlations; see the module's text.
+) -> LatentCorrelations:
+    """The latent correlations of all genes of pairs; see the module's text.
 
     Args:
         program: of the plan that was run.
@@ -127,18 +126,15 @@ def fit_edges(
             prior = _public_likelihood(public, i, j, expected)
             pair, key = _Pair(likelihood, prior), (min(own[i], own[j]), max(own[i], own[j]))
             found[key] = found[key] + pair if key in found else pair
-    if not found:
-        return ()
+    held = tuple(sorted({gene for pair in found for gene in pair}))
+    if not held:
+        return LatentCorrelations((), np.zeros((0, 0)))
     means, deviations = _shrunk(list(found.values()))
     correlations = np.tanh(means)
-    used = np.abs(means) >= deviations
-    return _forest(
-        {
-            pair: float(correlation)
-            for pair, correlation, standing_out in zip(found, correlations, used, strict=True)
-            if standing_out
-        },
-        len(genes),
+    pairs = [(held.index(first), held.index(second)) for first, second in found]
+    errors = deviations * (1 - correlations**2)  # the derivative of tanh
+    return LatentCorrelations(
+        held, largest_entropy_correlations(len(held), pairs, correlations, errors)
     )
 
 
@@ -212,7 +208,7 @@ class _Labels:
         place = own.curve.position(edges)
         whole = np.minimum(place.astype(np.int64), probabilities.shape[1] - 1)
         below: Floats = upper[:, whole] + (place - whole) * probabilities[:, whole]
-        return below
+        return below.clip(0.0, 1.0)  # sums may exceed 1 by rounding
 
 
 def expected_tables(first: Floats, second: Floats, shares: Floats) -> Floats:
@@ -309,35 +305,12 @@ def _shrunk(pairs: Sequence[_Pair]) -> tuple[Floats, Floats]:
     public = np.array([grid[np.argmax(p.public)] if np.ptp(p.public) > 0 else 0.0 for p in pairs])
     likelihood = np.array([pair.likelihood for pair in pairs])
     best, posterior = -np.inf, likelihood
-    for share in _SHARES if public.any() else (0.0,):
-        for spread in _SPREADS:
-            distance = (grid - share * public[:, None]) / spread
-            prior = -0.5 * distance**2 - np.log(spread) + widths
-            prior -= logsumexp(prior, axis=1, keepdims=True)
-            evidence = float(logsumexp(likelihood + prior, axis=1).sum())
-            if evidence > best:
-                best, posterior = evidence, likelihood + prior
+    for spread in _SPREADS:
+        prior = widths - 0.5 * ((grid - public[:, None]) / spread) ** 2
+        prior -= logsumexp(prior, axis=1, keepdims=True)
+        evidence = float(logsumexp(likelihood + prior, axis=1).sum())
+        if evidence > best:
+            best, posterior = evidence, likelihood + prior
     weights = np.exp(posterior - logsumexp(posterior, axis=1, keepdims=True))
     means = weights @ grid
     return means, np.sqrt(np.maximum(weights @ grid**2 - means**2, 0.0))
-
-
-def _forest(correlations: Mapping[tuple[int, int], float], genes: int) -> tuple[LatentEdge, ...]:
-    """The spanning forest of greatest total mutual information, each tree from its first gene."""
-    if not correlations:
-        return ()
-    first, second = np.array(list(correlations)).T
-    information = np.log1p(-(np.array(list(correlations.values())) ** 2)) / 2
-    graph = coo_array((information, (first, second)), shape=(genes, genes)).tocsr()
-    spanning = minimum_spanning_tree(graph)
-    edges, seen = [], set[int]()
-    for root in sorted(set(first.tolist())):
-        if root in seen:
-            continue
-        order, parents = breadth_first_order(spanning, root, directed=False)
-        seen.update(order.tolist())
-        for child in order[1:].tolist():
-            parent = int(parents[child])
-            pair = (min(parent, child), max(parent, child))
-            edges.append(LatentEdge(parent, child, correlations[pair]))
-    return tuple(edges)

@@ -64,8 +64,7 @@ def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samp
     * Genes: Latin hypercube sampling (McKay, Beckman, Conover, Technometrics 21 (1979) 239): among
       the n rows of a label cell every gene takes one value from each n-th of its distribution, in
       the order of latent normal variables (as Iman, Conover, Commun. Statist. B 11 (1982) 311).
-      These follow the model's edges; without an edge they are independent.  Each value still has
-      exactly its distribution.
+      These have the model's correlations.  Each value still has exactly its distribution.
     * Rows are in random order.
 
     Args:
@@ -146,11 +145,10 @@ def _systematic(probabilities: Floats, rows: int, rng: np.random.Generator) -> C
 
 
 def _draw_latent(model: TableModel, rows: int, rng: np.random.Generator) -> Floats:
-    """Standard normal variables, shape (rows, genes), correlated along the model's edges."""
+    """Standard normal variables with the model's correlations, shape (rows, genes)."""
     latent = rng.standard_normal((rows, len(model.genes)))
-    for edge in model.edges:
-        own = (1 - edge.correlation**2) ** 0.5 * latent[:, edge.child]
-        latent[:, edge.child] = edge.correlation * latent[:, edge.parent] + own
+    held = list(model.latent.genes)
+    latent[:, held] = latent[:, held] @ np.linalg.cholesky(model.latent.matrix).T
     return latent
 
 

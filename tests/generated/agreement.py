@@ -36,7 +36,7 @@ def declare_parties(draft: Draft) -> None:
         draft.blocks.append(Block(("helpers",), tuple(titled)))
     colluding = draft.draw(st.integers(1, (len(draft.parties) - 1) // 2))
     word = draft.random.choice(("party", "parties"))
-    line = ("tolerate", draft.number(colluding), "colluding", word)
+    line = ("tolerate", str(colluding), "colluding", word)
     draft.blocks.append(Block(("trust",), (line,)))
 
 
@@ -65,14 +65,14 @@ def declare_person(draft: Draft) -> None:
     labels = {*draft.values, *draft.groups}
     key = unused(draft.draw, NAMES, labels)
     samples = draft.draw(st.sampled_from((1, 1, 1, 2, 3)))
-    cap: Statement = ("at", "most", draft.number(samples), "sample" if samples == 1 else "samples")
+    cap: Statement = ("at", "most", str(samples), "sample" if samples == 1 else "samples")
     if draft.categories and draft.rarely():
         cap = (*cap, "per", draft.name(draft.pick(draft.categories)))
     in_silos = draft.draw(st.integers(1, len(draft.silos))) if draft.rarely() else 1
     lines: list[Statement] = [
         ("key", draft.name(key)),
         cap,
-        ("in", "at", "most", draft.number(in_silos), "silo" if in_silos == 1 else "silos"),
+        ("in", "at", "most", str(in_silos), "silo" if in_silos == 1 else "silos"),
     ]
     promise: list[Statement] = []
     draft.people = draft.draw(st.sampled_from((None, 1, 20, 800, 5000, 2**32)))
@@ -80,12 +80,12 @@ def declare_person(draft: Draft) -> None:
     if draft.replaced:
         draft.people = draft.people or 1089
         promise.append(
-            ("replace", "one", "person", "of", "exactly", draft.number(draft.people))
+            ("replace", "one", "person", "of", "exactly", str(draft.people))
         )
     else:
         promise.append(("add", "or", "remove", "one", "person"))
         if draft.people is not None:
-            lines.append(("at", "most", draft.number(draft.people), "people", "in", "all"))
+            lines.append(("at", "most", str(draft.people), "people", "in", "all"))
     if draft.flag():
         date = unused(draft.draw, NAMES, {*labels, key})
         lines.append(("keep", "earliest", draft.name(date)))
@@ -134,7 +134,7 @@ def declare_release(draft: Draft) -> None:
         words: list[str] = ["as"] if formats else []
         for one in formats:
             words += [one, ","]
-        rows = draft.number(draft.random.choice((1, 300, 1_000_000)))
+        rows = draft.random.choice(("1", "300", "1000000"))
         lines.append(("samples", rows, "to", *_audience(draft), *words[: 2 * len(formats)]))
     if draft.flag():
         lines.append(("measurements", "to", *_audience(draft)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -27,8 +28,9 @@ class GeneratedSpec:
     blocks: tuple[Block, ...]
     files: Mapping[str, bytes]
 
-    def __repr__(self) -> str:
-        return f"\n# files: {dict(self.files)}\n{self.text()}"
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """How hypothesis shows it."""
+        printer.text(f"\n{self.text()}# files: {dict(self.files)}\n")
 
     def text(self, seed: int | None = None) -> str:
         """The spec's text; a seed gives an odd layout."""

@@ -166,7 +166,7 @@ def _pairs(draft: Draft) -> Iterator[_Query]:
     ]
     if tables and draft.flag():
         table = draft.draw(st.sampled_from(tables))
-        keep = draft.number(draft.random.randint(1, 4))
+        keep = str(draft.random.randint(1, 4))
         words = (*words, "keep", keep, "by", "correlation", "in", draft.name(table.name))
     number = len(panel.genes) * (len(panel.genes) - 1) // 2
     # At most one statement of pairs a panel: two may come to the same pairs.

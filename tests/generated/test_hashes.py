@@ -11,7 +11,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Program
-from secgen_dsl.semantics.resolve import Resolved
+from secgen_dsl.syntax.format import format_text
 from tests.generated.drafts import GeneratedSpec
 from tests.generated.layout import Block, Statement
 from tests.generated.specs import specs
@@ -39,6 +39,17 @@ def test_layout_and_the_order_of_blocks_change_nothing(spec: GeneratedSpec, seed
         assert (second.program, second.study) == (first.program, first.study)
         assert sha256_of(second.program) == sha256_of(first.program)
         assert read_node(Program, canonical_json(first.program)) == first.program
+
+
+@examples(quick=40, full=1500)
+@given(specs(), st.integers(0, 2**32))
+def test_formatting_changes_nothing(spec: GeneratedSpec, seed: int) -> None:
+    text = spec.text(seed)
+    formatted = format_text(text)
+    assert format_text(formatted) == formatted
+    with folder_of(spec) as folder:
+        before, after = resolved(text, folder), resolved(formatted, folder)
+    assert (after.program, after.study) == (before.program, before.study)
 
 
 @examples(quick=20, full=500)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
-from secgen_dsl.ir.program import Reference
 from secgen_dsl.public.files import PublicFile, read_public_file
 from secgen_dsl.public.reference import reference_values
 from secgen_dsl.synthesis.reference import read_references
-from tests.synthesis.studies import column, marginal, panel, program
+from tests.synthesis.studies import column, marginal, panel, program, reference
 
 TEXT = "sample,A,B\ns1,1.5,2\ns2,,3\ns3,4,-1e-1\n"
 
@@ -92,7 +91,7 @@ def test_references_of_a_program(tmp_path: Path) -> None:
         [column("x", "1", "2")],
         [marginal(["x"], "p", [[1.0], [1.0]])],
         [genes, panel("other", ["B"], unit="counts")],
-        [Reference(name="elsewhere", unit="log2", sha256=file.sha256, provenance="")],
+        [reference("elsewhere", sha256=file.sha256)],
     )
     # C is not in the file, B is in a panel of another unit.
     assert read_references(study, {"elsewhere": file})["elsewhere"].keys() == {"A"}

@@ -22,12 +22,19 @@ from secgen_dsl.ir.plan import (
     Round,
 )
 from secgen_dsl.ir.program import (
+    Audience,
+    Bridge,
     CategoryColumn,
+    Column,
+    Importance,
     Marginal,
+    NumberColumn,
+    PairMarginal,
     Panel,
     Person,
     Privacy,
     Program,
+    Query,
     Reference,
     SampleRelease,
     Silo,
@@ -37,17 +44,41 @@ from secgen_dsl.ir.program import (
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+ORDINARY = Importance(weight=Fraction(1), share=None, error=None)
+
 
 def column(name: str, *values: str) -> CategoryColumn:
     return CategoryColumn(kind="category", name=name, values=values, otherwise=None)
+
+
+def number(
+    name: str, low: str, high: str, edges: Sequence[str], reference: str = ""
+) -> NumberColumn:
+    return NumberColumn(
+        kind="number",
+        name=name,
+        low=Fraction(low),
+        high=Fraction(high),
+        binning="reference" if reference else "at",
+        reference=reference,
+        edges=tuple(Fraction(edge) for edge in edges),
+    )
+
+
+def reference(
+    name: str, unit: str = "log2", sha256: str = "0" * 64, aligned_by: str = ""
+) -> Reference:
+    return Reference(name=name, unit=unit, sha256=sha256, provenance="", aligned_by=aligned_by)
 
 
 def panel(name: str, genes: Sequence[str], unit: str = "log2", high: int = 20) -> Panel:
     return Panel(
         name=name,
         unit=unit,
+        counts=None,
         low=Fraction(0),
         high=Fraction(high),
+        missing=None,
         genes=tuple(genes),
         list_sha256="",
     )
@@ -58,46 +89,81 @@ def marginal(
     panel: str | None = None,
     edges: Sequence[Sequence[float]] = (),
     reference: str = "",
+    gene: str | None = None,
 ) -> Marginal:
     binning: Literal["none", "at", "reference"] = "none"
     if panel is not None:
         binning = "reference" if reference else "at"
-    name = "*".join([*columns, *([panel] if panel else [])])
+    name = "*".join([*columns, *([f"{panel}.{gene}" if gene else panel] if panel else [])])
     return Marginal(
         kind="marginal",
         id=name,
         statement=f"marginal {name}",
         columns=tuple(columns),
         panel=panel,
+        gene=gene,
         bins=len(edges[0]) + 1 if edges else 1,
         binning=binning,
         reference=reference,
         edges=tuple(tuple(Fraction(str(e)) for e in gene) for gene in edges),
-        weight=Fraction(1),
+        importance=ORDINARY,
+    )
+
+
+def gene_pairs(
+    panel: str,
+    genes: Sequence[str],
+    pairs: Sequence[tuple[int, int]],
+    edges: Sequence[Sequence[float]],
+    reference: str = "",
+) -> PairMarginal:
+    return PairMarginal(
+        kind="pairs",
+        id=f"pairs of {panel}",
+        statement=f"marginal pairs of {panel}",
+        panel=panel,
+        sets="",
+        set_names=(),
+        keep=None,
+        keep_by="",
+        genes=tuple(genes),
+        pairs=tuple(pairs),
+        bins=len(edges[0]) + 1,
+        binning="reference" if reference else "at",
+        reference=reference,
+        edges=tuple(tuple(Fraction(str(e)) for e in gene) for gene in edges),
+        importance=ORDINARY,
     )
 
 
 def program(
-    columns: Sequence[CategoryColumn],
-    marginals: Sequence[Marginal],
+    columns: Sequence[Column],
+    marginals: Sequence[Query],
     panels: Sequence[Panel] = (),
     references: Sequence[Reference] = (),
+    bridges: Sequence[Bridge] = (),
 ) -> Program:
+    terms = Terms(kind="open", reference="", approval="")
     return Program(
-        format="secgen.program/1",
-        silos=tuple(Silo(name=n, terms=Terms(kind="open", reference="")) for n in "abc"),
+        format="secgen.program/2",
+        silos=tuple(Silo(name=n, terms=terms) for n in "abc"),
         helpers=(),
         tolerated=1,
-        person=Person(key="patient", samples=1, silos=1, people_bound=1000),
+        person=Person(key="patient", samples=1, per=None, keep=None, silos=1, people_bound=1000),
         columns=tuple(columns),
         references=tuple(references),
+        bridges=tuple(bridges),
+        sets=(),
         panels=tuple(panels),
         privacy=Privacy(
             adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 1_000_000)
         ),
+        expectations=(),
         marginals=tuple(marginals),
-        samples=SampleRelease(rows=100, audience="public", formats=("csv", "h5ad")),
-        measurements="silos",
+        samples=SampleRelease(
+            rows=100, audience=Audience(kind="public", name=""), formats=("csv", "h5ad")
+        ),
+        measurements=Audience(kind="silos", name=""),
     )
 
 
@@ -128,7 +194,7 @@ def plan_of(
             )
         )
     return Plan(
-        format="secgen.plan/1",
+        format="secgen.plan/2",
         program=study,
         added=tuple(added),
         parties=("a", "b", "c"),
@@ -141,30 +207,36 @@ def plan_of(
 
 @dataclass(frozen=True)
 class People:
-    """codes: column → indices of values; expression: gene → values."""
+    """codes: column → indices of values (or bins); expression: gene → values."""
 
     codes: dict[str, Integers]
     expression: dict[str, Floats]
 
     @property
     def number(self) -> int:
-        return int(next(iter(self.codes.values())).size)
+        held = self.codes or self.expression
+        return int(next(iter(held.values())).size)
 
 
-def raw_counts(study: Program, item: Marginal, people: People) -> Integers:
+def raw_counts(study: Program, item: Query, people: People) -> Integers:
     """Exact counts of shape (tables, labels, bins), by a plain loop over the people."""
     counts = np.zeros(study.shape(item), dtype=np.int64)
+    genes = study.genes(item)
+
+    def bin_of(gene: int, person: int) -> int:
+        value = people.expression[genes[gene]][person]
+        return sum(float(edge) <= value for edge in item.edges[gene])
+
     for table in range(counts.shape[0]):
         for person in range(people.number):
+            if isinstance(item, PairMarginal):
+                first, second = item.pairs[table]
+                counts[table, bin_of(first, person), bin_of(second, person)] += 1
+                continue
             cell = 0
             for name in item.columns:
                 cell = cell * len(study.column(name).values) + int(people.codes[name][person])
-            number = 0
-            if item.panel is not None:
-                gene = study.panel(item.panel).genes[table]
-                value = people.expression[gene][person]
-                number = sum(float(edge) <= value for edge in item.edges[table])
-            counts[table, cell, number] += 1
+            counts[table, cell, bin_of(table, person) if genes else 0] += 1
     return counts
 
 

@@ -9,19 +9,18 @@ from secgen_dsl import __version__
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Reference
 from secgen_dsl.public.files import read_public_file
 from secgen_dsl.synthesis.files import sample_names, write_samples
 from secgen_dsl.synthesis.sample import Samples
 from secgen_dsl.synthesis.synthesize import synthesize
 
-from .studies import People, column, marginal, measure, panel, plan_of, program
+from .studies import People, column, marginal, measure, panel, plan_of, program, reference
 
 
 def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
     """A spec in one go: a column and a gene share a name, a gene has two units, a value a comma."""
-    reference = folder / "reference.csv"
-    reference.write_text("sample,NPM1,A\nr1,3,4\nr2,6,7\nr3,9,11\n", encoding="utf-8")
+    table = folder / "reference.csv"
+    table.write_text("sample,NPM1,A\nr1,3,4\nr2,6,7\nr3,9,11\n", encoding="utf-8")
     spec = program(
         [column("NPM1", "yes", "no, never", "untested")],
         [
@@ -29,14 +28,7 @@ def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
             marginal(["NPM1"], "q", [[5.0]]),
         ],
         [panel("p", ["NPM1", "A"]), panel("q", ["A"], unit="counts", high=50)],
-        [
-            Reference(
-                name="elsewhere",
-                unit="log2",
-                sha256=read_public_file(folder, reference.name).sha256,
-                provenance="",
-            )
-        ],
+        [reference("elsewhere", sha256=read_public_file(folder, table.name).sha256)],
     )
     plan = plan_of(spec, [4, 4])
     rng = np.random.default_rng(0)
@@ -48,7 +40,7 @@ def study(folder: Path, rows: int = 12, seed: int = 7) -> tuple[Plan, Samples]:
     samples = synthesize(
         plan,
         measurements,
-        {"elsewhere": read_public_file(folder, reference.name)},
+        {"elsewhere": read_public_file(folder, table.name)},
         rows,
         np.random.default_rng(seed),
     )

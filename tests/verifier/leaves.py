@@ -70,7 +70,7 @@ CLAIMED: dict[str, Change] = {
     "program.sets.*.sha256": constant(""),
     "program.panels.*.name": other,
     "program.panels.*.unit": other,
-    "program.panels.*.counts": constant({"library_column": None}),
+    "program.panels.*.counts": constant({"library_column": ""}),
     "program.panels.*.counts.library_column": constant(""),
     "program.panels.*.low": _HUGE,
     "program.panels.*.high": _TINY,
