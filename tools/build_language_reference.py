@@ -118,7 +118,7 @@ def answer(old: str, new: str) -> tuple[str, str, str]:
 
 
 def filled_in(left_out: str) -> str:
-    """What the compiler fills in when a part of the small spec, with all of it stated, is missing."""
+    """What the compiler fills in for a part of the small spec, stated in full, that is left out."""
     stated = BASE.replace(" as csv", " as csv; measurements to silos")
     if left_out not in stated or meaning(stated).defaults:
         raise ValueError(f"{left_out!r} is not in the spec, or it leaves something out")

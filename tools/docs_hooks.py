@@ -65,9 +65,9 @@ def _index(pages: frozenset[str]) -> str:
     lines = [
         "# Messages, by code",
         "",
-        "Every message has a code, a place, what is wrong, and (behind `next:`) what to do. A code is",
-        "permanent; `secgen explain CODE` shows its page in the terminal. `error[…]` ends a command,",
-        "`warning[…]` does not. Several errors are reported at once: begin with the first.",
+        "Every message has a code, a place, what is wrong, and behind `next:` what to do.",
+        "`error[…]` ends a command, `warning[…]` does not. Several errors are reported at",
+        "once: begin with the first. Codes are permanent; `secgen explain CODE` shows their pages.",
         "",
     ]
     for prefix, heading in GROUPS.items():

@@ -1,10 +1,10 @@
 """The statements of `grammar/secgen.lark` in a form that people read.
 
-    [x]        may be left out
-    x …        may come again
-    a | b      one of them
-    ‹word›     written out below the statement
-    { … }      the lines that a block may hold, in any order
+[x]        may be left out
+x …        may come again
+a | b      one of them
+‹word›     written out below the statement
+{ … }      the lines that a block may hold, in any order
 """
 
 from functools import cached_property
@@ -36,9 +36,7 @@ class Grammar:
     def __init__(self, text: str) -> None:
         own = (files("lark") / "grammars" / "lark.lark").read_text(encoding="utf-8")
         parsed = Lark(own, parser="lalr").parse(text)
-        self._rules = {
-            str(rule.children[0]): rule.children[2] for rule in parsed.find_data("rule")
-        }
+        self._rules = {str(rule.children[0]): rule.children[2] for rule in parsed.find_data("rule")}
         self.shown: set[str] = set()
 
     @cached_property

@@ -29,7 +29,7 @@ DOCS = ROOT / "docs"
 GAP = "…"
 
 _FENCE = re.compile(
-    r'^(?P<fence>```+)(?:\{ *)?\.?(?P<language>\w+)?(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=fence)$',
+    r"^(?P<fence>```+)(?:\{ *)?\.?(?P<language>\w+)?(?P<rest>[^\n]*)\n(?P<text>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
 _TITLE = re.compile(r'title="([^"]+)"')

@@ -72,6 +72,7 @@ def script_of(process: str) -> str:
 def test_the_scripts_of_the_nextflow_processes_run(tmp_path: Path) -> None:
     """What Nextflow hands to the shell, with the values of main.nf in their places."""
     out = tmp_path / "results"
+    out.mkdir()  # as a workflow engine may do
     values = {
         "study": str(SPECS),
         "spec": "two_hospitals.secgen",
@@ -84,4 +85,5 @@ def test_the_scripts_of_the_nextflow_processes_run(tmp_path: Path) -> None:
         script = re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], script_of(process))
         done = shell("bash", "-euc", script, folder=tmp_path)
         assert done.returncode == 0, done.stderr
+        assert "going on from an earlier run" not in done.stderr
     assert all((tmp_path / name).exists() for name in RESULTS)
