@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.ir.program import NumberColumn, Panel, Program
+from secgen_dsl.ir.program import NumberColumn, Program
 from secgen_dsl.public.reference import ReferenceValues
 from secgen_dsl.synthesis.consistency import connected_columns, estimate_people, fit_tables
 from secgen_dsl.synthesis.decoding import bin_curve, number_curve
@@ -20,12 +19,8 @@ from secgen_dsl.synthesis.model import (
     label_distribution,
 )
 from secgen_dsl.synthesis.pairs import fit_correlations, single_genes
-from secgen_dsl.synthesis.shrinkage import (
-    ReferenceBins,
-    describe_reference,
-    estimate_rows,
-    no_reference,
-)
+from secgen_dsl.synthesis.reference import public_bins, reference_of
+from secgen_dsl.synthesis.shrinkage import describe_reference, estimate_rows
 
 
 def fit_model(
@@ -103,51 +98,16 @@ def _fit_genes(
     share = label_distribution(components, measured.columns)
     own = [c.people for c in components if set(measured.columns) & set(c.tree.sizes)]
     people = own[0] if own else estimate_people(everyone)
+    public = public_bins(
+        program, measured.panel, measured.reference, measured.genes, measured.edges, references
+    )
     rows = estimate_rows(
         measured.contrasts,
         measured.variance,
         share * people,
-        _reference_bins(program, measured, references),
+        describe_reference(public, measured.contrasts.shape[2]),
     )
     return GeneTable(measured.columns, rows, np.einsum("tlb,l->tb", rows, share))
-
-
-def _reference_of(
-    program: Program,
-    panel: Panel,
-    preferred: str,
-    gene: str,
-    references: Mapping[str, ReferenceValues],
-) -> str | None:
-    """The reference that a gene is decoded with: that of its bins, else the first that has it."""
-    names = [preferred] if preferred else []
-    names += [r.name for r in program.references if program.reference_unit(r) == panel.unit]
-    for name in names:
-        if gene in references.get(name, {}):
-            return name
-    return None
-
-
-def _reference_bins(
-    program: Program, measured: GeneContrasts, references: Mapping[str, ReferenceValues]
-) -> ReferenceBins:
-    """The bins of the one reference that holds most of the genes, so that genes can covary."""
-    bins = measured.contrasts.shape[2]
-    sources = [
-        _reference_of(program, measured.panel, measured.reference, gene, references)
-        for gene in measured.genes
-    ]
-    found = [source for source in sources if source is not None]
-    if not found:
-        return no_reference(len(measured.genes), bins)
-    values = references[max(dict.fromkeys(found), key=found.count)]
-    samples = max(gene_values.size for gene_values in values.values())
-    codes: NDArray[np.int64] = np.full((samples, len(measured.genes)), -1, dtype=np.int64)
-    for position, (gene, edges) in enumerate(zip(measured.genes, measured.edges, strict=True)):
-        if gene in values:
-            held = np.isfinite(values[gene])
-            codes[held, position] = np.searchsorted(edges, values[gene][held], side="right")
-    return describe_reference(codes, bins)
 
 
 def _choose_sources(
@@ -174,7 +134,7 @@ def _choose_sources(
         best = min(found, key=lambda p: measured[p[0]].variance * measured[p[0]].contrasts.shape[1])
         table, edges = measured[best[0]], measured[best[0]].edges[best[1]]
         same = tuple(p for p in found if np.array_equal(measured[p[0]].edges[p[1]], edges))
-        source = _reference_of(program, table.panel, table.reference, symbol, references)
+        source = reference_of(program, table.panel, table.reference, symbol, references)
         values = None if source is None else _finite(references[source][symbol])
         names = {measured[index].panel.name for index, _ in found}
         genes.append(

@@ -117,6 +117,23 @@ def label_distribution(components: Sequence[Component], columns: Sequence[str]) 
     return table.transpose([names.index(name) for name in columns]).ravel()
 
 
+def label_cells(
+    columns: Sequence[str], sizes: Mapping[str, int], codes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Index of the label cell of ``columns``, shape (rows,); the last column runs fastest.
+
+    Args:
+        columns: some of ``sizes``; may be none.
+        sizes: column → number of values.
+        codes: shape (rows, columns of ``sizes``, in their order): index of the value.
+    """
+    held = list(sizes)
+    cells = np.zeros(codes.shape[0], dtype=np.int64)
+    for name in columns:
+        cells = cells * sizes[name] + codes[:, held.index(name)]
+    return cells
+
+
 def gene_groups(genes: Sequence[SyntheticGene]) -> dict[tuple[int, ...], list[int]]:
     """Positions of the genes that are drawn from the same tables, by the tables' indices."""
     groups: dict[tuple[int, ...], list[int]] = {}

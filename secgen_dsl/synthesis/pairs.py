@@ -34,7 +34,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp, ndtri
+from numpy.typing import NDArray
+from scipy.special import logsumexp, ndtri, softmax
 
 from secgen_dsl.ir.program import Program
 from secgen_dsl.public.reference import ReferenceValues
@@ -45,8 +46,10 @@ from secgen_dsl.synthesis.model import (
     LatentCorrelations,
     SyntheticGene,
     bin_probabilities,
+    label_cells,
     label_distribution,
 )
+from secgen_dsl.synthesis.reference import public_bins
 from secgen_dsl.synthesis.selection import largest_entropy_correlations
 
 _GREATEST = 0.98
@@ -78,7 +81,7 @@ def single_genes(measured: MeasuredTables) -> list[GeneContrasts]:
             sums[second] += counts.sum(axis=0)
             number[[first, second]] += 1
         alone = np.array([(gene, table.panel.unit) not in held for gene in table.genes])
-        for times in np.unique(number[alone]):
+        for times in np.unique(number[alone & (number > 0)]):
             chosen = np.flatnonzero(alone & (number == times))
             rows = sums[chosen] / times
             found.append(
@@ -117,14 +120,18 @@ def fit_correlations(
     labels = _Labels(components, tables, genes)
     found: dict[tuple[int, int], _Pair] = {}
     for table in measured:
-        own = [positions[gene, table.panel.unit] for gene in table.genes]
         people = max(1.0, float(table.counts.sum(axis=(1, 2)).mean()))
-        public = _public_bins(program, table, references)
+        public = public_bins(
+            program, table.panel, table.reference, table.genes, table.edges, references
+        )
         for (i, j), counts in zip(table.pairs, table.counts, strict=True):
-            expected = labels.expected(own[i], own[j], table.edges[i], table.edges[j])
-            likelihood = _likelihood(counts, expected, people, table.variance)
-            prior = _public_likelihood(public, i, j, expected)
-            pair, key = _Pair(likelihood, prior), (min(own[i], own[j]), max(own[i], own[j]))
+            first, second = (positions[table.genes[k], table.panel.unit] for k in (i, j))
+            expected = labels.expected(first, second, table.edges[i], table.edges[j])
+            pair = _Pair(
+                _likelihood(counts, expected, people, table.variance),
+                _public_likelihood(public[:, i], public[:, j], expected),
+            )
+            key = (min(first, second), max(first, second))
             found[key] = found[key] + pair if key in found else pair
     held = tuple(sorted({gene for pair in found for gene in pair}))
     if not held:
@@ -194,13 +201,10 @@ class _Labels:
     def _below(self, gene: int, edges: Floats, columns: Sequence[str]) -> Floats:
         """P(value below each edge | label cell of ``columns``), shape (L, B − 1)."""
         own = self._genes[gene]
-        shape = [self._sizes[name] for name in columns]
-        codes = np.indices(shape).reshape(len(shape), -1) if shape else np.zeros((0, 1), np.int64)
-        cells = np.zeros((codes.shape[1], len(own.sources)), dtype=np.int64)
-        for position, (table, _) in enumerate(own.sources):
-            for name in self._tables[table].columns:
-                cells[:, position] *= self._sizes[name]
-                cells[:, position] += codes[columns.index(name)]
+        sizes = {name: self._sizes[name] for name in columns}
+        codes = np.array(list(np.ndindex(*sizes.values())), dtype=np.int64)
+        tables = [self._tables[table] for table, _ in own.sources]
+        cells = np.stack([label_cells(table.columns, sizes, codes) for table in tables], axis=1)
         probabilities = bin_probabilities(self._tables, [own], cells)[0]
         upper = np.concatenate(
             [np.zeros((cells.shape[0], 1)), np.cumsum(probabilities, axis=1)], axis=1
@@ -264,45 +268,24 @@ def _likelihood(counts: Floats, expected: Floats, people: float, variance: float
     return likelihood
 
 
-def _public_bins(
-    program: Program, table: PairCounts, references: Mapping[str, ReferenceValues]
-) -> Floats | None:
-    """Bins of a pair table's genes in the first reference that holds them all, else None.
-
-    Shape (genes, samples), −1 where a value is missing.  The reference of the edges goes first.
-    """
-    names = [table.reference] if table.reference else []
-    names += [r.name for r in program.references if program.reference_unit(r) == table.panel.unit]
-    for name in names:
-        values = references.get(name, {})
-        if all(gene in values for gene in table.genes):
-            return np.array(
-                [
-                    np.where(
-                        np.isfinite(values[gene]),
-                        np.searchsorted(edges, values[gene], side="right"),
-                        -1,
-                    )
-                    for gene, edges in zip(table.genes, table.edges, strict=True)
-                ]
-            )
-    return None
-
-
-def _public_likelihood(public: Floats | None, first: int, second: int, expected: Floats) -> Floats:
-    if public is None:
+def _public_likelihood(
+    first: NDArray[np.int64], second: NDArray[np.int64], expected: Floats
+) -> Floats:
+    """Of the public people's bins; flat if nobody has both genes."""
+    present = (first >= 0) & (second >= 0)
+    if not present.any():
         return np.zeros(_ANGLES.size)
-    present = (public[first] >= 0) & (public[second] >= 0)
     counts = np.zeros(expected.shape[1:])
-    np.add.at(counts, (public[first][present], public[second][present]), 1)
-    return _likelihood(counts, expected, max(1.0, float(counts.sum())), 0.0)
+    np.add.at(counts, (first[present], second[present]), 1)
+    return _likelihood(counts, expected, float(counts.sum()), 0.0)
 
 
 def _shrunk(pairs: Sequence[_Pair]) -> tuple[Floats, Floats]:
     """Posterior means and standard deviations of atanh ρ, each of shape (pairs,)."""
     grid = np.arctanh(_CORRELATIONS)
     widths = np.log(np.gradient(grid))
-    public = np.array([grid[np.argmax(p.public)] if np.ptp(p.public) > 0 else 0.0 for p in pairs])
+    # A mean, so that a reference that says nothing says 0.
+    public = softmax([pair.public for pair in pairs], axis=1) @ grid
     likelihood = np.array([pair.likelihood for pair in pairs])
     best, posterior = -np.inf, likelihood
     for spread in _SPREADS:
@@ -311,6 +294,6 @@ def _shrunk(pairs: Sequence[_Pair]) -> tuple[Floats, Floats]:
         evidence = float(logsumexp(likelihood + prior, axis=1).sum())
         if evidence > best:
             best, posterior = evidence, likelihood + prior
-    weights = np.exp(posterior - logsumexp(posterior, axis=1, keepdims=True))
+    weights = softmax(posterior, axis=1)
     means = weights @ grid
     return means, np.sqrt(np.maximum(weights @ grid**2 - means**2, 0.0))

@@ -1,12 +1,12 @@
 """The public tables of a plan, checked against the hashes that it pins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.program import NumberColumn, Program, Reference
+from secgen_dsl.ir.program import NumberColumn, Panel, Program, Reference
 from secgen_dsl.public.aligned import aligned_values, bridge_key
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.public.reference import ReferenceValues, reference_values
@@ -50,6 +50,59 @@ def read_numbers(program: Program, files: Mapping[str, PublicFile]) -> Reference
             _check(program, program.reference(column.reference), files)
             read |= reference_values(files[column.reference], [column.name])
     return read
+
+
+def reference_of(
+    program: Program,
+    panel: Panel,
+    preferred: str,
+    gene: str,
+    references: Mapping[str, ReferenceValues],
+) -> str | None:
+    """The reference that a gene of a panel is decoded with, or None.
+
+    It is ``preferred``, that of the gene's bins (may be empty); else the first of the panel's unit
+    that has the gene.
+    """
+    names = [preferred] if preferred else []
+    names += [r.name for r in program.references if program.reference_unit(r) == panel.unit]
+    for name in names:
+        if gene in references.get(name, {}):
+            return name
+    return None
+
+
+def public_bins(
+    program: Program,
+    panel: Panel,
+    preferred: str,
+    genes: Sequence[str],
+    edges: NDArray[np.float64],
+    references: Mapping[str, ReferenceValues],
+) -> NDArray[np.int64]:
+    """Bins of genes in the one reference that most of them are decoded with, so that they covary.
+
+    Args:
+        program: of the plan that was run.
+        panel: of the genes.
+        preferred: the reference of the bins; may be empty.
+        genes: some of the panel's.
+        edges: shape (genes, bins − 1).
+        references: as ``read_references`` returns.
+
+    Returns:
+        Shape (samples of the reference, genes); −1 where there is no value.
+    """
+    sources = [reference_of(program, panel, preferred, gene, references) for gene in genes]
+    found = [source for source in sources if source is not None]
+    values = references[max(dict.fromkeys(found), key=found.count)] if found else {}
+    samples = max((column.size for column in values.values()), default=0)
+    bins = np.full((samples, len(genes)), -1, dtype=np.int64)
+    for position, (gene, own) in enumerate(zip(genes, edges, strict=True)):
+        if gene in values:
+            held = np.isfinite(values[gene])
+            bins[held, position] = np.searchsorted(own, values[gene][held], side="right")
+    return bins
 
 
 def _check(program: Program, reference: Reference, files: Mapping[str, PublicFile]) -> None:

@@ -18,6 +18,7 @@ from secgen_dsl.synthesis.model import (
     TableModel,
     bin_probabilities,
     gene_groups,
+    label_cells,
 )
 
 Codes = NDArray[np.int64]
@@ -85,8 +86,10 @@ def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samp
     codes = _draw_labels(model, rows, rng)
     latent = _draw_latent(model, rows, rng)
     values = np.empty((rows, len(model.genes)))
+    sizes = {column.name: len(column.values) for column in model.columns}
     for tables, positions in gene_groups(model.genes).items():
-        cells = np.stack([_label_cells(model, codes, table) for table in tables], axis=1)
+        columns = [model.tables[table].columns for table in tables]
+        cells = np.stack([label_cells(own, sizes, codes) for own in columns], axis=1)
         combinations, members = np.unique(cells, axis=0, return_inverse=True)
         genes = [model.genes[position] for position in positions]
         probabilities = bin_probabilities(model.tables, genes, combinations)
@@ -163,16 +166,6 @@ def _draw_numbers(model: TableModel, codes: Codes, rng: np.random.Generator) -> 
                 places[chosen] = _stratified(rng.standard_normal((chosen.size, 1)))[:, 0]
             numbers[column.name] = decode_numbers(column, model.curves[column.name], bins, places)
     return numbers
-
-
-def _label_cells(model: TableModel, codes: Codes, table: int) -> Codes:
-    """Index of every row's label cell in a table, shape (rows,)."""
-    order = [column.name for column in model.columns]
-    cells = np.zeros(codes.shape[0], dtype=np.int64)
-    for name in model.tables[table].columns:
-        position = order.index(name)
-        cells = cells * len(model.columns[position].values) + codes[:, position]
-    return cells
 
 
 def _stratified(latent: Floats) -> Floats:

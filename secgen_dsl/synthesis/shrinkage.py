@@ -100,7 +100,8 @@ def describe_reference(bins: NDArray[np.int64], number_of_bins: int) -> Referenc
     """Frequencies and covariance of the bins in a reference.
 
     Args:
-        bins: shape (samples, genes), from 0 to B − 1; −1 where the value is missing.
+        bins: shape (samples, genes), from 0 to B − 1; −1 where the value is missing.  Without a
+            reference there are no samples.
         number_of_bins: B ≥ 2.
 
     One more sample, spread evenly over the bins, keeps frequencies positive.  A missing value
@@ -122,11 +123,6 @@ def describe_reference(bins: NDArray[np.int64], number_of_bins: int) -> Referenc
     _, singular, axes = np.linalg.svd(flat, full_matrices=False)
     kept = singular > 1e-8 * max(float(singular[0]), 1.0)
     return ReferenceBins(frequencies, axes[kept], singular[kept] ** 2 / (chosen.size - 1), anybody)
-
-
-def no_reference(genes: int, bins: int) -> ReferenceBins:
-    """What is known without a reference: nothing."""
-    return describe_reference(np.zeros((0, genes), dtype=np.int64), bins)
 
 
 def estimate_rows(

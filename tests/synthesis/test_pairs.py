@@ -8,9 +8,13 @@ from secgen_dsl.synthesis.pairs import (
     _CORRELATIONS,
     _likelihood,
     _Pair,
+    _public_likelihood,
     _shrunk,
     expected_tables,
 )
+from secgen_dsl.synthesis.reference import public_bins
+
+from .studies import panel, program, reference
 
 ZERO = _CORRELATIONS.size // 2
 
@@ -134,3 +138,16 @@ def test_shrinkage_lowers_the_error_under_noise() -> None:
         errors["with reference"] += float(((np.tanh(_shrunk(known)[0]) - truth) ** 2).mean())
     assert errors["shrunk"] < 0.8 * errors["plain"], errors
     assert errors["with reference"] < 0.6 * errors["shrunk"], errors
+
+
+def test_a_reference_that_lacks_a_gene_says_nothing_of_its_pairs_only() -> None:
+    genes = ["A", "B", "C"]
+    study = program([], [], [panel("p", genes)], [reference("far")])
+    values = {"A": np.array([1.0, np.nan, 9.0]), "B": np.array([6.0, 7.0, 2.0])}
+    edges = np.full((3, 1), 5.0)
+    bins = public_bins(study, study.panels[0], "far", genes, edges, {"far": values})
+    assert bins.T.tolist() == [[0, -1, 1], [1, 1, 0], [-1, -1, -1]]
+    expected = expected_tables(np.full((1, 1), 0.5), np.full((1, 1), 0.5), np.ones(1))
+    assert not _public_likelihood(bins[:, 0], bins[:, 2], expected).any()
+    assert _CORRELATIONS[_public_likelihood(bins[:, 0], bins[:, 1], expected).argmax()] < -0.9
+    assert public_bins(study, study.panels[0], "", genes, edges, {}).shape == (0, 3)

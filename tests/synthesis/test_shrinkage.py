@@ -4,12 +4,12 @@ from numpy.typing import NDArray
 
 from secgen_dsl.synthesis.consistency import project_to_simplex
 from secgen_dsl.synthesis.shrinkage import (
+    ReferenceBins,
     Scales,
     _Effects,
     contrast_basis,
     describe_reference,
     estimate_rows,
-    no_reference,
 )
 
 Floats = NDArray[np.float64]
@@ -17,6 +17,10 @@ Floats = NDArray[np.float64]
 GENES, BINS, FACTORS = 150, 4, 5
 PEOPLE = np.array([240.0, 120.0, 70.0, 30.0])
 """Four labels, as uneven as subtypes are."""
+
+
+def no_reference(genes: int, bins: int) -> ReferenceBins:
+    return describe_reference(np.zeros((0, genes), dtype=np.int64), bins)
 
 
 def cohort(rng: np.random.Generator, loadings: Floats, means: Floats) -> list[NDArray[np.int64]]:
