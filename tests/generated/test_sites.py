@@ -91,8 +91,8 @@ def read(
     folder.mkdir()
     tables = []
     for number, rows in enumerate(silos):
-        rows = rows if number else [*others, *rows]
-        path = write_site(random, plan.program, rows, folder / str(number))
+        held = rows if number else [*others, *rows]
+        path = write_site(random, plan.program, held, folder / str(number))
         tables.append(read_site(plan.program, path, KEY, "a site")[0])
     return tables
 
