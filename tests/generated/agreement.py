@@ -79,9 +79,7 @@ def declare_person(draft: Draft) -> None:
     draft.replaced = draft.rarely() or draft.rarely()
     if draft.replaced:
         draft.people = draft.people or 1089
-        promise.append(
-            ("replace", "one", "person", "of", "exactly", str(draft.people))
-        )
+        promise.append(("replace", "one", "person", "of", "exactly", str(draft.people)))
     else:
         promise.append(("add", "or", "remove", "one", "person"))
         if draft.people is not None:

@@ -87,7 +87,7 @@ class _Layout:
             if position == len(tokens) - 1:
                 break
             following = tokens[position + 1]
-            if token == SEPARATOR or following == SEPARATOR:
+            if SEPARATOR in (token, following):
                 continue
             if token in (",", "*") and self._often(0.15):
                 text += self._pick(("\n", "\n\n    ", "  # goes on\n"))

@@ -71,9 +71,7 @@ def _candidates(draft: Draft) -> Iterator[_Query]:
 
 def _marginal(draft: Draft) -> Iterator[_Query]:
     names = list(draft.values)
-    columns = draft.draw(
-        st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)
-    )
+    columns = draft.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
     factors = [draft.name(column, only_name=False) for column in columns]
     expanded = [frozenset(columns)]
     if draft.groups and draft.flag():
@@ -160,9 +158,7 @@ def _pairs(draft: Draft) -> Iterator[_Query]:
     count, _, bins = _bins(draft, panel, panel.genes)
     words = (*words, *bins)
     tables = [
-        table
-        for table in draft.tables
-        if table.fits(panel) and set(panel.genes) <= table.columns
+        table for table in draft.tables if table.fits(panel) and set(panel.genes) <= table.columns
     ]
     if tables and draft.flag():
         table = draft.draw(st.sampled_from(tables))

@@ -62,7 +62,16 @@ def _names(random: Random, text: str) -> str:
     places = [place for place, token in enumerate(tokens) if token.startswith('"')]
     if places:
         others = [tokens[place] for place in places]
-        odd = ('""', '" "', '"\t"', '"\u202e"', '"../.."', '"/"', '"a\u0301"', '"' + "x" * 300 + '"')
+        odd = (
+            '""',
+            '" "',
+            '"\t"',
+            '"\u202e"',
+            '"../.."',
+            '"/"',
+            '"a\u0301"',
+            '"' + "x" * 300 + '"',
+        )
         tokens[random.choice(places)] = random.choice((*others, *odd))
     return "".join(tokens)
 

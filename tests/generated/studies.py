@@ -20,14 +20,15 @@ from tests.generated.drafts import GeneratedSpec
 OUT_OF_REACH = {"SG312", "SG313"}
 """A budget too small, an accuracy out of reach: what the type rules cannot foresee."""
 
+FULL = bool(os.environ.get("SECGEN_FULL"))
+
 _MEMORY = Path("/dev/shm")  # noqa: S108 (files of a second; disks make hundreds of examples slow)
 
 
 def examples(quick: int, full: int) -> Any:
     """The number of examples of a property: in `make test`, and with SECGEN_FULL=1."""
-    number = full if os.environ.get("SECGEN_FULL") else quick
     return settings(
-        max_examples=number,
+        max_examples=full if FULL else quick,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

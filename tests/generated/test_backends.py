@@ -18,6 +18,7 @@ from tests.generated.specs import specs
 from tests.generated.studies import examples, folder_of, planned, resolved, sources_of
 from tests.generated.tables import random_tables
 
+
 def opened_by_hand(plan: Plan, tables: dict[str, SampleTable]) -> dict[str, list[int]]:
     """Marginal → the sum over all parties of A(x + z), from counts by hand."""
     opened = {}

@@ -146,7 +146,7 @@ release {{ }}
     ],
 )
 def test_added_histograms_have_ids_of_their_own(measure: str) -> None:
-    text = IDS.replace(' }\npanel', '; "x*y (labels)" category { a, b } }\npanel')
+    text = IDS.replace(" }\npanel", '; "x*y (labels)" category { a, b } }\npanel')
     plan = plan_program(resolved(f"{text}measure {{ {measure} }}", SPECS).program)
     verify(plan)
     assert len(plan.added) >= 1

@@ -16,7 +16,7 @@ from tests.generated.drafts import GeneratedSpec
 from tests.generated.layout import Block, Statement
 from tests.generated.specs import specs
 from tests.generated.studies import examples, folder_of, planned, resolved
-from tests.generated.words import KEYWORDS, quoted
+from tests.generated.words import quoted
 
 _NOT_THE_RUN = ("study", "simulate")
 
@@ -69,7 +69,9 @@ def test_what_changes_the_run_changes_the_hash(spec: GeneratedSpec, data: st.Dat
     old = data.draw(st.sampled_from(sorted(running_words(spec))))
     new = changed(old)
     blocks = tuple(
-        Block(put(block.head, old, new), block.lines and tuple(put(x, old, new) for x in block.lines))
+        Block(
+            put(block.head, old, new), block.lines and tuple(put(x, old, new) for x in block.lines)
+        )
         for block in spec.blocks
     )
     with folder_of(spec) as folder:

@@ -22,7 +22,7 @@ SOMETIMES = {
     "program.privacy.epsilon",  # plans at the least noise spend less than their budget
     "program.privacy.delta",
     "program.privacy.adjacency",  # when it is the greater promise already
-        # What nothing names may be called otherwise: the hash covers it.
+    # What nothing names may be called otherwise: the hash covers it.
     *(f"program.{kind}.*.name" for kind in ("columns", "references", "bridges", "sets", "panels")),
 }
 """Claimed, but the change need not promise more than every plan keeps."""

@@ -101,9 +101,7 @@ def declare_panels(draft: Draft) -> None:
             genes.append(draft.pick(known))
         units |= dict.fromkeys(genes, (unit, converted))
         low, high = map(Decimal, draft.pick(RANGES[:4] if converted else RANGES))
-        panel = PanelDraft(
-            name, "log2_cpm" if converted else unit, unit, low, high, tuple(genes)
-        )
+        panel = PanelDraft(name, "log2_cpm" if converted else unit, unit, low, high, tuple(genes))
         draft.panels.append(panel)
         draft.blocks.append(Block(_panel_line(draft, panel, converted=converted)))
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 GRAMMAR = Path(__file__).parents[2] / "grammar" / "secgen.lark"
-KEYWORDS = tuple(
-    sorted(set(re.findall(r'(?<=")[a-z]+(?=")', GRAMMAR.read_text(encoding="utf-8"))))
-)
+KEYWORDS = tuple(sorted(set(re.findall(r'(?<=")[a-z]+(?=")', GRAMMAR.read_text(encoding="utf-8")))))
 """Every word that the grammar gives a meaning to."""
 
 BARE = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*")

@@ -21,6 +21,7 @@ from tests.verifier.leaves import CLAIMED, UNCLAIMED, Path, changed, leaves, pat
 
 STUDIES = ["colorectal", "two_hospitals", "five_parties", "every_feature"]
 
+
 def thinned(data: Any) -> list[tuple[Path, Any]]:
     """All leaves in the full run; in the quick one, of long lists only some."""
     if os.environ.get("SECGEN_FULL"):
