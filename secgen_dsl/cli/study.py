@@ -1,6 +1,6 @@
 """From a spec file, or a compiled bundle, to a verified plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,8 @@ def plan_source(source: Source, folder: Path) -> PlannedStudy:
         public_files=resolved.reference_files,
         simulate=resolved.simulate,
         defaults=resolved.defaults,
-        warnings=resolved.warnings + verified.warnings,
+        warnings=resolved.warnings
+        + tuple(replace(w, place=sources.get(w.place, w.place)) for w in verified.warnings),
     )
 
 

@@ -115,7 +115,7 @@ def _run(reader: Reader) -> Resolved:
         references=references,
         bridges=bridges,
         sets=sets.declared,
-        panels=panels,
+        panels=tuple(sorted(panels, key=lambda panel: panel.name)),
         privacy=privacy,
         expectations=expectations,
         marginals=queries,

@@ -57,6 +57,14 @@ def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, 
             if clause.reference is not None:
                 reader.printable(clause.reference, "the terms need words that say what they are")
         reference = terms[0].reference.text if terms and terms[0].reference else ""
+        if terms and terms[0].kind != "open" and not reference:
+            reader.found.error(
+                "SG207",
+                f"terms {terms[0].kind} need words that say what was agreed",
+                terms[0].span,
+                "empty",
+                'write, for example: terms consent "GRU"',
+            )
         kind = terms[0].kind if terms else "open"  # a stand-in: the error above ends the command
         if approvals and kind == "open":
             reader.found.error(

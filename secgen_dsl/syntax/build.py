@@ -77,6 +77,16 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     expected = name
 
     def text(self, meta: Meta, children: list[Token]) -> tree.Text:
+        if not str(children[0]).isprintable():
+            self.faults.append(
+                Diagnostic(
+                    "SG110",
+                    "a character that cannot be seen stands in a text",
+                    span=self._span(meta),
+                    label="in this text",
+                    next_step="write it again by hand; such characters come along with copied text",
+                )
+            )
         return tree.Text(_unquote(children[0]).strip(), self._span(meta))
 
     table_file = text

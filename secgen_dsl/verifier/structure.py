@@ -41,6 +41,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def structure_faults(plan: Plan) -> Iterator[str]:
     """Every fault of the program and the parties, in words; nothing if there is none."""
     program = plan.program
+    yield from _texts(program.model_dump(mode="python"), "program")
     yield from _parties(plan)
     yield from _promise(program)
     yield from _vocabulary(program)
@@ -56,6 +57,18 @@ def structure_faults(plan: Plan) -> Iterator[str]:
         yield "the shares leave nothing for the other queries"
     if program.marginals and len(stated) == len(program.marginals) and sum(stated) != 1:
         yield "every query has a share, but they are not the whole"
+
+
+def _texts(value: object, place: str) -> Iterator[str]:
+    """Texts reach terminals and documents: all of them can be printed, and none is blank alone."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _texts(part, f"{place}.{name}")
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _texts(part, place)
+    elif isinstance(value, str) and (not value.isprintable() or value != value.strip()):
+        yield f"a text of {place} cannot be printed as it is"
 
 
 def _repeats(what: str, names: Iterable[str]) -> Iterator[str]:
@@ -177,7 +190,16 @@ def _vocabulary(program: Program) -> Iterator[str]:
     for sets in program.sets:
         if not _SHA256.fullmatch(sets.sha256):
             yield f'the gene sets "{sets.name}" have no SHA-256'
+    yield from _expectations(program)
+
+
+def _expectations(program: Program) -> Iterator[str]:
+    totals: dict[str, Fraction] = {}
+    yield from _repeats("expectation", (f"{e.column} {e.value}" for e in program.expectations))
     for expectation in program.expectations:
+        totals[expectation.column] = totals.get(expectation.column, Fraction(0)) + expectation.share
+        if totals[expectation.column] > 1:
+            yield f'more than everybody is expected of "{expectation.column}"'
         listed = [c for c in program.columns if c.name == expectation.column]
         if not listed or expectation.value not in listed[0].values:
             yield f'an expectation names "{expectation.value}", which is no value'

@@ -24,6 +24,8 @@ from secgen_dsl.privacy.slack import (
 from secgen_dsl.verifier.structure import MOST_RAW_CELLS, structure_faults
 
 _MOST_FAULTS = 20
+VARIANCE_UNIT = 16
+"""Variances are multiples of 1/16 (DESIGN: rounded up to a rational)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def _warnings(plan: Plan) -> Iterator[Diagnostic]:
                 f"(variance {float(release.party_variance):.3g})",
                 "warning",
                 place=release.marginal,
-                next_step="choose a smaller epsilon: it would cost little accuracy here",
+                next_step="compare a smaller epsilon (`secgen plan --against`): where the parties' "
+                "least noise decides, it costs nothing",
             )
 
 
@@ -169,6 +172,9 @@ def _one_release(plan: Plan, release: Release, marginal: Query) -> Iterator[str]
     # Equal, not "at least": ε of a discrete Gaussian is not monotone in its variance.
     if release.variance <= 0 or release.party_variance * honest != release.variance:
         yield f'the honest parties\' noise on "{name}" is not what is certified'
+        return
+    if VARIANCE_UNIT % release.variance.denominator:  # else a plan could take for ever to verify
+        yield f'the noise on "{name}" is not a multiple of 1/{VARIANCE_UNIT}'
         return
     if release.party_variance < MINIMUM_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is below the minimum'
