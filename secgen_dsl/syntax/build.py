@@ -80,7 +80,7 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         if not str(children[0]).isprintable():
             self.faults.append(
                 Diagnostic(
-                    "SG110",
+                    "SG207",
                     "a character that cannot be seen stands in a text",
                     span=self._span(meta),
                     label="in this text",

@@ -17,6 +17,7 @@ from secgen_dsl.synthesis.reference import read_references
 
 STUDY = Path(__file__).resolve().parent.parent / "describe" / "study"
 ROWS = 2000
+HOLDER = "listed"  # the panel of the gene A1
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_genes_follow_the_public_table_of_their_unit(study: PlannedStudy) -> Non
     program = study.plan.program
     references = read_references(program, study.public_files)
     first = next(
-        r.name for r in program.references if program.reference_unit(r) == program.panels[0].unit
+        r.name for r in program.references if program.reference_unit(r) == program.panel(HOLDER).unit
     )
     for site in sites.values():
         known = references[first]["A1"]
@@ -104,7 +105,7 @@ def test_genes_without_a_public_table_fill_the_range(study: PlannedStudy) -> Non
         study,
         lambda program: program.model_copy(
             update={
-                "panels": tuple(p.model_copy(update={"unit": "vst"}) for p in program.panels[:1])
+                "panels": (program.panel(HOLDER).model_copy(update={"unit": "vst"}),)
             }
         ),
     )
