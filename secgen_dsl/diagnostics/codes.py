@@ -70,6 +70,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG423": "a data file holds a gene several times",
         "SG424": "library sizes cannot be had from a data file",
         "SG425": "a site's data are hardly what is meant",
+        "SG426": "files that are joined hold a sample several times",
         "SG501": "a party cannot be reached",
         "SG502": "a party is in another session",
         "SG503": "a party sent what the plan does not predict",

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Literal
@@ -70,6 +70,8 @@ class Diagnostic:
         place: where else: a file and row, a site.
         label: a few words under the caret.
         next_step: what to do about it.
+        local: names out of a site's files that help to mend it.  They may be patients', so nothing
+            shows or writes them but the site's own command (``for_the_site``).
     """
 
     code: str
@@ -79,6 +81,7 @@ class Diagnostic:
     place: str = ""
     label: str = ""
     next_step: str = ""
+    local: str = field(default="", repr=False)
 
     def where(self) -> str:
         """The place in one line: ``file:line:column``, or what ``place`` says."""
@@ -119,9 +122,19 @@ class SecgenError(Exception):
         super().__init__("; ".join(f"{d.code} {d.message}" for d in self.diagnostics))
 
 
-def fail(code: str, message: str, *, place: str = "", next_step: str = "") -> SecgenError:
+def fail(
+    code: str, message: str, *, place: str = "", next_step: str = "", local: str = ""
+) -> SecgenError:
     """An error without a span, to be raised: ``raise fail("SG401", …)``."""
-    return SecgenError(Diagnostic(code=code, message=message, place=place, next_step=next_step))
+    return SecgenError(Diagnostic(code, message, place=place, next_step=next_step, local=local))
+
+
+def for_the_site(error: SecgenError) -> SecgenError:
+    """The same error with what only the site itself may see, after each next step."""
+    return SecgenError(
+        replace(each, next_step="; ".join(filter(None, (each.next_step, each.local))), local="")
+        for each in error.diagnostics
+    )
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.program import Program
 from secgen_dsl.runtime.site.read import read_site
 from tests.runtime.studies import KEY, program, read, samples_of, toml, write_csv
@@ -165,27 +167,47 @@ def test_rows_that_are_in_one_file_only_add_nothing(tmp_path: Path) -> None:
     assert read(joined(tmp_path, clinical.head(0), expression.head(0)), one)[0].rows == 0
 
 
-def test_a_sample_that_the_expression_file_holds_twice(tmp_path: Path) -> None:
-    one = program(columns=[SUBTYPE], panels=ONE_GENE)
-    clinical = pd.DataFrame({"sample": [*"12"], "patient": [*"ab"], "subtype": "CIN"})
-    expression = pd.DataFrame({"sample": [*"1112"], "MLH1": range(4)})
-    kept = {
-        tuple(values(joined(tmp_path, clinical, some), one))
-        for some in (expression, expression.iloc[::-1], expression.iloc[[2, 0, 3, 1]])
-    }
-    assert len(kept) == 1
+@pytest.mark.parametrize(
+    ("samples", "persons", "expressed", "files"),
+    [
+        ("112", "abc", "12", ["c.csv"]),
+        ("112", "aac", "12", ["c.csv"]),
+        ("12", "ab", "1112", ["e.csv"]),
+        ("11", "ab", "22", ["c.csv", "e.csv"]),
+        # Neither the rows of nobody nor a sample that is in one file only is an exception.
+        ("1133", ["NA", "", "c", "d"], "11", ["c.csv", "e.csv"]),
+        ("12", "ab", "33", ["e.csv"]),
+    ],
+    ids=["two people", "one person", "expression", "both", "nobody", "unused"],
+)
+def test_files_that_are_joined_hold_each_sample_once(
+    tmp_path: Path, samples: str, persons: Sequence[str], expressed: str, files: list[str]
+) -> None:
+    """One person's row would else be a part of what others contribute."""
+    one = program(samples=9, columns=[SUBTYPE], panels=ONE_GENE)
+    names = [f"TCGA-{each}" for each in samples]
+    clinical = pd.DataFrame({"sample": names, "patient": [*persons], "subtype": "CIN"})
+    # Rows that are the same are no exception either.
+    expression = pd.DataFrame({"sample": [f"TCGA-{each}" for each in expressed], "MLH1": 1})
+    with pytest.raises(SecgenError) as raised:
+        read(joined(tmp_path, clinical, expression), one)
+    assert [fault.code for fault in raised.value.diagnostics] == ["SG426"] * len(files)
+    for fault, file in zip(raised.value.diagnostics, files, strict=True):
+        assert file in fault.place
+        assert "TCGA" not in str(fault.as_json())
+        assert "TCGA" in fault.local
 
 
-def test_a_sample_that_two_people_have_counts_for_both(tmp_path: Path) -> None:
-    """Dropping it, or giving it to one, would let one person's row change another's."""
+def test_a_sample_twice_in_a_header_of_genes_as_rows(tmp_path: Path) -> None:
     one = program(columns=[SUBTYPE], panels=ONE_GENE)
-    clinical = pd.DataFrame({"sample": [*"112"], "patient": [*"abc"], "subtype": "CIN"})
-    expression = pd.DataFrame({"sample": [*"12"], "MLH1": [5, 6]})
-    table, report = read(joined(tmp_path, clinical, expression), one)
-    assert sorted(table.expression["MLH1"].tolist()) == [5, 5, 6]
-    assert report.shared_samples == 1
-    table, _ = read(joined(tmp_path, clinical.iloc[1:], expression), one)
-    assert sorted(table.expression["MLH1"].tolist()) == [5, 6]
+    (tmp_path / "c.csv").write_text("sample,patient,subtype\n1,a,CIN\n")
+    (tmp_path / "e.csv").write_text("gene,1,1\nMLH1,4,5\n")
+    site = toml(
+        tmp_path,
+        '[files]\nclinical = "c.csv"\nexpression = "e.csv"\norientation = "genes_by_samples"\n',
+    )
+    with pytest.raises(SecgenError, match="SG426"):
+        read(site, one)
 
 
 def test_no_panel_needs_no_file_of_expression_values(tmp_path: Path) -> None:
@@ -307,27 +329,44 @@ def test_a_column_of_a_turned_table_changes_no_other_one(
 GENES = ("A1", "B1", "C1")
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.floats()), max_size=8),
-       st.lists(st.tuples(st.integers(0, 3), st.floats()), max_size=6))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"), st.integers(0, 9), st.floats(), st.sampled_from(["CIN", "GS"])
+        ),
+        max_size=8,
+        unique_by=lambda row: row[1],
+    ),
+    st.lists(st.tuples(st.integers(0, 9), st.floats()), max_size=8, unique_by=lambda row: row[0]),
+    st.sampled_from([(1, None, None), (2, None, "day"), (1, "subtype", None)]),
+)
 def test_removing_a_person_from_joined_files(
     tmp_path_factory: pytest.TempPathFactory,
-    rows: list[tuple[str, int, float]],
+    rows: list[tuple[str, int, float, str]],
     expressed: list[tuple[int, float]],
+    rule: tuple[int, str | None, str | None],
 ) -> None:
+    """With a person both go: the clinical rows and the expression rows of their samples."""
     folder = tmp_path_factory.mktemp("joined")
-    one = program(samples=2, keep="day", columns=[SUBTYPE], panels=ONE_GENE)
-    expression = pd.DataFrame(expressed, columns=["sample", "MLH1"])
+    samples, per, keep = rule
+    one = program(samples=samples, per=per, keep=keep, columns=[SUBTYPE], panels=ONE_GENE)
 
-    def kept(some: list[tuple[str, int, float]]) -> Counter[tuple[object, ...]]:
-        clinical = pd.DataFrame(some, columns=["patient", "sample", "day"])
-        clinical["subtype"] = "CIN"
+    def kept(persons: str, *, without: str = "") -> Counter[tuple[object, ...]]:
+        some = [row for row in rows if row[0] in persons]
+        gone = {row[1] for row in rows if row[0] in without}
+        clinical = pd.DataFrame(some, columns=["patient", "sample", "day", "subtype"])
+        expression = pd.DataFrame(
+            [row for row in expressed if row[0] not in gone], columns=["sample", "MLH1"]
+        )
         return of_person(one, joined(folder, clinical, expression))
 
-    whole = kept(rows)
+    whole = kept("abc")
     for person in "abc":
-        own = kept([row for row in rows if row[0] == person])
-        assert whole - kept([row for row in rows if row[0] != person]) == own
-        assert own.total() <= 2
+        rest = "abc".replace(person, "")
+        own = kept(person, without=rest)
+        assert whole - kept(rest, without=person) == own
+        assert kept(rest, without=person) - whole == Counter()
+        assert own.total() <= samples * (2 if per else 1)
 
 
 def test_the_key_is_used(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Which samples count: joined rows, at most k of a person, chosen from that person's rows alone.
 
 Nothing here depends on another person's rows, nor on the order of rows in a file (PRIVACY 1.3,
-case c): adding or removing a person adds or removes that person's samples and nothing else.
+case c): adding or removing a person adds or removes that person's samples and nothing else.  Of
+joined files a person's rows are the clinical ones and the expression rows of their samples; no
+sample may stand twice in either file (SG426), so that no row is two people's.
 """
 
 import hmac
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +34,7 @@ class Rows:
         expression: float64 of shape (rows of the expression file, genes).
         sums: library sizes of the same rows, or None.
         expression_samples: names of the expression file's rows if it is a file of its own; None:
-            its rows are the table's rows.
+            its rows are the table's rows.  Then no name stands twice in it, nor in ``samples``.
     """
 
     persons: Sequence[str]
@@ -79,11 +81,12 @@ def choose(rows: Rows, cap: int, site_key: bytes) -> Choice:
 
     The earliest dates come first (``moment_of``); among equals, and without dates, the smallest
     HMAC-SHA256(site key, name of the sample), then the smallest of the row's own content.  Rows of
-    one person and one sample count once.  Where the expression file holds a sample several times,
-    the row of the smallest HMAC of its content is taken.
+    one person and one sample of one table count once.
     """
     ranks = _Ranks(rows, site_key)
-    expression_of = ranks.expression_rows()
+    expression_of = None
+    if rows.expression_samples is not None:
+        expression_of = {name: place for place, name in enumerate(rows.expression_samples)}
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     counts: Counter[str] = Counter()
     places = np.arange(len(rows.persons))
@@ -95,7 +98,8 @@ def choose(rows: Rows, cap: int, site_key: bytes) -> Choice:
             counts["without_value"] += 1
             continue
         if expression_of is not None:
-            place = expression_of.get(_sample(rows, row))
+            sample = _sample(rows, row)
+            place = expression_of.get(sample) if sample else None
             if place is None:
                 counts["without_expression"] += 1
                 continue
@@ -137,20 +141,6 @@ class _Ranks:
         self._rows = rows
         self._key = site_key
 
-    def expression_rows(self) -> Mapping[str, int] | None:
-        """Sample → its row of the expression file; None if there is no such file of its own."""
-        names = self._rows.expression_samples
-        if names is None:
-            return None
-        found: dict[str, list[int]] = defaultdict(list)
-        for place, name in enumerate(names):
-            if name.lower() not in MISSING_WORDS:
-                found[name].append(place)
-        return {
-            name: places[0] if len(places) == 1 else min(places, key=self._expression)
-            for name, places in found.items()
-        }
-
     def in_order(self, group: Sequence[int], places: NDArray[np.int64]) -> Sequence[int]:
         """Rows of one person, those that are kept first."""
         if len(group) == 1:
@@ -182,6 +172,12 @@ def _sample(rows: Rows, row: int) -> str:
         return ""
     name = rows.samples[row]
     return "" if name.lower() in MISSING_WORDS else name
+
+
+def repeated_names(samples: Sequence[str]) -> list[str]:
+    """Names that several rows have; missing ones join nothing and do not count."""
+    counts = Counter(name for name in samples if name.lower() not in MISSING_WORDS)
+    return [name for name, count in counts.items() if count > 1]
 
 
 def _unused(rows: Rows) -> int:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.program import CategoryColumn, Program
 from secgen_dsl.queries.labels import column_codes
 from secgen_dsl.queries.table import SampleTable
-from secgen_dsl.runtime.site.choice import Choice, Rows, choose
+from secgen_dsl.runtime.site.choice import Choice, Rows, choose, repeated_names
 from secgen_dsl.runtime.site.columns import NeededColumns, needed_columns
 from secgen_dsl.runtime.site.description import Site
 from secgen_dsl.runtime.site.files import (
@@ -33,6 +34,8 @@ from secgen_dsl.runtime.site.report import (
     spell,
 )
 from secgen_dsl.runtime.site.source import Content, Value, moment_of, number_of, text_of
+
+_LISTED = 5  # names of samples in a message
 
 
 def read_site(
@@ -61,7 +64,8 @@ def read_site(
             delimiter; SG413 a column is absent; SG414 genes are absent; SG415 a needed column is
             there twice; SG416 rows do not fit the header; SG418, SG419 site.toml; SG420 format or
             layer; SG421 turned the other way; SG422 the map of genes; SG423 a gene is there
-            several times; SG424 no library sizes.
+            several times; SG424 no library sizes; SG426 files that are joined hold a sample in
+            several rows.  No message holds a name out of the files: ``Diagnostic.local`` does.
     """
     site = Site(path, place)
     needed = needed_columns(program, site)
@@ -104,20 +108,47 @@ class _Read:
             if isinstance(column, CategoryColumn) and column.name == person.per:
                 spelled, _ = spell(column, texts[column.name], self._values(column.name))
                 per = column_codes(column, spelled)
+        samples = self._samples(self.table, self.places.sample)
+        expression_samples = None
+        if self.files.joined:
+            expression_samples = self._samples(self.expression, self.places.expression_sample)
+            self._require_unique(samples or [], expression_samples or [])
         rows = Rows(
             persons=texts[person.key],
-            samples=self._samples(self.table, self.places.sample),
+            samples=samples,
             per=per,
             dates=None if person.keep is None else texts[person.keep],
             contents=list(zip(*(map(text_of, cells) for cells in self.table.columns), strict=True)),
             expression=self.expression.expression,
             sums=self.expression.sums,
-            expression_samples=self._samples(self.expression, self.places.expression_sample)
-            if self.files.joined
-            else None,
+            expression_samples=expression_samples,
         )
         choice = choose(rows, person.samples, site_key)
         return self._table_and_report(texts, choice)
+
+    def _require_unique(self, samples: Sequence[str], expression_samples: Sequence[str]) -> None:
+        """SG426: a row that two people claim, or two rows of one name, would tie people together.
+
+        Then one person's row could change the contributions of any number of others.
+        """
+        faults = []
+        sources = (self.files.columns, self.files.expression)
+        for source, names in zip(sources, (samples, expression_samples), strict=True):
+            several = repeated_names(names)
+            if source is not None and several:
+                shown = ", ".join(several[:_LISTED]) + (", …" if len(several) > _LISTED else "")
+                faults.append(
+                    Diagnostic(
+                        "SG426",
+                        "the file holds a sample several times, and samples join it to another"
+                        " file",
+                        place=source.where,
+                        next_step="give every sample one name of its own and one row in each file",
+                        local=f"several rows have: {shown}",
+                    )
+                )
+        if faults:
+            raise SecgenError(faults)
 
     def _table_and_report(
         self, texts: Mapping[str, Sequence[str]], choice: Choice
