@@ -1,6 +1,6 @@
 """Tree to program: every name resolved, every list read, every default filled in and said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Resolved:
 
     Attributes:
         sources: marginal id → ``spec:line`` of its statement.
+        files: every public file that was read, by its name in the spec.
         reference_files: reference name → its file.
         simulate: silo name → local sample file.
         defaults: what was filled in, in words.
@@ -46,22 +47,26 @@ class Resolved:
     program: Program
     study: Study
     sources: dict[str, str]
+    files: dict[str, PublicFile]
     reference_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
 
-def resolve(spec: tree.Spec, source: Source, folder: Path) -> Resolved:
+def resolve(
+    spec: tree.Spec, source: Source, folder: Path, held: Mapping[str, PublicFile] | None = None
+) -> Resolved:
     """The program of a spec.
 
     Args:
         folder: the spec's folder; the files that it names are relative to it.
+        held: the files that came with the spec, by their names in it: no other is then read.
 
     Raises:
         SecgenError: every error found, each with its span (codes SG113 and SG2xx, SG301–SG307).
     """
-    return _run(Reader(spec, source, folder))
+    return _run(Reader(spec, source, folder, held))
 
 
 def _run(reader: Reader) -> Resolved:
@@ -126,6 +131,7 @@ def _run(reader: Reader) -> Resolved:
         program=program,
         study=_study(reader, study_block, silos_block, helpers),
         sources=sources,
+        files=reader.files,
         reference_files=reader.reference_files,
         simulate=simulate,
         defaults=tuple(reader.defaults),
