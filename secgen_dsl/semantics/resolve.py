@@ -106,9 +106,10 @@ def _run(reader: Reader) -> Resolved:
         _check_cliques(reader, measure, columns, queries)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
+    study = _study(reader, study_block, silos_block, helpers) if study_block is not None else None
     if reader.found.diagnostics:
         raise SecgenError(reader.found.diagnostics + reader.found.warnings)
-    if study_block is None or person is None or privacy is None:  # pragma: no cover
+    if study is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
     program = Program(
         format="secgen.program/2",
@@ -129,7 +130,7 @@ def _run(reader: Reader) -> Resolved:
     )
     return Resolved(
         program=program,
-        study=_study(reader, study_block, silos_block, helpers),
+        study=study,
         sources=sources,
         files=reader.files,
         reference_files=reader.reference_files,
@@ -196,7 +197,7 @@ def _study(
     kinds = (
         "purpose", "reference", "contact", "cohort", "inclusion", "not_for", "retention",
     )  # fmt: skip
-    return Study(
+    study = Study(
         format="secgen.study/1",
         title=block.title.text,
         **{kind: prose.get(kind, "") for kind in kinds},
@@ -204,3 +205,13 @@ def _study(
         silo_sources=tuple(sources),
         helper_titles=tuple(line.title.text if line.title else "" for line in helpers),
     )
+    named = (*study.silo_titles, *study.silo_sources, *study.helper_titles)
+    if not all(text.isprintable() for text in (study.title, *prose.values(), *named)):
+        reader.found.error(
+            "SG207",
+            "a text of the study or of a party cannot be printed",
+            block.title.span,
+            "of this study",
+            "write it again without tabs, no-break spaces and control characters",
+        )
+    return study
