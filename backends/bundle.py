@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +17,20 @@ from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
+from secgen_dsl.public import files as public_files
 from secgen_dsl.public.files import PublicFile, public_file
 
 PROGRAM_FILE = "party_program.py"
 _MANIFEST = "manifest.json"
+_PUBLIC = "public/"
+_OWN_FILES = frozenset(
+    {
+        "plan.json", "study.json", "certificate.json", "sources.json", "public.json",
+        "spec.secgen", PROGRAM_FILE,
+    }
+)  # fmt: skip
+_MAXIMUM_BYTES = 64_000_000
+"""A larger file of a bundle's own is refused; public files keep their limit, all together."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,8 @@ class Bundle:
     Attributes:
         sources: marginal id → ``spec:line``.
         program_text: the generated party program, to be read; never executed from here.
-        public_files: reference name → its file.
+        spec: the text of the spec.
+        files: every public file that the spec names, by its name there.
     """
 
     plan: Plan
@@ -36,7 +49,8 @@ class Bundle:
     certificate: Certificate
     sources: dict[str, str]
     program_text: str
-    public_files: dict[str, PublicFile]
+    spec: str
+    files: dict[str, PublicFile]
 
 
 def pretty_json(node: Node) -> bytes:
@@ -102,7 +116,7 @@ def require_bundle_folder(folder: Path) -> None:
     require_writable(folder)
 
 
-def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
+def write_bundle(folder: Path, bundle: Bundle) -> None:
     """Write a bundle into a folder that does not exist or holds an older bundle.
 
     Raises:
@@ -116,12 +130,11 @@ def write_bundle(folder: Path, bundle: Bundle, spec: bytes | None) -> None:
         "certificate.json": pretty_json(bundle.certificate),
         "sources.json": _json(bundle.sources),
         PROGRAM_FILE: bundle.program_text.encode(),
+        "spec.secgen": bundle.spec.encode(),
     }
-    if spec is not None:
-        files["spec.secgen"] = spec
     public: dict[str, str] = {}
-    for name, file in bundle.public_files.items():
-        public[name] = f"public/{len(public)}-{file.path.name}"
+    for name, file in bundle.files.items():
+        public[name] = f"{_PUBLIC}{len(public)}-{file.path.name}"
         files[public[name]] = file.data
     files["public.json"] = _json(public)
     files[_MANIFEST] = _json(
@@ -152,13 +165,15 @@ def read_bundle(folder: Path) -> Bundle:
         SecgenError: SG703 not a bundle, or one that was changed.
     """
     try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
-        files = {}
+        manifest = json.loads(_read(folder, _MANIFEST, _MAXIMUM_BYTES))
+        files: dict[str, bytes] = {}
+        room = public_files.MAXIMUM_BYTES
         for name, digest in manifest["files"].items():
-            path = (folder / name).resolve()
-            if not path.is_relative_to(folder.resolve()):
-                raise ValueError(name)
-            files[name] = path.read_bytes()
+            if name.startswith(_PUBLIC):
+                files[name] = _read(folder, name, room)
+                room -= len(files[name])
+            else:
+                files[name] = _read(folder, name, _MAXIMUM_BYTES)
             if hashlib.sha256(files[name]).hexdigest() != digest:
                 raise fail(
                     "SG703",
@@ -167,14 +182,17 @@ def read_bundle(folder: Path) -> Bundle:
                     next_step="ask for the bundle again, or compile the spec",
                 )
         public: Mapping[str, str] = json.loads(files["public.json"])
+        if files.keys() != _OWN_FILES | set(public.values()):
+            raise ValueError("a file that no part of a bundle is")
         bundle = Bundle(
             plan=read_node(Plan, files["plan.json"]),
             study=read_node(Study, files["study.json"]),
             certificate=read_node(Certificate, files["certificate.json"]),
             sources={str(k): str(v) for k, v in json.loads(files["sources.json"]).items()},
             program_text=files[PROGRAM_FILE].decode(),
-            public_files={
-                name: public_file(folder / stored, stored, files[stored])
+            spec=files["spec.secgen"].decode(),
+            files={
+                name: public_file(folder / stored, name, files[stored])
                 for name, stored in public.items()
             },
         )
@@ -193,6 +211,14 @@ def read_bundle(folder: Path) -> Bundle:
             place=str(folder),
             next_step="give a spec, or a folder that `secgen compile` wrote",
         ) from error
+    stated = manifest.get("plan_sha256"), manifest.get("study_sha256")
+    if stated != (sha256_of(bundle.plan), sha256_of(bundle.study)):
+        raise fail(
+            "SG703",
+            "the manifest belongs to another plan or study",
+            place=str(folder),
+            next_step="ask for the bundle again, or compile the spec",
+        )
     if bundle.certificate.plan_sha256 != sha256_of(bundle.plan):
         raise fail(
             "SG703",
@@ -201,6 +227,19 @@ def read_bundle(folder: Path) -> Bundle:
             next_step="compile the spec again",
         )
     return bundle
+
+
+def _read(folder: Path, name: str, most: int) -> bytes:
+    """A regular file of a bundle.  Raises OSError or ValueError: a link, a device, too large."""
+    path = folder / name
+    if path.resolve() != folder.resolve() / name:  # also `..`, an absolute name, a link
+        raise ValueError(name)
+    # Without O_NONBLOCK a pipe would be waited for.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode) or state.st_size > most:
+            raise ValueError(name)
+        return file.read(most)
 
 
 def _json(data: object) -> bytes:

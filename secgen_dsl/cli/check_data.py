@@ -67,9 +67,9 @@ def check_data(spec: Path, site: Path, as_json: bool) -> None:
 def _program(spec: Path) -> "Program":
     """The program of a spec, or of a bundle's folder.  Raises SecgenError."""
     if spec.is_dir():
-        from secgen_dsl.backends.bundle import read_bundle
+        from secgen_dsl.cli.study import plan_of
 
-        return read_bundle(spec).plan.program
+        return plan_of(spec).plan.program
     from secgen_dsl.semantics.resolve import resolve
     from secgen_dsl.syntax.parser import parse, read_source
 

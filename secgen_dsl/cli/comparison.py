@@ -6,6 +6,7 @@ from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.changes import Change
 from secgen_dsl.describe.difference import Difference, Side, difference
+from secgen_dsl.diagnostics.diagnostic import printable
 
 
 def compare(old: PlannedStudy, new: PlannedStudy) -> Difference:
@@ -40,7 +41,7 @@ def print_difference(found: Difference) -> None:
     if found.prose:
         lines += ["", "prose (does not change the plan)"]
         lines += [f"  {each.words()}" for each in found.prose]
-    click.echo("\n".join(lines))
+    click.echo("\n".join(map(printable, lines)))
 
 
 def _side(planned: PlannedStudy) -> Side:

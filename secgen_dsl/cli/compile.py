@@ -22,7 +22,7 @@ def compile_(spec: Path, out: Path, output: Format) -> None:
     planned = plan_spec(spec)
     if output == "full":
         show(planned.warnings)
-    write_bundle(out, bundle_of(planned), spec.read_bytes())
+    write_bundle(out, bundle_of(planned))
     digest = planned.verified.plan_sha256
     if output != "full":
         succeed(output, planned.warnings, {"plan_sha256": digest, "bundle": str(out)})

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from secgen_dsl.cli.report import Format, command, format_option, show, succeed
+from secgen_dsl.diagnostics.diagnostic import printable_lines
 
 
 @click.command()
@@ -29,4 +30,4 @@ def describe(spec: Path, out: Path | None, output: Format) -> None:
         succeed(output, planned.warnings, data)
         return
     show(planned.warnings)
-    click.echo(text if out is None else f"description {out}")
+    click.echo(printable_lines(text) if out is None else f"description {out}")

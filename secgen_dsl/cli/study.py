@@ -19,6 +19,8 @@ class PlannedStudy:
 
     Attributes:
         sources: marginal id → ``spec:line``; an added histogram has that of what it serves.
+        source: the spec.
+        files: every public file that the spec names, by its name there.
         public_files: reference name → its file.
         simulate: silo → sample file, for a local run.
         defaults: what the compiler filled in, in words.
@@ -28,6 +30,8 @@ class PlannedStudy:
     study: Study
     verified: "Verified"
     sources: dict[str, str]
+    source: Source
+    files: dict[str, PublicFile]
     public_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
@@ -58,25 +62,33 @@ def plan_source(source: Source, folder: Path) -> PlannedStudy:
 
     plan = plan_program(resolved.program)
     verified = verify(plan)
-    sources = dict(resolved.sources)
-    for added in plan.added:
-        served = [
-            query.id
-            for query in plan.program.marginals
-            if isinstance(query, Marginal) and set(query.columns) == set(added.columns)
-        ]
-        sources[added.id] = sources[served[0]]
+    sources = all_sources(resolved.sources, plan)
     return PlannedStudy(
         plan=plan,
         study=resolved.study,
         verified=verified,
         sources=sources,
+        source=source,
+        files=resolved.files,
         public_files=resolved.reference_files,
         simulate=resolved.simulate,
         defaults=resolved.defaults,
         warnings=resolved.warnings
         + tuple(replace(w, place=sources.get(w.place, w.place)) for w in verified.warnings),
     )
+
+
+def all_sources(sources: dict[str, str], plan: Plan) -> dict[str, str]:
+    """Marginal id → place, also of the marginals that the planner added: those that they serve."""
+    places = dict(sources)
+    for added in plan.added:
+        served = [
+            query.id
+            for query in plan.program.marginals
+            if isinstance(query, Marginal) and set(query.columns) == set(added.columns)
+        ]
+        places[added.id] = places[served[0]]
+    return places
 
 
 def plan_of(path: Path) -> PlannedStudy:
@@ -89,13 +101,15 @@ def plan_of(path: Path) -> PlannedStudy:
 
     bundle = read_bundle(path)
     verified = verify(bundle.plan)
-    check_bundle(bundle, verified, path)
+    source, resolved = check_bundle(bundle, verified, path)
     return PlannedStudy(
         plan=bundle.plan,
         study=bundle.study,
         verified=verified,
         sources=bundle.sources,
-        public_files=bundle.public_files,
+        source=source,
+        files=bundle.files,
+        public_files=resolved.reference_files,
         simulate={},
         defaults=(),
         warnings=verified.warnings,

@@ -157,6 +157,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines: only its line breaks stay."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """``did you mean "x"?`` for the closest candidate, or an empty text."""
     names = {name.lower(): name for name in candidates}

@@ -1,17 +1,17 @@
 """Gene sets from a public file in GMT, the format of MSigDB: name, source, genes, tab-separated."""
 
 from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.public.files import PublicFile, text_of
+from secgen_dsl.public.files import MAXIMUM_LIST_BYTES, PublicFile, text_of
 
 
 def gene_sets(file: PublicFile) -> dict[str, tuple[str, ...]]:
     """The sets of a GMT file by name, in its order; a gene counts once in a set.
 
     Raises:
-        SecgenError: SG213, the file is not text in GMT, or names a set twice.
+        SecgenError: SG213, the file is not text in GMT, too large, or names a set twice.
     """
     sets: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(text_of(file).splitlines(), start=1):
+    for number, line in enumerate(text_of(file, MAXIMUM_LIST_BYTES).splitlines(), start=1):
         fields = [field.strip() for field in line.split("\t")]
         if not any(fields):
             continue

@@ -7,7 +7,6 @@ from itertools import combinations
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import GeneSets, Importance, PairMarginal, Panel
-from secgen_dsl.public.files import PublicFile, read_public_file
 from secgen_dsl.public.sets import gene_sets
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.reader import Reader
@@ -53,7 +52,7 @@ def resolve_sets(reader: Reader) -> GeneSetFiles:
         names.add(name)
         reader.printable(line.name, "a file of gene sets needs a name that can be printed")
         try:
-            file: PublicFile = read_public_file(reader.folder, line.file.text)
+            file = reader.file(line.file.text)
             sets[name] = gene_sets(file)
         except SecgenError as error:
             reader.found.from_file(error, line.file.span)

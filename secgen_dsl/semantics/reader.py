@@ -1,11 +1,11 @@
 """What every part of the semantics uses: blocks, lines, numbers, names, and what was found."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
-from secgen_dsl.public.files import PublicFile
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span, fail
+from secgen_dsl.public.files import PublicFile, read_public_file
 from secgen_dsl.syntax import tree
 
 _MOST_ERRORS = 100
@@ -53,16 +53,44 @@ class Reader:
         folder: the spec's folder.
         found: errors and warnings so far.
         defaults: what was filled in, in words.
+        files: every file that was read, by its name in the spec.
         reference_files: reference name → its file.
     """
 
-    def __init__(self, spec: tree.Spec, source: Source, folder: Path) -> None:
+    def __init__(
+        self,
+        spec: tree.Spec,
+        source: Source,
+        folder: Path,
+        held: Mapping[str, PublicFile] | None = None,
+    ) -> None:
         self.spec = spec
         self.source = source
         self.folder = folder
         self.found = Findings()
         self.defaults: list[str] = []
+        self.files: dict[str, PublicFile] = {}
         self.reference_files: dict[str, PublicFile] = {}
+        self._held = held
+
+    def file(self, name: str) -> PublicFile:
+        """A file that the spec names: from its folder, or from those that came with the spec.
+
+        Raises:
+            SecgenError: SG213 it cannot be read, or did not come with the spec.
+        """
+        if self._held is None:
+            self.files[name] = read_public_file(self.folder, name)
+        elif name in self._held:
+            self.files[name] = self._held[name]
+        else:
+            raise fail(
+                "SG213",
+                f'the file "{name}" did not come with the spec',
+                place=name,
+                next_step="compile the spec again where its files are",
+            )
+        return self.files[name]
 
     def block(self, kind: type[BlockT], word: str, example: str) -> BlockT | None:
         """The one block of a kind; a missing or second one is an error."""

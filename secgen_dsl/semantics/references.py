@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import Bridge, Reference
-from secgen_dsl.public.files import PublicFile, read_public_file
+from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.vocabulary import check_unit
 from secgen_dsl.syntax import tree
@@ -35,7 +35,7 @@ def resolve_references(reader: Reader) -> tuple[tuple[Reference, ...], tuple[Bri
 
 def _read(reader: Reader, key: str, name: tree.Text) -> PublicFile | None:
     try:
-        file = read_public_file(reader.folder, name.text)
+        file = reader.file(name.text)
     except SecgenError as error:
         reader.found.from_file(error, name.span)
         return None

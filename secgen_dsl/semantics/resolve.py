@@ -1,6 +1,6 @@
 """Tree to program: every name resolved, every list read, every default filled in and said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Resolved:
 
     Attributes:
         sources: marginal id → ``spec:line`` of its statement.
+        files: every public file that was read, by its name in the spec.
         reference_files: reference name → its file.
         simulate: silo name → local sample file.
         defaults: what was filled in, in words.
@@ -46,22 +47,26 @@ class Resolved:
     program: Program
     study: Study
     sources: dict[str, str]
+    files: dict[str, PublicFile]
     reference_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
 
-def resolve(spec: tree.Spec, source: Source, folder: Path) -> Resolved:
+def resolve(
+    spec: tree.Spec, source: Source, folder: Path, held: Mapping[str, PublicFile] | None = None
+) -> Resolved:
     """The program of a spec.
 
     Args:
         folder: the spec's folder; the files that it names are relative to it.
+        held: the files that came with the spec, by their names in it: no other is then read.
 
     Raises:
         SecgenError: every error found, each with its span (codes SG113 and SG2xx, SG301–SG307).
     """
-    return _run(Reader(spec, source, folder))
+    return _run(Reader(spec, source, folder, held))
 
 
 def _run(reader: Reader) -> Resolved:
@@ -101,9 +106,10 @@ def _run(reader: Reader) -> Resolved:
         _check_cliques(reader, measure, columns, queries)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
+    study = _study(reader, study_block, silos_block, helpers) if study_block is not None else None
     if reader.found.diagnostics:
         raise SecgenError(reader.found.diagnostics + reader.found.warnings)
-    if study_block is None or person is None or privacy is None:  # pragma: no cover
+    if study is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
     program = Program(
         format="secgen.program/2",
@@ -124,8 +130,9 @@ def _run(reader: Reader) -> Resolved:
     )
     return Resolved(
         program=program,
-        study=_study(reader, study_block, silos_block, helpers),
+        study=study,
         sources=sources,
+        files=reader.files,
         reference_files=reader.reference_files,
         simulate=simulate,
         defaults=tuple(reader.defaults),
@@ -190,7 +197,7 @@ def _study(
     kinds = (
         "purpose", "reference", "contact", "cohort", "inclusion", "not_for", "retention",
     )  # fmt: skip
-    return Study(
+    study = Study(
         format="secgen.study/1",
         title=block.title.text,
         **{kind: prose.get(kind, "") for kind in kinds},
@@ -198,3 +205,13 @@ def _study(
         silo_sources=tuple(sources),
         helper_titles=tuple(line.title.text if line.title else "" for line in helpers),
     )
+    named = (*study.silo_titles, *study.silo_sources, *study.helper_titles)
+    if not all(text.isprintable() for text in (study.title, *prose.values(), *named)):
+        reader.found.error(
+            "SG207",
+            "a text of the study or of a party cannot be printed",
+            block.title.span,
+            "of this study",
+            "write it again without tabs, no-break spaces and control characters",
+        )
+    return study

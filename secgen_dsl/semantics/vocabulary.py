@@ -16,7 +16,7 @@ from secgen_dsl.ir.program import (
     NumberColumn,
     Panel,
 )
-from secgen_dsl.public.files import gene_list, read_public_file
+from secgen_dsl.public.files import gene_list
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
@@ -192,7 +192,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
         elif line.file is not None:
             place = line.file.span
             try:
-                file = read_public_file(reader.folder, line.file.text)
+                file = reader.file(line.file.text)
                 genes = gene_list(file)
             except SecgenError as error:
                 reader.found.from_file(error, line.file.span)

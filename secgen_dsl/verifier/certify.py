@@ -1,5 +1,6 @@
 """The certificate of a verified plan: our accountant, and on demand an independent one."""
 
+import re
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from math import sqrt
@@ -15,6 +16,14 @@ from secgen_dsl.privacy.renyi import epsilon_from_zcdp
 from secgen_dsl.verifier.verify import Verified
 
 _ZCDP = "zCDP to (epsilon, delta), Canonne-Kamath-Steinke"
+_PLD = "privacy loss distribution, connect-the-dots (secgen, numpy)"
+_SECOND_PLD = "privacy loss distribution, connect-the-dots (dp-accounting)"
+_SECOND_RENYI = "Rényi differential privacy (dp-accounting)"
+_SECOND_EPSILON = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?(E-[0-9]{1,3})?")
+_VERSION = re.compile(r"(secgen|numpy|dp-accounting) [0-9A-Za-z.+]{1,40}")
+_SPARE = Fraction(1, 100)
+"""The second accountant's number may lie this share below ours, and no more."""
+
 _SIX_DIGITS_UP = Context(prec=6, rounding=ROUND_CEILING)
 
 
@@ -33,9 +42,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
     events = composition.events
     accountings = [
         Accounting(
-            accountant=_ZCDP
-            if events is None
-            else "privacy loss distribution, connect-the-dots (secgen, numpy)",
+            accountant=_ZCDP if events is None else _PLD,
             version=f"secgen {__version__}" if events is None else f"numpy {np.__version__}",
             epsilon=_up(verified.epsilon),
             role="certifies",
@@ -64,9 +71,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
             )
         accountings.append(
             Accounting(
-                accountant="Rényi differential privacy (dp-accounting)"
-                if events is None
-                else "privacy loss distribution, connect-the-dots (dp-accounting)",
+                accountant=_SECOND_RENYI if events is None else _SECOND_PLD,
                 version=second_opinion_version(),
                 epsilon=_up(epsilon),
                 role="certifies",
@@ -102,6 +107,38 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
         outsider_epsilon=_up(epsilon_for_mu(_mu_with(plan, len(plan.parties)), delta)),
         floor_epsilon=_up(epsilon_for_mu(_mu_with(plan, 1), delta)),
     )
+
+
+def is_certificate_of(stated: Certificate, plan: Plan, verified: Verified) -> bool:
+    """Whether a certificate says what ``certify`` says of a plan that ``verify`` accepted.
+
+    All but the second accountant's number and the libraries' versions must be the same; that
+    number must lie within the budget and at most 1 % below ours (asking it again takes seconds).
+    """
+    fresh = certify(plan, verified, independent=False)
+    ours, *shown = fresh.accountings
+    if len(stated.accountings) != len(fresh.accountings) + 1:
+        return False
+    first, second, *others = stated.accountings
+    renyi = verified.composition.events is None
+    return (
+        stated.model_copy(update={"accountings": fresh.accountings}) == fresh
+        and all(
+            _without_version(one) == _without_version(other)
+            for one, other in zip([first, *others], [ours, *shown], strict=True)
+        )
+        and all(_VERSION.fullmatch(each.version) for each in stated.accountings)
+        and second.accountant == (_SECOND_RENYI if renyi else _SECOND_PLD)
+        and second.role == "certifies"
+        and _SECOND_EPSILON.fullmatch(second.epsilon) is not None
+        and (1 - _SPARE) * Fraction(ours.epsilon)
+        <= Fraction(second.epsilon)
+        <= plan.program.privacy.epsilon
+    )
+
+
+def _without_version(accounting: Accounting) -> tuple[str, str, str]:
+    return accounting.accountant, accounting.epsilon, accounting.role
 
 
 def _mu_with(plan: Plan, draws: int) -> float:

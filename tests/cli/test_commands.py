@@ -141,8 +141,10 @@ def test_a_bundle_is_the_same_every_time(bundle: Path, tmp_path: Path) -> None:
 
 def test_a_bundle_carries_its_public_tables(tmp_path: Path) -> None:
     assert secgen("compile", STUDY_A, "-o", tmp_path / "b").code == 0
-    (stored,) = (tmp_path / "b" / "public").iterdir()
-    assert stored.read_bytes() == (SPECS / "data/colorectal_reference.csv.gz").read_bytes()
+    names = json.loads((tmp_path / "b/public.json").read_text())
+    assert set(names) == {"data/colorectal_reference.csv.gz", "panels/cell_cycle.txt"}
+    for name, stored in names.items():
+        assert (tmp_path / "b" / stored).read_bytes() == (SPECS / name).read_bytes()
     assert (
         secgen("plan", tmp_path / "b", "--json").json["plan_sha256"]
         == (secgen("plan", STUDY_A, "--json").json["plan_sha256"])

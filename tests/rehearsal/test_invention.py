@@ -88,7 +88,9 @@ def test_genes_follow_the_public_table_of_their_unit(study: PlannedStudy) -> Non
     program = study.plan.program
     references = read_references(program, study.public_files)
     first = next(
-        r.name for r in program.references if program.reference_unit(r) == program.panel(HOLDER).unit
+        r.name
+        for r in program.references
+        if program.reference_unit(r) == program.panel(HOLDER).unit
     )
     for site in sites.values():
         known = references[first]["A1"]
@@ -104,9 +106,7 @@ def test_genes_without_a_public_table_fill_the_range(study: PlannedStudy) -> Non
     _, sites = invented(
         study,
         lambda program: program.model_copy(
-            update={
-                "panels": (program.panel(HOLDER).model_copy(update={"unit": "vst"}),)
-            }
+            update={"panels": (program.panel(HOLDER).model_copy(update={"unit": "vst"}),)}
         ),
     )
     values = [float(text) for text in sites["north"].genes["A1"] if text != "NA"]
