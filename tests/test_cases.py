@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from secgen_dsl.cli.study import plan_source
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, in_order
+from secgen_dsl.diagnostics.diagnostic import (
+    Diagnostic,
+    SecgenError,
+    Source,
+    for_the_site,
+    in_order,
+)
 from secgen_dsl.runtime.site.read import read_site
 from tests.cases import FIXTURES, UPDATE, Case, outcome, read_cases, update
 from tests.study import FOLDER, STUDY, all_faults, complete, meaning_faults, syntax_faults
@@ -19,7 +25,7 @@ MOST_POOR_MESSAGES = 24
 
 
 def site_table(case: Case) -> list[Diagnostic]:
-    """What the reader says of a table of the silo `north` (`@ file NAME`; else `data.csv`)."""
+    """What the silo `north` itself is told of its table (`@ file NAME`; else `data.csv`)."""
     program = plan_source(Source("spec.secgen", STUDY), FOLDER).plan.program
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         path = Path(case.remarks.get("file", "data.csv"))
@@ -27,7 +33,7 @@ def site_table(case: Case) -> list[Diagnostic]:
         try:
             read_site(program, path, b"key", "north")
         except SecgenError as error:
-            return in_order(error.diagnostics)
+            return in_order(for_the_site(error).diagnostics)
     return []
 
 

@@ -10,6 +10,7 @@ import click
 
 from secgen_dsl.cli.report import as_json as diagnostics_json
 from secgen_dsl.cli.report import command, print_json, show
+from secgen_dsl.diagnostics.diagnostic import SecgenError, for_the_site
 
 if TYPE_CHECKING:
     from secgen_dsl.ir.program import Program
@@ -45,7 +46,10 @@ def check_data(spec: Path, site: Path, as_json: bool) -> None:
     from secgen_dsl.runtime.site.report import remarks
 
     # Any key will do: which of a person's samples count is drawn anew, not how many.
-    _, report = read_site(program, site, secrets.token_bytes(32), "")
+    try:
+        _, report = read_site(program, site, secrets.token_bytes(32), "")
+    except SecgenError as error:
+        raise for_the_site(error) from error
     warnings = remarks(program, report, str(site))
     if as_json:
         print_json(

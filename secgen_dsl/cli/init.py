@@ -286,21 +286,31 @@ class _Interview:
     def _genes(self, taken: set[str]) -> tuple[tuple[str, ...], str]:
         """The panel's genes, or the file that lists them."""
         rest: tuple[str, ...] = ()
-        if self._found is not None:
+        if self._found is not None and not self._yes:
             rest = self._found.other_genes(taken)
 
         def read(text: str) -> tuple[tuple[str, ...], str]:
-            if text.strip() == "rest" and rest:
+            if text.strip() == "rest" and self._found is not None:
+                if not rest:
+                    raise click.UsageError("names, or a file that lists them, are needed")
                 return rest, ""
             if (self._folder / text.strip()).is_file():
                 return (), text.strip()
             return _names(text), ""
 
+        # A table's names may be those of samples or of anything else: none is taken unconfirmed.
+        default = "TP53, KRAS, EGFR" if self._found is None else None
         if rest:
             click.echo(f"Other columns or genes of the file: {_begin(rest)}")
             question = "Genes: names, a file that lists them, or rest for all of these"
-            return self._ask(question, "rest", read)
-        return self._ask("Genes: names, or a file that lists them", "TP53, KRAS, EGFR", read)
+            genes, file = self._ask(question, default, read)
+            if genes != rest or self._ask_whether(
+                f"Are these {len(rest):,} the public names of genes, and no ids of people or"
+                f" samples: {_begin(rest)}"
+            ):
+                return genes, file
+            rest = ()
+        return self._ask("Genes: names, or a file that lists them", default, read)
 
 
 def _begin(names: "dict[str, str] | tuple[str, ...]") -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.public.reference import MISSING_WORDS
 from secgen_dsl.queries.labels import label_key
 from secgen_dsl.runtime.site.columns import SAMPLE_COLUMNS
 from secgen_dsl.runtime.site.description import Site
 from secgen_dsl.runtime.site.files import open_file
+from secgen_dsl.runtime.site.genes import rows_are_genes, turned
 from secgen_dsl.runtime.site.source import Source, text_of
 
 _MOST_TRIED = 5_000
@@ -73,19 +75,22 @@ class Survey:
 
 
 def survey(path: Path) -> Survey:
-    """The names of a site's files; no value is looked at.
+    """The names of a site's files; of the values only the first column, whether it names genes.
 
     Args:
         path: a site.toml, or a table.
 
     Raises:
-        SecgenError: SG411, SG412, SG416, SG418, SG420: a file cannot be read as it is described.
+        SecgenError: SG411, SG412, SG416, SG418, SG420: a file cannot be read as it is described;
+            SG421, its rows are genes: what is taken for its columns are samples.
     """
     site = Site(path, "")
     description = site.description
     with _columns_file(site) as source:
         columns = [each for each in dict.fromkeys(source.columns) if each]
         genes, shared = tuple(dict.fromkeys(source.genes)), source.shared
+        if shared and rows_are_genes(source):
+            raise SecgenError(turned(source))
     if description.files.clinical and description.files.expression:
         shared = False
         with open_file(site, description.files.expression, frozenset(), values=True) as source:

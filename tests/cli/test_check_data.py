@@ -126,6 +126,27 @@ def test_shape_faults_end_with_1(folder: Path) -> None:
         assert (ended.code, set(ended.codes())) == (1, {code})
 
 
+def test_only_check_data_shows_names_of_the_file(folder: Path) -> None:
+    """The header of a table that is turned, for one, names patients."""
+    names = [f"Patient{number}" for number in range(4)]
+    pd.DataFrame([["TP53", *range(4)]], columns=["patient", *names]).to_csv(
+        folder / "t.csv", index=False
+    )
+    site = folder / "site.toml"
+    for options in ((), ("--json",)):
+        ended = secgen("check-data", folder / "s.secgen", "--site", site, *options)
+        assert ended.code == 1
+        assert "the header begins with: patient, Patient0" in ended.out + ended.err
+    sites = [f"--data={silo}={site}" for silo in "abc"]
+    for backend in ("plaintext", "mpyc"):
+        options = ("--backend", backend, "--out", folder / backend)
+        ended = secgen("run", folder / "s.secgen", *sites, *options)
+        assert (ended.code, set(ended.codes())) == (1, {"SG413", "SG414"})
+        assert "Patient" not in ended.out + ended.err
+        for path in (folder / backend).rglob("*"):
+            assert path.is_dir() or b"Patient0" not in path.read_bytes()
+
+
 def test_a_spec_with_an_error(folder: Path) -> None:
     (folder / "s.secgen").write_text(SPEC.replace("trust {", "truts {"), encoding="utf-8")
     ended = secgen("check-data", folder / "s.secgen", "--site", folder / "site.toml")
@@ -163,7 +184,8 @@ def test_content_that_is_hardly_what_is_meant(
 
 
 def test_clinical_rows_without_expression_are_remarked(folder: Path) -> None:
-    table = pd.read_csv(folder / "t.csv", nrows=6)
+    table = pd.read_csv(folder / "t.csv", nrows=6).drop_duplicates("sample")
+    table.to_csv(folder / "t.csv", index=False)
     table[["sample", "MLH1", "MSH2"]].assign(sample=lambda t: "X-" + t["sample"]).to_csv(
         folder / "e.csv", index=False
     )

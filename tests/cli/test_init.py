@@ -179,9 +179,11 @@ def from_demo(folder: Path, stdin: str, *options: str) -> Ended:
 
 
 def test_with_yes_only_names_of_a_table_are_written(tmp_path: Path) -> None:
-    stdin = "\n".join([*PROTECTED.values(), "subtype, sex", ""])
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "genes.txt").write_text("MLH1\nCDK1\n")
+    stdin = "\n".join([*PROTECTED.values(), "subtype, sex", "rest", "genes.txt", ""])
     plain = secgen("init", tmp_path / "study.secgen", "--yes", stdin=stdin)
-    ours = {path.name for path in tmp_path.iterdir()}
+    ours = {"study.secgen", "site.toml"}
     own_words = tokens(*(tmp_path / name for name in ours))
     assert plain.code == 0
     ended = from_demo(tmp_path / "x", stdin, "--yes")
@@ -190,12 +192,12 @@ def test_with_yes_only_names_of_a_table_are_written(tmp_path: Path) -> None:
     header = gzip.decompress(DEMO.read_bytes()).decode().partition("\n")[0].split(",")
     named = tokens(*files) - own_words
     assert not named & cells_of(DEMO)
-    assert named - {*header} - {*DEMO.parts, ".."} == {"FILL_IN", "replace"}
+    assert named - {*header} - {*DEMO.parts, ".."} == {"FILL_IN", "replace", "genes.txt"}
+    # No gene is taken of the table's header, not even if asked for: the panel's file names them.
+    assert not named & {*header} - {"patient", "subtype", "sex"}
     assert not {"CIN", "GS", "MSI", "female", "male"} & tokens(*files)
     assert "CIN" not in ended.out
-    genes = planned.plan.program.panels[0].genes
-    assert {"MLH1", "CDK1"} & {*genes}
-    assert not {"sample", "patient", "subtype", "sex", "site", "region", "group"} & {*genes}
+    assert planned.plan.program.panels[0].genes == ("MLH1", "CDK1")
     checked = secgen("check-data", files[0], "--site", files[1])
     assert checked.code == 0, checked.err
 
@@ -212,7 +214,7 @@ def test_with_yes_only_names_of_a_table_are_written(tmp_path: Path) -> None:
 def test_values_are_looked_at_and_written_only_if_said_so(
     lines: list[str], values: tuple[str, ...], shown: bool, tmp_path: Path
 ) -> None:
-    ended = from_demo(tmp_path, piped(labels="subtype", values=lines))
+    ended = from_demo(tmp_path, piped(labels="subtype", values=lines, genes=["rest", "y"]))
     program = written(tmp_path, ended).plan.program
     assert program.columns[0].values == values
     assert ("  GS\n" in ended.out.replace(": ", ": \n")) is shown
@@ -233,7 +235,9 @@ def small_table(folder: Path) -> Path:
 
 def test_rare_values_are_pointed_out_and_many_are_no_label(tmp_path: Path) -> None:
     table = small_table(tmp_path)
-    stdin = piped(labels="stage, id", values=["y", "n", "I, II", "", "y", "a, b", ""])
+    stdin = piped(
+        labels="stage, id", values=["y", "n", "I, II", "", "y", "a, b", ""], genes=["rest", "y"]
+    )
     ended = secgen("init", tmp_path / "study.secgen", "--from", table, stdin=stdin)
     program = written(tmp_path, ended).plan.program
     assert "rare  (fewer than 5 rows: it may point at a person)" in ended.out
@@ -245,9 +249,8 @@ def test_rare_values_are_pointed_out_and_many_are_no_label(tmp_path: Path) -> No
 
 
 def test_a_name_that_the_table_lacks_is_asked_again(tmp_path: Path) -> None:
-    ended = from_demo(
-        tmp_path, piped(key=["patint", "patient"], labels="sex", values=["n", "f,m", ""])
-    )
+    answers = {"key": ["patint", "patient"], "values": ["n", "f,m", ""], "genes": "MLH1"}
+    ended = from_demo(tmp_path, piped(labels="sex", **answers))
     written(tmp_path, ended)
     assert 'the file has no column "patint"; did you mean "patient"?' in ended.out + ended.err
 
@@ -269,6 +272,46 @@ def test_from_a_site_description(tmp_path: Path) -> None:
     assert secgen("check-data", tmp_path / "study.secgen", "--site", site).code == 0
 
 
+def test_names_of_a_table_are_genes_only_if_said_so(tmp_path: Path) -> None:
+    """A column of numbers may be anything, and Enter is a no."""
+    table = small_table(tmp_path)
+    asked = "Are these 4 the public names of genes, and no ids of people or samples: age, "
+    for number, refused in enumerate(("n", "")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        answers = {"values": ["n", "I, II", ""], "genes": ["", "rest", refused, "rest", "TP53"]}
+        stdin = piped(labels="stage", **answers)
+        ended = secgen("init", folder / "study.secgen", "--from", table, stdin=stdin)
+        assert written(folder, ended).plan.program.panels[0].genes == ("TP53",)
+        assert ended.out.count(asked) == 1
+        assert "epsilon 9" not in (folder / "study.secgen").read_text()
+
+
+@pytest.mark.parametrize("options", [[], ["--yes"]], ids=["asked", "yes"])
+@pytest.mark.parametrize(
+    ("first", "genes"),
+    [
+        ("gene", ["MLH1", "MSH2"]),
+        ("Gene.Symbol", ["A", "B"]),
+        ("", ["ENSG00000076242", "x", "ENSG00000095002.4"]),
+    ],
+    ids=["gene", "symbol", "ensembl"],
+)
+def test_a_table_with_genes_as_rows_is_refused(
+    first: str, genes: list[str], options: list[str], tmp_path: Path
+) -> None:
+    """What its header names are patients."""
+    table = tmp_path / "table.csv"
+    pd.DataFrame([[1.5, 2.5]] * len(genes), genes, ["TCGA-1", "TCGA-2"]).to_csv(
+        table, index_label=first
+    )
+    stdin = piped(key="TCGA-1")
+    ended = secgen("init", tmp_path / "study.secgen", "--from", table, *options, stdin=stdin)
+    assert (ended.code, ended.codes()) == (1, ["SG421"])
+    assert "TCGA" not in ended.out + ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
 @pytest.mark.parametrize("ending", ["h5ad", "parquet"])
 def test_from_other_formats(ending: str, tmp_path: Path) -> None:
     table = tmp_path / f"table.{ending}"
@@ -281,7 +324,7 @@ def test_from_other_formats(ending: str, tmp_path: Path) -> None:
         anndata.AnnData(values, obs=obs).write_h5ad(table)
     else:
         pd.concat([obs, values], axis=1).to_parquet(table)
-    stdin = piped(labels="stage", values=["y", "y", "none"])
+    stdin = piped(labels="stage", values=["y", "y", "none"], genes=["rest", "y"])
     ended = secgen("init", tmp_path / "study.secgen", "--from", table, stdin=stdin)
     program = written(tmp_path, ended).plan.program
     assert program.panels[0].genes == ("TP53", "KRAS")
@@ -355,7 +398,7 @@ def test_at_a_terminal(tmp_path: Path) -> None:
 def test_site_description_is_commented_toml(tmp_path: Path) -> None:
     (tmp_path / "a folder").mkdir()
     table = small_table(tmp_path / "a folder")
-    stdin = piped(labels="stage", values=["n", "I, II", ""])
+    stdin = piped(labels="stage", values=["n", "I, II", ""], genes="TP53")
     ended = secgen("init", tmp_path / "study.secgen", "--from", table, stdin=stdin)
     written(tmp_path, ended)
     text = (tmp_path / "site.toml").read_text()

@@ -15,11 +15,7 @@ _DATES = ("2019-03-01", "2020-01", "2019-03-01T10:00:00+01:00", "2018", "43", ""
 
 @dataclass(frozen=True)
 class Row:
-    """A sample of a person.
-
-    Attributes:
-        name: of the sample; several rows of a person may have one name.
-    """
+    """A sample of a person; its name is that of no other row, because samples join two files."""
 
     person: str
     name: str
@@ -35,7 +31,7 @@ def rows_of(
     for number in range(people):
         person = "" if random.random() < 0.05 else f"{prefix}{number}"
         for sample in range(random.randint(1, most)):
-            name = f"{prefix}{number}.{sample // 2 if random.random() < 0.1 else sample}"
+            name = f"{prefix}{number}.{sample}"
             date = random.choice(_DATES)
             rows.append(Row(person, name, date, random_sample(random, program)))
     return rows

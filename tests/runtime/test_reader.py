@@ -185,9 +185,9 @@ def test_absent_columns_are_all_named_with_the_nearest(tmp_path: Path) -> None:
     first, second = faults(tmp_path, "Patient,sub_type,sex,MLH1,MSH2\n")
     assert (first.code, second.code) == ("SG413", "SG413")
     assert 'no column "patient"' in first.message
-    assert 'did you mean "Patient"?' in first.next_step
+    assert 'did you mean "Patient"?' in first.local
     assert 'no column "subtype"' in second.message
-    assert 'did you mean "sub_type"?' in second.next_step
+    assert 'did you mean "sub_type"?' in second.local
 
 
 def test_absent_genes_are_counted_and_five_are_listed(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_absent_genes_are_counted_and_five_are_listed(tmp_path: Path) -> None:
     assert found.code == "SG414"
     assert "7 of 9 genes" in found.message
     assert "GENE2, GENE3, GENE4, GENE5, GENE6, and 2 more" in found.message
-    assert 'did you mean "gene2"?' in found.next_step
+    assert 'did you mean "gene2"?' in found.local
 
 
 def test_genes_in_rows_suggest_another_orientation(tmp_path: Path) -> None:

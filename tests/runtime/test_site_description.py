@@ -195,7 +195,7 @@ def test_an_absent_column_is_named_as_in_the_file_and_in_the_spec(folder: Path) 
     found = fault(toml(folder, FILES + '[columns]\nsubtype = "subtyp"\n'))
     assert found.code == "SG413"
     assert 'no column "subtyp" (the spec\'s "subtype")' in found.message
-    assert 'did you mean "subtype"?' in found.next_step
+    assert 'did you mean "subtype"?' in found.local
 
 
 def test_library_sizes_from_a_column(folder: Path) -> None:

@@ -20,6 +20,7 @@ from tests.runtime.studies import (
     cohort,
     counted,
     fault,
+    faults,
     program,
     read,
     samples_of,
@@ -211,7 +212,7 @@ def test_formats_and_layers_that_do_not_fit(tmp_path: Path) -> None:
         found = fault(toml(tmp_path, f"[files]\n{text}\n"))
         assert found.code == code, text
         assert words in found.message
-        assert step in found.next_step
+        assert step in found.next_step + found.local
 
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.h5ad"])
@@ -250,7 +251,47 @@ def test_a_parquet_column_of_lists(tmp_path: Path) -> None:
     columns = COHORT.table().to_dict("list") | {"sex": pa.array([[1]] * 12)}
     found = fault(write_parquet(tmp_path / "t.parquet", columns))
     assert found.code == "SG420"
-    assert "list<" in found.message
+    assert found.local.startswith('the column "sex" holds list<')
+
+
+@pytest.mark.parametrize("name", ["sex", "subtype"])
+@pytest.mark.parametrize("length", [0, 3, 40])
+def test_a_column_of_obs_that_is_shorter_or_longer(tmp_path: Path, name: str, length: int) -> None:
+    path = tmp_path / "t.h5ad"
+    write_h5ad(path, COHORT)
+    with h5py.File(path, "a") as file:
+        attributes = {"encoding-type": "string-array", "encoding-version": "0.2.0"}
+        del file["obs"][name]
+        stored = file["obs"].create_dataset(
+            name, data=np.array(["GS"] * length, dtype=object), dtype=h5py.string_dtype()
+        )
+        stored.attrs.update(attributes)
+    found = fault(path)
+    assert (found.code, found.message) == (
+        "SG420",
+        "a column of `obs` has another length than its index",
+    )
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("described", [True, False])
+def test_a_fault_of_a_turned_table_names_no_patient(
+    tmp_path: Path, ending: str, described: bool
+) -> None:
+    """The header of such a table, and the first column of the others, may name patients."""
+    names = [f"Patient{number}" for number in range(12)]
+    write_csv(tmp_path / "c.csv", COHORT.table())
+    values = pd.DataFrame(COHORT.genes().to_numpy().T, index=["A", "B", "C", "D"], columns=names)
+    if ending == "csv":
+        write_csv(tmp_path / "e.csv", values, index="gene")
+    else:
+        values.to_parquet(tmp_path / "e.parquet")
+    turned = 'orientation = "genes_by_samples"\n' if described else ""
+    site = toml(tmp_path, f'[files]\nexpression = "e.{ending}"\nclinical = "c.csv"\n{turned}')
+    for path in (site, tmp_path / f"e.{ending}"):
+        found = faults(path)
+        assert found
+        assert not any("Patient" in str(each.as_json()) for each in found)
 
 
 def test_tables_that_are_turned(tmp_path: Path) -> None:

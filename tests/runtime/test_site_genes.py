@@ -82,9 +82,9 @@ def test_versions_of_the_spec_and_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "names", "words"),
     [
-        (ENSEMBL, SYMBOLS, "look like symbols (MLH1), and Ensembl ids are looked for"),
-        (SYMBOLS, ENSEMBL, "look like Ensembl ids (ENSG00000076242), and symbols are looked for"),
-        (SYMBOLS, ENTREZ, "look like Entrez ids (4292), and symbols are looked for"),
+        (ENSEMBL, SYMBOLS, "look like symbols, and Ensembl ids are looked for"),
+        (SYMBOLS, ENSEMBL, "look like Ensembl ids, and symbols are looked for"),
+        (SYMBOLS, ENTREZ, "look like Entrez ids, and symbols are looked for"),
     ],
 )
 def test_a_panel_of_another_system_than_the_file(
@@ -93,6 +93,7 @@ def test_a_panel_of_another_system_than_the_file(
     found = fault(site(tmp_path, names, ""), of(spec))
     assert found.code == "SG414"
     assert words in found.message
+    assert found.local == f"one of the file's names is {names[0]}"
     assert f'system = "{system_of(names[0])}"' in found.next_step
     assert "map" in found.next_step
     # The same without any site.toml.
@@ -103,7 +104,7 @@ def test_a_system_that_the_file_does_not_have(tmp_path: Path) -> None:
     path = site(tmp_path, SYMBOLS, 'system = "ensembl"\nmap = "map.tsv"')
     found = fault(path, of(SYMBOLS))
     assert found.code == "SG414"
-    assert "look like symbols (MLH1), and Ensembl ids are looked for" in found.message
+    assert "look like symbols, and Ensembl ids are looked for" in found.message
     assert 'write `system = "symbol"`' in found.next_step
 
 
@@ -188,7 +189,8 @@ def test_two_ids_of_one_gene_through_the_map(tmp_path: Path) -> None:
     genes = 'system = "ensembl"\nmap = "map.tsv"\n'
     found = fault(site(tmp_path, names, genes, two), of(SYMBOLS, "tpm"))
     assert found.code == "SG423"
-    assert "MLH1 2 times (ENSG00000076242, ENSG00000076249.3)" in found.message
+    assert "MLH1 2 times:" in found.message
+    assert found.local == "its entries are ENSG00000076242, ENSG00000076249.3"
     table, _ = read(site(tmp_path, names, genes + 'duplicates = "sum"', two), of(SYMBOLS, "tpm"))
     assert table.expression["MLH1"].tolist() == [6]
 

@@ -121,7 +121,8 @@ def no_sample(source: Source, asked: str) -> list[Diagnostic]:
             f'the file has no column "{asked}"' if asked else "the file does not name its samples",
             place=source.where,
             next_step='name their column with `sample = "…"` under [files], or call it sample or'
-            f" sample_id; the header begins with: {_beginning(source.columns)}",
+            " sample_id",
+            local=_beginning(source.columns),
         )
     ]
 
@@ -224,11 +225,11 @@ def _absent(source: Source, name: str, file_name: str, needed: set[str]) -> Diag
         code="SG413",
         message=f'the file has no column "{file_name}"{called}',
         place=source.where,
-        next_step=f"{guess + ' ' if guess else ''}name the column in the file as the spec names"
-        f" it, or map it under [columns] of a site.toml; the header begins with:"
-        f" {_beginning(source.columns)}",
+        next_step="name the column in the file as the spec names it, or map it under [columns] of a"
+        " site.toml",
+        local="; ".join(filter(None, (guess, _beginning(source.columns)))),
     )
 
 
 def _beginning(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+    return "the header begins with: " + ", ".join(names[:6]) + (", …" if len(names) > 6 else "")

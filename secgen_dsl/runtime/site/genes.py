@@ -5,7 +5,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, nearest
 from secgen_dsl.ir.program import Program
@@ -38,6 +38,8 @@ _HEADERS: Mapping[GeneSystem, tuple[str, ...]] = {
     ),
 }
 """What the header of a map may call each system, in lower case with ``_`` for other signs."""
+
+_GENE_HEADERS = frozenset({"gene", "genes", "gene_id"}).union(*_HEADERS.values())
 
 _LISTED = 5  # genes that a message names
 
@@ -174,6 +176,18 @@ def find_genes(
     return positions, faults
 
 
+def rows_are_genes(source: Source) -> bool:
+    """Whether a table's first column looks to name genes: by its header, or by Ensembl ids in it.
+
+    Raises:
+        SecgenError: SG411, SG416: the file cannot be read.
+    """
+    if re.sub(r"[^a-z0-9]+", "_", source.columns[0].lower()) in _GENE_HEADERS:
+        return True
+    names = [name for name in source.across() if name]
+    return 2 * sum(system_of(name) == "ensembl" for name in names) > len(names)
+
+
 def _plain(name: str) -> str:
     """An Ensembl id without its version; any other name as it is."""
     return name.partition(".")[0] if _ENSEMBL.fullmatch(name) else name
@@ -234,22 +248,22 @@ def _absent(
     message = f"{len(absent)} of {len(positions)} genes are not in the file: {listed}"
     if 2 * len(absent) > len(positions):
         if _held(source.across(), wanted) > len(positions) - len(absent):
-            return [_turned(source)]
+            return [turned(source)]
         others = [name for name in source.genes if name and name not in taken]
         looks = _commonest(others)
         sought = site.description.genes.system or _commonest(positions)
         if looks is not None and sought is not None and looks != sought:
             example = next(name for name in others if system_of(name) == looks)
-            message += f"; the file's names look like {SYSTEM_WORDS[looks]} ({example}), and"
+            message += f"; the file's names look like {SYSTEM_WORDS[looks]}, and"
             message += f" {SYSTEM_WORDS[sought]} are looked for"
-            return [_other_system(site, source, message, looks)]
+            return [_other_system(site, source, message, looks, example)]
     if unmapped:
         message += f" ({len(unmapped)} of them are not in the map)"
     candidates = [name for name in source.genes if name not in taken]
     guess = nearest(absent[0], candidates) if len(candidates) <= 5000 else ""
     step = "use names of the spec's, or a map under [genes] of a site.toml, or take the genes out"
     step += " of the panel at every site"
-    return [Diagnostic("SG414", message, place=source.where, next_step=f"{guess} {step}".strip())]
+    return [Diagnostic("SG414", message, place=source.where, next_step=step, local=guess)]
 
 
 def _held(names: Iterable[str], wanted: WantedGenes) -> int:
@@ -258,7 +272,8 @@ def _held(names: Iterable[str], wanted: WantedGenes) -> int:
     return sum(any(_plain(n) in present for n in names) for names in wanted.file_names.values())
 
 
-def _turned(source: Source) -> Diagnostic:
+def turned(source: Source) -> Diagnostic:
+    """SG421: the file's rows are what its columns are taken for."""
     other: Orientation = "samples_by_genes"
     rows = "samples"
     if source.orientation == other:
@@ -274,12 +289,15 @@ def _turned(source: Source) -> Diagnostic:
     )
 
 
-def _other_system(site: Site, source: Source, message: str, looks: GeneSystem) -> Diagnostic:
+def _other_system(
+    site: Site, source: Source, message: str, looks: GeneSystem, example: str
+) -> Diagnostic:
     step = f'write `system = "{looks}"` and `map = "…"`, a table of both, under [genes] of a'
     step += " site.toml"
     if site.description.genes.system is not None:
         step = f'write `system = "{looks}"` under [genes] of site.toml'
-    return Diagnostic("SG414", message, place=source.where, next_step=step)
+    local = f"one of the file's names is {example}"
+    return Diagnostic("SG414", message, place=source.where, next_step=step, local=local)
 
 
 def _commonest(names: Iterable[str]) -> GeneSystem | None:
@@ -295,15 +313,14 @@ def _ambiguous(
     for gene, found in positions.items():
         for place in found:
             if owner.setdefault(place, gene) != gene:
-                return [
-                    site.fault(
-                        "SG422",
-                        f'the file\'s "{source.genes[place]}" stands for two genes of the panel:'
-                        f" {owner[place]} and {gene}",
-                        ("genes", "map"),
-                        "keep the row of the map that is meant",
-                    )
-                ]
+                fault = site.fault(
+                    "SG422",
+                    "a name in the file stands for two genes of the panel:"
+                    f" {owner[place]} and {gene}",
+                    ("genes", "map"),
+                    "keep the row of the map that is meant",
+                )
+                return [replace(fault, local=f'the name is "{source.genes[place]}"')]
     return []
 
 
@@ -331,9 +348,10 @@ def _repeated(
     return [
         Diagnostic(
             "SG423",
-            f"the file holds {shown} {len(positions[shown])} times ({names}){more}: {why}",
+            f"the file holds {shown} {len(positions[shown])} times{more}: {why}",
             place=source.where,
             next_step='keep one entry a gene, or write `duplicates = "first"` (for counts also'
             ' "sum") under [genes] of a site.toml',
+            local=f"its entries are {names}",
         )
     ]

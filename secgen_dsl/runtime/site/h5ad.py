@@ -71,6 +71,13 @@ class AnnotatedMatrix:
         sums = ExactSums(rows)
         with _h5ad_faults(self.where):
             values = [self.samples.cells(position) for position in columns]
+            if any(len(cells) != rows for cells in values):
+                raise fail(
+                    "SG420",
+                    "a column of `obs` has another length than its index",
+                    place=self.where,
+                    next_step="write the file again with AnnData's `write_h5ad`",
+                )
             if genes or summed:
                 self._read_matrix(np.array(genes, dtype=np.int64), summed, expression, sums)
         return Content(
@@ -215,20 +222,20 @@ def _matrix(file: h5py.File, layer: str, where: str) -> Any:
     """X or the layer: a dense dataset or a sparse one."""
     layers = sorted(file["layers"]) if "layers" in file else []
     if layer and layer not in layers:
-        listed = ", ".join(layers) or "none"
         raise fail(
             "SG420",
             f'the file has no layer "{layer}"',
             place=where,
-            next_step=f"{nearest(layer, layers)} its layers are: {listed}; without `layer`, X is"
-            " read".strip(),
+            next_step="name a layer of the file, or take the line out: then X is read",
+            local="; ".join(filter(None, (nearest(layer, layers), _listed(layers)))),
         )
     if not layer and "X" not in file:
         raise fail(
             "SG420",
             "the file has no X",
             place=where,
-            next_step="name a layer with `layer` under [files]: " + (", ".join(layers) or "none"),
+            next_step="name a layer with `layer` under [files]",
+            local=_listed(layers),
         )
     stored = file["layers"][layer] if layer else file["X"]
     matrix = stored if isinstance(stored, h5py.Dataset) else sparse_dataset(stored)
@@ -240,6 +247,10 @@ def _matrix(file: h5py.File, layer: str, where: str) -> Any:
             next_step="name a layer of plain numbers with `layer` under [files]",
         )
     return matrix
+
+
+def _listed(layers: Sequence[str]) -> str:
+    return f"its layers are: {', '.join(layers) or 'none'}"
 
 
 @contextmanager

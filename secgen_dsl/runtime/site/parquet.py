@@ -67,10 +67,10 @@ class _Columns:
         if found is None:
             raise fail(
                 "SG420",
-                f'the column "{self.names[position].strip()}" holds {column.type}, which is'
-                " neither text nor a number nor a date",
+                "a column that is read holds neither texts nor numbers nor dates",
                 place=self.where,
-                next_step="write the column with one plain value a row",
+                next_step="write every column with one plain value a row",
+                local=f'the column "{self.names[position].strip()}" holds {column.type}',
             )
         return found
 
