@@ -137,11 +137,13 @@ def test_only_check_data_shows_names_of_the_file(folder: Path) -> None:
         ended = secgen("check-data", folder / "s.secgen", "--site", site, *options)
         assert ended.code == 1
         assert "the header begins with: patient, Patient0" in ended.out + ended.err
-    sites = [f"--data={silo}={site}" for silo in "abc"]
+    for silo in "abc":
+        (folder / f"{silo}.toml").write_text(site.read_text(encoding="utf-8"), encoding="utf-8")
+    sites = [f"--data={silo}={folder / silo}.toml" for silo in "abc"]
     for backend in ("plaintext", "mpyc"):
         options = ("--backend", backend, "--out", folder / backend)
         ended = secgen("run", folder / "s.secgen", *sites, *options)
-        assert (ended.code, set(ended.codes())) == (1, {"SG413", "SG414"})
+        assert (ended.code, set(ended.codes())) == (1, {"SG413", "SG414"}), ended.err
         assert "Patient" not in ended.out + ended.err
         for path in (folder / backend).rglob("*"):
             assert path.is_dir() or b"Patient0" not in path.read_bytes()
