@@ -107,12 +107,12 @@ def without_noise(planned: PlannedStudy) -> tuple[Plan, Measurements]:
     plan = planned.plan.model_copy(update={"rounds": rounds})
     opened = []
     for release in plan.releases():
-        query = plan.marginal(release.marginal)
+        query = plan.query(release.query)
         counts = sum(raw_cells(program, query, table) for table in tables.values())
         values = tuple(int(value) for value in apply_map(release.map, np.asarray(counts)))
-        opened.append(Measurement(marginal=release.marginal, values=values))
+        opened.append(Measurement(query=release.query, values=values))
     return plan, Measurements(
-        format="secgen.measurements/1", plan_sha256=sha256_of(plan), measurements=tuple(opened)
+        format="secgen.measurements/2", plan_sha256=sha256_of(plan), measurements=tuple(opened)
     )
 
 
@@ -146,7 +146,7 @@ def main() -> None:
         spec.write_text(text, encoding="utf-8")
         planned = plan_spec(spec)
         program = planned.plan.program
-        query = next(q for q in program.marginals if isinstance(q, PairMarginal))
+        query = next(q for q in program.queries if isinstance(q, PairMarginal))
         real = pd.concat([pd.read_csv(path) for path in planned.simulate.values()])
         references = read_references(program, planned.public_files)
         numbers = read_numbers(program, planned.public_files)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Opening, Plan, Release, Round
+from secgen_dsl.ir.plan import MERSENNE_61, GaussianNoise, LinearMap, Opening, Plan, Release, Round
 from secgen_dsl.ir.program import (
     Audience,
     CategoryColumn,
@@ -64,6 +64,7 @@ def make_marginal(
         binning="at" if panel else "none",
         reference="",
         edges=tuple(tuple(row) for row in edges),
+        learned=None,
         importance=PLAIN,
     )
 
@@ -78,7 +79,7 @@ def make_program(
     key: str = "patient",
 ) -> Program:
     return Program(
-        format="secgen.program/2",
+        format="secgen.program/3",
         silos=tuple(
             Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos
         ),
@@ -94,7 +95,7 @@ def make_program(
             adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 1_000_000)
         ),
         expectations=(),
-        marginals=tuple(marginals),
+        queries=tuple(marginals),
         samples=None,
         measurements=Audience(kind="silos", name=""),
     )
@@ -108,31 +109,35 @@ def sensitivity_squared(tables: int, bins: int, linear_map: LinearMap) -> Fracti
 def make_plan(program: Program, maps: Mapping[str, LinearMap], party_variance: Fraction) -> Plan:
     """One round that measures every marginal of the program."""
     releases = []
-    for marginal in program.marginals:
+    for marginal in program.queries:
         tables, labels, bins = program.shape(marginal)
         linear_map = maps.get(marginal.id, "identity")
         releases.append(
             Release(
-                marginal=marginal.id,
+                query=marginal.id,
                 map=linear_map,
                 tables=tables,
                 raw_cells=tables * labels * bins,
+                halved=0,
                 opened=tables * labels * (bins if linear_map == "identity" else bins - 1),
-                sensitivity_squared=sensitivity_squared(tables, bins, linear_map),
-                variance=party_variance * (len(program.parties) - program.tolerated),
-                party_variance=party_variance,
+                noise=GaussianNoise(
+                    kind="gaussian",
+                    sensitivity_squared=sensitivity_squared(tables, bins, linear_map),
+                    variance=party_variance * (len(program.parties) - program.tolerated),
+                    party_variance=party_variance,
+                ),
             )
         )
     return Plan(
-        format="secgen.plan/2",
+        format="secgen.plan/3",
         program=program,
         added=(),
         parties=program.parties,
         threshold=program.tolerated,
         modulus=MERSENNE_61,
-        rounds=(Round(number=1, releases=tuple(releases)),),
+        rounds=(Round(number=1, delay=0, releases=tuple(releases)),),
         openings=tuple(
-            Opening(round=1, marginal=release.marginal, values=release.opened, recipients="parties")
+            Opening(round=1, query=release.query, values=release.opened, recipients="parties")
             for release in releases
         ),
     )

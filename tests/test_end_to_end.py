@@ -51,10 +51,8 @@ def exact_sums(planned: PlannedStudy) -> dict[str, NDArray[np.int64]]:
     program = planned.plan.program
     tables = read_tables(program, planned.simulate, dict.fromkeys(planned.simulate, bytes(32)))
     return {
-        release.marginal: sum(
-            apply_map(
-                release.map, raw_cells(program, planned.plan.marginal(release.marginal), table)
-            )
+        release.query: sum(
+            apply_map(release.map, raw_cells(program, planned.plan.query(release.query), table))
             for table in tables.values()
         )
         for release in planned.plan.releases()
@@ -64,7 +62,7 @@ def exact_sums(planned: PlannedStudy) -> dict[str, NDArray[np.int64]]:
 def residuals(planned: PlannedStudy, measurements: Measurements) -> dict[str, NDArray[np.int64]]:
     exact = exact_sums(planned)
     return {
-        release.marginal: np.array(measurements.values(release.marginal)) - exact[release.marginal]
+        release.query: np.array(measurements.values(release.query)) - exact[release.query]
         for release in planned.plan.releases()
     }
 
@@ -76,10 +74,10 @@ def assert_noise_is_as_planned(plan: Plan, noise: dict[str, NDArray[np.int64]]) 
     B²·(B − 1)·s² a row.  Noise added after centring would give a B-th of that, or less.
     """
     for release in plan.releases():
-        added = noise[release.marginal].astype(np.float64)
+        added = noise[release.query].astype(np.float64)
         variance = float(plan.released_variance(release))
         if release.map == "centred":
-            bins = plan.marginal(release.marginal).bins
+            bins = plan.query(release.query).bins
             rows = added.reshape(-1, bins - 1)
             rows = np.column_stack([rows, -rows.sum(axis=1)])
             statistic = (rows**2).sum() / (bins**2 * variance)
@@ -88,7 +86,7 @@ def assert_noise_is_as_planned(plan: Plan, noise: dict[str, NDArray[np.int64]]) 
             statistic = (added**2).sum() / variance
             freedom = added.size
         low, high = chi2.ppf([5e-8, 1 - 5e-8], freedom)
-        assert low < statistic < high, release.marginal
+        assert low < statistic < high, release.query
 
 
 @pytest.mark.parametrize("run", [over_mpyc, in_one_process])
@@ -111,7 +109,7 @@ def test_noise_after_centring_would_be_noticed(colorectal: PlannedStudy) -> None
     plan = colorectal.plan
     rng = np.random.default_rng(1)
     late = {
-        r.marginal: np.round(rng.normal(0, float(plan.released_variance(r)) ** 0.5, r.opened))
+        r.query: np.round(rng.normal(0, float(plan.released_variance(r)) ** 0.5, r.opened))
         for r in plan.releases()
     }
     with pytest.raises(AssertionError):

@@ -43,7 +43,7 @@ def release_rounds(plan: Plan, release: Release) -> tuple[int, int]:
     for one_round in plan.rounds:
         if release in one_round.releases:
             return 2 * one_round.number, 2 * one_round.number + 1
-    raise KeyError(release.marginal)
+    raise KeyError(release.query)
 
 
 def predicted_rounds(plan: Plan) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan, Release, Round
+from secgen_dsl.ir.program import Query, SecondMoment, VectorSum
 
 _WIDTH = 100
 _SLOT = re.compile(r"SLOT_[A-Z0-9_]+")
@@ -37,20 +38,19 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
     study, prepare, template = _cut(template, "prepare")
     between, exchange, tail = _cut(template, "exchange")
     prepare_head, release, prepare_tail = _cut(prepare, "release")
+    before_wait, wait, after_wait = _cut(prepare_tail, "wait")
     exchange_head, connect, exchange = _cut(exchange, "connect")
     share, add, open_total = _cut(exchange, "add")
 
     pieces = [head.rstrip("\n") + "\n\n", _fill(study, _study_slots(plan))]
     for one_round in plan.rounds:
         slots = _round_slots(plan, one_round)
+        first = one_round is plan.rounds[0]
         pieces.append(_fill(prepare_head, slots))
         for one in one_round.releases:
             pieces.append(_fill(release, slots | _release_slots(plan, one, source_lines)))
-        pieces.append(_fill(prepare_tail, slots))
-    pieces.append(between)
-    for one_round in plan.rounds:
-        slots = _round_slots(plan, one_round)
-        first = one_round is plan.rounds[0]
+        pieces.append(_fill(before_wait + ("" if first else wait) + after_wait, slots))
+        pieces.append(between if first else "")
         pieces += [_fill(exchange_head, slots), connect if first else "", _fill(share, slots)]
         pieces += [_fill(add, {"SLOT_DEALER": str(i)}) for i in range(1, len(plan.parties))]
         pieces.append(_fill(open_total, slots))
@@ -91,33 +91,42 @@ def _study_slots(plan: Plan) -> dict[str, str]:
 
 def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
     openings = [
-        f"({literal(opening.marginal)}, {opening.values})"
+        f"({literal(opening.query)}, {opening.values})"
         for opening in plan.openings
         if opening.round == one_round.number
     ]
     return {
         "SLOT_ROUND": str(one_round.number),
+        "SLOT_WHEN": "before connecting" if one_round.number == 1 else "from what was opened",
         "SLOT_ROUND_TITLE": f"Round {one_round.number} of {len(plan.rounds)}",
         "SLOT_OPENINGS": _tuple(openings),
     }
 
 
 def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]) -> dict[str, str]:
-    marginal = plan.marginal(release.marginal)
-    tables, labels, bins = plan.program.shape(marginal)
-    place = source_lines.get(release.marginal, "")
+    query = plan.query(release.query)
+    tables, labels, bins = plan.program.shape(query)
+    place = source_lines.get(release.query, "")
+    halved = f"; the last {release.halved} have half the variance" if release.halved else ""
     mapped = {
         "identity": "the noised counts as they are",
         "centred": f"each row v of {bins} counts as {bins}*v - sum(v), its last entry left out",
     }[release.map]
     return {
-        "SLOT_STATEMENT": marginal.statement + (f"  [{place}]" if place else ""),
-        "SLOT_SHAPE": f"{tables} x {labels} x {bins} = {release.raw_cells}",
+        "SLOT_STATEMENT": query.statement + (f"  [{place}]" if place else ""),
+        "SLOT_SHAPE": f"{tables} x {labels} x {bins} = {release.raw_cells} exact {_what(query)}",
+        "SLOT_HALVED": halved,
         "SLOT_OPENED": f"{release.opened} values: {mapped}",
-        "SLOT_MARGINAL": literal(release.marginal),
-        "SLOT_VARIANCE": _fraction(release.party_variance),
+        "SLOT_QUERY": literal(release.query),
+        "SLOT_VARIANCE": _fraction(release.noise.party_variance),
         "SLOT_MAP": literal(release.map),
     }
+
+
+def _what(query: Query) -> str:
+    if isinstance(query, VectorSum | SecondMoment):
+        return f"sums of vectors clipped to {query.clip}"
+    return "counts"
 
 
 def _fraction(number: Fraction) -> str:

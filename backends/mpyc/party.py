@@ -6,7 +6,9 @@ is no argument or field that changes that, and variables of Python, MPyC and ope
 (Whoever controls a site's account controls its noise: nothing in a process can change that.)
 """
 
+import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -19,10 +21,12 @@ from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.sharing import local_share, open_shares, secure_array, split
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Measurement, Measurements, Plan, Release, Round
+from secgen_dsl.ir.program import Program, as_table
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.table import SampleTable
-from secgen_dsl.runtime.noise import NoiseSource
+from secgen_dsl.runtime.noise import NoiseSource, draw_cells
 from secgen_dsl.runtime.openings import OpeningsManifest
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
 from secgen_dsl.runtime.transport import Mesh, Session
@@ -70,7 +74,7 @@ class Party:
         self._stored: dict[int, NDArray[np.int64]] = {}
         self._opened: list[NDArray[np.int64]] = []
         self._opened_by_earlier_run = self._earlier_run()
-        self._stored_by_earlier_run = 0
+        self._opened_at = time.monotonic()
 
     @property
     def bytes_sent(self) -> int:
@@ -99,21 +103,24 @@ class Party:
         now says, and nothing is drawn.  Raises SecgenError SG511 if it was erased.
         """
         one_round = self._round(number)
-        if number - 1 > len(self._opened_by_earlier_run):
-            return True  # an earlier run never came so far
-        stored = self._store.find(self._key(number, self._opened_by_earlier_run))
+        if number != len(self._opened) + 1:
+            raise _departs(f"round {number} is not next")
+        stored = self._store.find(self._key(number, self._opened))
         if stored is None:
             return True
         if len(stored) != sum(release.opened for release in one_round.releases):
             raise _departs("the stored contribution has another length")
         self._stored[number] = stored
-        self._stored_by_earlier_run += 1
         return False
 
-    def encode(self, marginal: str) -> NDArray[np.int64]:
-        """Step 1: x, shape (tables, label cells, bins)."""
-        self._release(marginal)
-        return raw_cells(self._plan.program, self._plan.marginal(marginal), self._table)
+    def encode(self, name: str) -> NDArray[np.int64]:
+        """Step 1: x, in the query's shape; learned edges are those of the rounds opened so far."""
+        self._release(name)
+        query = self._plan.query(name)
+        program = self._learned()
+        if query not in self._plan.added:
+            query = as_table(program.query(name))
+        return raw_cells(program, query, self._table)
 
     def noise(self, marginal: str, variance: Fraction) -> NDArray[np.int64]:
         """Step 2: z, one independent draw for each raw cell, in the shape of x.
@@ -126,12 +133,15 @@ class Party:
             SecgenError: SG514, the plan has another variance, or the source gave something else.
         """
         release = self._release(marginal)
-        if variance != release.party_variance:
-            raise _departs(f"the variance of {marginal!r} is {release.party_variance} in the plan")
-        drawn = self._noise.draw(marginal, release.raw_cells, variance)
-        if drawn.shape != (release.raw_cells,) or drawn.dtype != np.int64:
-            raise _departs(f"the noise of {marginal!r} is not {release.raw_cells} integers")
-        return drawn.reshape(self._plan.program.shape(self._plan.marginal(marginal)))
+        if variance != release.noise.party_variance:
+            raise _departs(
+                f"the variance of {marginal!r} is {release.noise.party_variance} in the plan"
+            )
+        try:
+            drawn = draw_cells(self._noise, release)
+        except ValueError as error:
+            raise _departs(str(error)) from error
+        return drawn.reshape(self._plan.program.shape(self._plan.query(marginal)))
 
     def keep(self, number: int, marginal: str, contribution: NDArray[np.int64]) -> None:
         """Keep y of one release until its round is stored."""
@@ -150,14 +160,19 @@ class Party:
         if number in self._stored:
             return  # by an earlier run, or already
         one_round, kept = self._round(number), self._kept.get(number, {})
-        missing = [one.marginal for one in one_round.releases if one.marginal not in kept]
+        missing = [one.query for one in one_round.releases if one.query not in kept]
         if missing:
             raise _departs(f"round {number} lacks {', '.join(map(repr, missing))}")
         if number != len(self._opened) + 1:
             raise _departs(f"round {number} is not next")
-        contribution = np.concatenate([kept[one.marginal] for one in one_round.releases])
+        contribution = np.concatenate([kept[one.query] for one in one_round.releases])
         self._store.save(self._key(number, self._opened), contribution)
         self._stored[number] = contribution
+
+    async def wait(self, number: int) -> None:
+        """Wait until the time after the round before that the plan fixes for this one's shares."""
+        due = self._opened_at + self._round(number).delay
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     # -- Steps 4 and 5 ---------------------------------------------------------------------------
 
@@ -175,7 +190,7 @@ class Party:
             values=values_per_round(self._plan),
             modulus=self._plan.modulus,
             timeout=config.timeout,
-            stored=self._stored_by_earlier_run,
+            stored=self._contributions_by_earlier_run(),
             opened=self._openings_by_earlier_run(),
         )
         listener = socket.socket(fileno=config.listener)
@@ -230,7 +245,8 @@ class Party:
         )
         self._store.record_opened(self._key(number, self._opened), opened)
         self._opened.append(opened)
-        return _by_marginal(permit.openings, opened)
+        self._opened_at = time.monotonic()
+        return _by_query(permit.openings, opened)
 
     async def close(self) -> None:
         """Leave the mesh in order.  Raises SecgenError SG503 if a peer sends more."""
@@ -248,13 +264,13 @@ class Party:
             raise _departs("it ended before every round was opened")
         measurements = []
         for one_round, opened in zip(self._plan.rounds, self._opened, strict=True):
-            lengths = [(release.marginal, release.opened) for release in one_round.releases]
-            for marginal, values in _by_marginal(lengths, opened).items():
+            lengths = [(release.query, release.opened) for release in one_round.releases]
+            for marginal, values in _by_query(lengths, opened).items():
                 measurements.append(
-                    Measurement(marginal=marginal, values=tuple(map(int, values.tolist())))
+                    Measurement(query=marginal, values=tuple(map(int, values.tolist())))
                 )
         return Measurements(
-            format="secgen.measurements/1",
+            format="secgen.measurements/2",
             plan_sha256=self._plan_sha256,
             measurements=tuple(measurements),
         )
@@ -290,6 +306,23 @@ class Party:
             opened.append(values)
         return opened
 
+    def _contributions_by_earlier_run(self) -> int:
+        """How many rounds' contributions an earlier run of the same plan stored."""
+        opened = self._opened_by_earlier_run
+        return sum(
+            self._store.find(self._key(one_round.number, opened)) is not None
+            for one_round in self._plan.rounds[: len(opened) + 1]
+        )
+
+    def _learned(self) -> Program:
+        """The program with the edges that the rounds opened so far decide."""
+        values: dict[str, list[int]] = {}
+        for one_round, opened in zip(self._plan.rounds, self._opened, strict=False):
+            lengths = [(release.query, release.opened) for release in one_round.releases]
+            for name, part in _by_query(lengths, opened).items():
+                values[name] = part.tolist()
+        return with_learned_edges(self._plan, values)
+
     def _openings_by_earlier_run(self) -> int:
         """How many rounds an earlier run of the same plan opened, or was about to open."""
         opened = self._opened_by_earlier_run
@@ -305,12 +338,12 @@ class Party:
 
     def _release(self, marginal: str) -> Release:
         for release in self._plan.releases():
-            if release.marginal == marginal:
+            if release.query == marginal:
                 return release
         raise _departs(f"the plan does not measure {marginal!r}")
 
 
-def _by_marginal(
+def _by_query(
     openings: Sequence[tuple[str, int]], opened: NDArray[np.int64]
 ) -> dict[str, NDArray[np.int64]]:
     ends = np.cumsum([values for _, values in openings])

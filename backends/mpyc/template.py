@@ -15,7 +15,7 @@ SLOT_PARTIES = ("",)
 SLOT_THRESHOLD = 1
 SLOT_MODULUS = 2
 SLOT_ROUND = 1
-SLOT_MARGINAL = ""
+SLOT_QUERY = ""
 SLOT_VARIANCE = Fraction(4)
 SLOT_DEALER = 1
 SLOT_OPENINGS = (("", 0),)
@@ -33,22 +33,26 @@ async def protocol(party: Party) -> None:
     """Encode, add noise, map, store; then connect, share, add and open, round by round."""
     party.check_plan(PLAN_SHA256, PARTIES, THRESHOLD, MODULUS)
 
-    # Step 0: whatever depends on a site's people happens before it connects, for all rounds, so
-    # that the others can neither time it nor see it fail.
+    # Step 0: whatever depends on a site's people happens before it connects, so that the others
+    # can neither time it nor see it fail.
     # <prepare>
 
-    # ---- SLOT_ROUND_TITLE, before connecting ----
+    # ---- SLOT_ROUND_TITLE, SLOT_WHEN ----
     if party.draws(SLOT_ROUND):  # a restart uses what it stored and draws nothing
         # <release>
         # SLOT_STATEMENT
-        # Step 1: x, SLOT_SHAPE exact counts.  They never leave this process.
-        x = party.encode(SLOT_MARGINAL)
-        # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
-        z = party.noise(SLOT_MARGINAL, SLOT_VARIANCE)
+        # Step 1: x, SLOT_SHAPE.  They never leave this process.
+        x = party.encode(SLOT_QUERY)
+        # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's partSLOT_HALVED.
+        z = party.noise(SLOT_QUERY, SLOT_VARIANCE)
         # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
         y = apply_map(SLOT_MAP, x + z)
-        party.keep(SLOT_ROUND, SLOT_MARGINAL, y)
+        party.keep(SLOT_ROUND, SLOT_QUERY, y)
         # </release>
+    # <wait>
+    # Shares leave at a time that the plan fixes, so that work on the rows does not show in it.
+    await party.wait(SLOT_ROUND)
+    # </wait>
     # </prepare>
 
     # <exchange>

@@ -48,17 +48,19 @@ def run_plaintext(
         raise ValueError("each party of the plan needs a noise source of its own")
     nobody = empty_table(program)
     measurements: list[Measurement] = []
+    opened: dict[str, tuple[int, ...]] = {}
     for one_round in plan.rounds:
         contributions = [
-            noised_contribution(plan, one_round, tables.get(party, nobody), noise[party])
+            noised_contribution(plan, one_round, tables.get(party, nobody), noise[party], opened)
             for party in plan.parties
         ]
         for release in one_round.releases:
-            vectors = [contribution[release.marginal] for contribution in contributions]
+            vectors = [contribution[release.query] for contribution in contributions]
             values = opened_sum(vectors, plan.modulus)
-            measurements.append(Measurement(marginal=release.marginal, values=values))
+            measurements.append(Measurement(query=release.query, values=values))
+            opened[release.query] = values
     return Measurements(
-        format="secgen.measurements/1",
+        format="secgen.measurements/2",
         plan_sha256=sha256_of(plan),
         measurements=tuple(measurements),
     )

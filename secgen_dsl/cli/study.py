@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Marginal, Study
+from secgen_dsl.ir.program import Marginal, Moments, SecondMoment, Study, VectorSum
 from secgen_dsl.public.files import PublicFile
 
 if TYPE_CHECKING:
@@ -82,10 +82,14 @@ def all_sources(sources: dict[str, str], plan: Plan) -> dict[str, str]:
     """Marginal id → place, also of the marginals that the planner added: those that they serve."""
     places = dict(sources)
     for added in plan.added:
+        if isinstance(added, VectorSum | SecondMoment):
+            places[added.id] = places[added.serves]
+            continue
+        columns = set(added.columns) if isinstance(added, Marginal) else set()
         served = [
             query.id
-            for query in plan.program.marginals
-            if isinstance(query, Marginal) and set(query.columns) == set(added.columns)
+            for query in plan.program.queries
+            if isinstance(query, Marginal | Moments) and set(query.columns) == columns
         ]
         places[added.id] = places[served[0]]
     return places

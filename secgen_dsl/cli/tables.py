@@ -12,7 +12,16 @@ from secgen_dsl.backends.mpyc.cost import (
 )
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.program import Marginal, Program, Query, decimal_text
+from secgen_dsl.ir.program import (
+    Asked,
+    Marginal,
+    PairMarginal,
+    Program,
+    Query,
+    SecondMoment,
+    VectorSum,
+    decimal_text,
+)
 from secgen_dsl.planner.predict import Prediction, predict
 
 
@@ -41,20 +50,41 @@ def plan_json(planned: PlannedStudy) -> dict[str, object]:
     }
 
 
+def added_words(prediction: Prediction) -> str:
+    """Why the planner added a query; nothing if the spec asks for it."""
+    if prediction.asked:
+        return ""
+    return "  (added: labels)" if isinstance(prediction.query, Marginal) else "  (added)"
+
+
+def measured_words(prediction: Prediction) -> str:
+    """How a query is measured, in two words."""
+    if isinstance(prediction.query, VectorSum | SecondMoment):
+        return "clipped sums"
+    return "centred tables" if prediction.release.map == "centred" else "plain tables"
+
+
+def error_unit(query: Query) -> str:
+    """What the standard error of a query is in."""
+    if isinstance(query, SecondMoment):
+        return "sd²·people"
+    return "sd·people" if isinstance(query, VectorSum) else "people"
+
+
 def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str, object]:
     release = prediction.release
     return {
-        "id": prediction.marginal.id,
-        "statement": prediction.marginal.statement,
-        "source": planned.sources.get(prediction.marginal.id, ""),
+        "id": prediction.query.id,
+        "statement": prediction.query.statement,
+        "source": planned.sources.get(prediction.query.id, ""),
         "added_by_the_planner": not prediction.asked,
         "measured_as": release.map,
         "tables": release.tables,
         "cells": prediction.cells,
         "opened_values": release.opened,
-        "sensitivity_squared": str(release.sensitivity_squared),
-        "variance": str(release.variance),
-        "party_variance": str(release.party_variance),
+        "sensitivity_squared": str(release.noise.sensitivity_squared),
+        "variance": str(release.noise.variance),
+        "party_variance": str(release.noise.party_variance),
         "share_of_budget": prediction.budget_share,
         "standard_error_people": prediction.standard_error,
         "relative_error": prediction.relative_error,
@@ -75,17 +105,17 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         headings[2:2] = ["tables", "cells", "Δ²", "σ certified", "σ released", "bytes"]
     rows = [headings]
     for prediction in predict(plan):
-        error = f"±{_short(prediction.standard_error)} people"
+        error = f"±{_short(prediction.standard_error)} {error_unit(prediction.query)}"
         if prediction.relative_error is not None:
             error += f" ({100 * prediction.relative_error:.1f}%)"
-        name = prediction.marginal.id + ("" if prediction.asked else "  (added: labels)")
-        row = [name, "centred tables" if prediction.release.map == "centred" else "plain tables"]
+        name = prediction.query.id + added_words(prediction)
+        row = [name, measured_words(prediction)]
         if details:
             release = prediction.release
             row += [
                 f"{release.tables:,}",
                 f"{prediction.cells:,}",
-                decimal_text(Fraction(release.sensitivity_squared)),
+                decimal_text(Fraction(release.noise.sensitivity_squared)),
                 _short(prediction.certified_sigma),
                 _short(prediction.released_sigma),
                 f"{release_bytes(plan, release):,}",
@@ -113,7 +143,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     lines += contribution_lines(plan.program)
     for prediction in predict(plan):
         lines += [
-            f"expected     {cell.label} in {prediction.marginal.id}: {cell.people:,.0f} people, "
+            f"expected     {cell.label} in {prediction.query.id}: {cell.people:,.0f} people, "
             f"a cell's error is {100 * cell.relative_error:.1f}% of them"
             for cell in prediction.expected
         ]
@@ -141,7 +171,7 @@ def contribution_lines(program: Program) -> list[str]:
         values = len(program.column(person.per).values)
         root = f"{several * values**0.5:.3g}"
         price = f"with {person.per} {root} times the noise of one sample, for the same epsilon"
-        if any(person.per not in _columns(query) for query in program.marginals):
+        if any(person.per not in _columns(query) for query in program.queries):
             price += f"; without it {several * values} times"
     samples = "sample" if person.samples == 1 else "samples"
     per = f" per {person.per}" if person.per is not None else ""
@@ -152,8 +182,8 @@ def contribution_lines(program: Program) -> list[str]:
     ]
 
 
-def _columns(query: Query) -> tuple[str, ...]:
-    return query.columns if isinstance(query, Marginal) else ()
+def _columns(query: Asked) -> tuple[str, ...]:
+    return () if isinstance(query, PairMarginal) else query.columns
 
 
 def _aligned(rows: list[list[str]]) -> str:

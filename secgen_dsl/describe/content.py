@@ -150,12 +150,12 @@ def _ceiling(x: float) -> int:
 def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
     release = prediction.release
     return Disclosure(
-        statement=prediction.marginal.statement
+        statement=prediction.query.statement
         + ("" if prediction.asked else " (added: the rows' totals)"),
-        source=sources.get(prediction.marginal.id, ""),
+        source=sources.get(prediction.query.id, ""),
         measured_as=MEASURED_AS[release.map],
         values=release.opened,
-        sensitivity_squared=str(release.sensitivity_squared),
+        sensitivity_squared=str(release.noise.sensitivity_squared),
         certified_sigma=f"{prediction.certified_sigma:.4g}",
         released_sigma=f"{prediction.released_sigma:.4g}",
         share=f"{100 * prediction.budget_share:.1f}%",

@@ -10,12 +10,13 @@ from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
+    Marginal,
     NumberColumn,
     PairMarginal,
     Panel,
     Program,
-    Query,
     Reference,
+    Table,
     decimal_text,
 )
 from secgen_dsl.planner.predict import Prediction, predict
@@ -100,12 +101,12 @@ def queries_changes(old: Plan, new: Plan) -> Iterator[Change]:
     """Queries that came, went, ask for something else, or get another noise."""
     yield from items(
         "query",
-        {each.marginal.id: each for each in predict(old)},
-        {each.marginal.id: each for each in predict(new)},
+        {each.query.id: each for each in predict(old)},
+        {each.query.id: each for each in predict(new)},
         _query,
         partial(_changed_query, old.program, new.program),
     )
-    asked = [[query.id for query in plan.program.marginals] for plan in (old, new)]
+    asked = [[query.id for query in plan.program.queries] for plan in (old, new)]
     yield from order("queries", *asked)
 
 
@@ -115,16 +116,19 @@ def _query(prediction: Prediction) -> str:
 
 def _statement(prediction: Prediction) -> str:
     added = "" if prediction.asked else " (added by the planner: the rows' totals)"
-    return prediction.marginal.statement + added
+    return prediction.query.statement + added
 
 
 def _changed_query(
     before: Program, after: Program, what: str, old: Prediction, new: Prediction
 ) -> Iterator[Change]:
     yield from value(f"{what}: statement", _statement(old), _statement(new))
-    yield from _edges(what, before, after, old.marginal, new.marginal)
-    if isinstance(old.marginal, PairMarginal) and isinstance(new.marginal, PairMarginal):
-        yield from members(f"{what}: pairs", _pair_names(old.marginal), _pair_names(new.marginal))
+    if isinstance(old.query, Marginal | PairMarginal) and isinstance(
+        new.query, Marginal | PairMarginal
+    ):
+        yield from _edges(what, before, after, old.query, new.query)
+    if isinstance(old.query, PairMarginal) and isinstance(new.query, PairMarginal):
+        yield from members(f"{what}: pairs", _pair_names(old.query), _pair_names(new.query))
     yield from value(
         f"{what}: measured as", MEASURED_AS[old.release.map], MEASURED_AS[new.release.map]
     )
@@ -133,8 +137,8 @@ def _changed_query(
     )
     yield from figure(
         f"{what}: squared sensitivity",
-        float(old.release.sensitivity_squared),
-        float(new.release.sensitivity_squared),
+        float(old.release.noise.sensitivity_squared),
+        float(new.release.noise.sensitivity_squared),
         lambda number: f"{number:.6g}",
     )
     yield from _accuracy(f"{what}: accuracy", old, new)
@@ -153,7 +157,7 @@ def _accuracy_words(prediction: Prediction) -> str:
     )
 
 
-def _edges(what: str, before: Program, after: Program, old: Query, new: Query) -> Iterator[Change]:
+def _edges(what: str, before: Program, after: Program, old: Table, new: Table) -> Iterator[Change]:
     """Genes whose bins have other edges though the statement asks for the same bins."""
     if (old.bins, old.binning, old.reference) != (new.bins, new.binning, new.reference):
         return  # the statements say so

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal
 
 from secgen_dsl.ir.base import BigInteger, Node, Rational
-from secgen_dsl.ir.program import Marginal, Program, Query
+from secgen_dsl.ir.program import Moments, Program, Query
 
 MERSENNE_61 = 2**61 - 1
 """The field of every share in this format: a prime; products of two elements fit 128 bits."""
@@ -18,37 +18,58 @@ LinearMap = Literal["identity", "centred"]
 """
 
 
-class Release(Node):
-    """One measured marginal: what every silo adds noise to, and what is opened.
+class GaussianNoise(Node):
+    """Discrete Gaussian noise on every raw cell of a release.
 
     Attributes:
-        marginal: id of a marginal of the program, or of one the planner added.
-        map: the map A.
-        tables: number of tables T; one sample changes each by one unit vector.
-        raw_cells: length of x and z, before the map.
-        opened: length of y = A(x + z).
-        sensitivity_squared: squared L2 sensitivity of all tables together, after the map and in
-            units of the noise of a raw cell (``privacy.sensitivity``).
+        sensitivity_squared: squared L2 sensitivity of the release, after the map and in units of
+            the noise of a raw cell (``privacy.sensitivity``).
         variance: σ², the variance of one raw cell's noise as seen by a coalition of t parties;
             this is what the certificate counts.
         party_variance: σᵢ² = σ²/(m − t), exactly; what every party draws for one raw cell.  (ε of a
             discrete Gaussian is not monotone in its variance, so "at least" would not do.)
     """
 
-    marginal: str
-    map: LinearMap
-    tables: int
-    raw_cells: int
-    opened: int
+    kind: Literal["gaussian"]
     sensitivity_squared: Rational
     variance: Rational
     party_variance: Rational
 
 
+class Release(Node):
+    """One measured query: what every silo adds noise to, and what is opened.
+
+    Attributes:
+        query: id of a query of the program, or of one the planner added.
+        map: the map A.
+        tables: number of tables T; one sample changes each by one unit vector.  1 for a vector.
+        raw_cells: length of x and z, before the map.
+        halved: the last so many raw cells have half the variance of the others (the off-diagonal
+            entries of a second moment); else 0.
+        opened: length of y = A(x + z).
+    """
+
+    query: str
+    map: LinearMap
+    tables: int
+    raw_cells: int
+    halved: int
+    opened: int
+    noise: GaussianNoise
+
+
 class Round(Node):
-    """Releases that are shared and opened together."""
+    """Releases that are shared and opened together.
+
+    Attributes:
+        number: from 1.
+        delay: seconds from the opening of the round before to the first share of this one, fixed
+            so that nobody's work on their rows shows in time; 0 in the first round, whose work is
+            done before the parties connect.
+    """
 
     number: int
+    delay: int
     releases: tuple[Release, ...]
 
 
@@ -56,7 +77,7 @@ class Opening(Node):
     """One entry of the openings manifest: nothing else may leave secret sharing."""
 
     round: int
-    marginal: str
+    query: str
     values: int
     recipients: Literal["parties"]
 
@@ -65,26 +86,27 @@ class Plan(Node):
     """A program and how it is carried out.
 
     Attributes:
-        added: marginals that the planner measures in addition (label histograms).
+        added: queries that the planner measures in addition: label histograms, and the vector sums
+            that moments and learned bins stand for.
         parties: silos, then helpers; a party's index is its position.
         threshold: t, the degree of the sharing polynomials.
         modulus: p, the prime field of the shares.
     """
 
-    format: Literal["secgen.plan/2"]
+    format: Literal["secgen.plan/3"]
     program: Program
-    added: tuple[Marginal, ...]
+    added: tuple[Query, ...]
     parties: tuple[str, ...]
     threshold: int
     modulus: BigInteger
     rounds: tuple[Round, ...]
     openings: tuple[Opening, ...]
 
-    def marginal(self, name: str) -> Query:
-        """The marginal of that id.  Raises KeyError if there is none."""
-        for marginal in (*self.program.marginals, *self.added):
-            if marginal.id == name:
-                return marginal
+    def query(self, name: str) -> Query:
+        """What is measured under that id.  Raises KeyError if nothing is, as for moments."""
+        for query in (*self.program.queries, *self.added):
+            if query.id == name and not isinstance(query, Moments):
+                return query
         raise KeyError(name)
 
     def releases(self) -> Iterator[Release]:
@@ -94,26 +116,26 @@ class Plan(Node):
 
     def released_variance(self, release: Release) -> Fraction:
         """Variance of a raw cell's noise in the opened sum: all m parties' draws, m·σᵢ²."""
-        return len(self.parties) * release.party_variance
+        return len(self.parties) * release.noise.party_variance
 
 
 class Measurement(Node):
     """The opened values of one release, in the order of its opened cells."""
 
-    marginal: str
+    query: str
     values: tuple[int, ...]
 
 
 class Measurements(Node):
     """All opened values of a run: noised, exact integers.  Nothing else leaves the protocol."""
 
-    format: Literal["secgen.measurements/1"]
+    format: Literal["secgen.measurements/2"]
     plan_sha256: str
     measurements: tuple[Measurement, ...]
 
-    def values(self, marginal: str) -> tuple[int, ...]:
-        """The opened values of a marginal.  Raises KeyError if it was not measured."""
+    def values(self, query: str) -> tuple[int, ...]:
+        """The opened values of a query.  Raises KeyError if it was not measured."""
         for measurement in self.measurements:
-            if measurement.marginal == marginal:
+            if measurement.query == query:
                 return measurement.values
-        raise KeyError(marginal)
+        raise KeyError(query)

@@ -106,9 +106,10 @@ class CategoryColumn(Node):
     otherwise: str | None
 
 
-Binning = Literal["equal", "at", "reference", "reference-else-equal"]
-"""Where edges come from: equal bins of the range, the spec, or quantiles of a public table; with
-``else-equal`` genes that the table lacks have equal bins."""
+Binning = Literal["equal", "at", "reference", "reference-else-equal", "learned"]
+"""Where edges come from: equal bins of the range, the spec, quantiles of a public table (with
+``else-equal`` genes that the table lacks have equal bins), or noised moments of an earlier round.
+"""
 
 
 class NumberColumn(Node):
@@ -242,6 +243,35 @@ class Importance(Node):
     error: ErrorTarget | None
 
 
+class Standard(Node):
+    """The public scale on which genes are summed: (value − centre)/scale, one pair a gene.
+
+    Attributes:
+        reference: the public table that gives it; empty: the middle and a sixth of the range.
+        centres: in the panel's unit.
+        scales: > 0.
+    """
+
+    reference: str
+    centres: tuple[Rational, ...]
+    scales: tuple[Rational, ...]
+
+
+class LearnedBins(Node):
+    """Edges that a first round's noised moments decide: centre + scale·(mean + deviation·q).
+
+    Attributes:
+        standard: of the genes.
+        quantiles: for each gene B − 1 numbers q, non-decreasing: of the standardised public table,
+            or of the normal law.
+        part: of the query's own budget, what learning its edges may use, 0 < part < 1.
+    """
+
+    standard: Standard
+    quantiles: tuple[tuple[Rational, ...], ...]
+    part: Rational
+
+
 class Marginal(Node):
     """Counts of people by categories, and for a panel by the bin of each gene.
 
@@ -258,7 +288,8 @@ class Marginal(Node):
         binning: where the edges come from; ``none`` without a panel.
         reference: the public reference of the edges; empty unless they are its quantiles.
         edges: for each gene, its B − 1 inner edges, non-decreasing and within the panel's range.
-            Bin b is [edge b−1, edge b), the last one closed.
+            Bin b is [edge b−1, edge b), the last one closed.  None where they are learned.
+        learned: how edges are learned; None unless ``binning`` is ``learned``.
     """
 
     kind: Literal["marginal"]
@@ -271,6 +302,7 @@ class Marginal(Node):
     binning: Literal["none"] | Binning
     reference: str
     edges: tuple[tuple[Rational, ...], ...]
+    learned: LearnedBins | None
     importance: Importance
 
 
@@ -308,8 +340,94 @@ class PairMarginal(Node):
     importance: Importance
 
 
-Query: TypeAlias = Annotated[Marginal | PairMarginal, Field(discriminator="kind")]
-"""Whatever is measured."""
+class Moments(Node):
+    """Means of a panel's genes, and means by label and a second moment of public factors of them.
+
+    It stands for a label histogram, a vector sum of the genes, one of the factor scores by label,
+    and a second moment of the scores; the planner adds them.
+
+    Attributes:
+        columns: the labels.
+        source: the public table, or the gene sets, that the factors come from.
+        loadings: K rows of G whole numbers, in units of 2^−14: a score is the sum of a person's
+            standardised genes times its row.
+        divisors: K numbers > 0; a score is divided by its own before it is clipped, so that
+            noise is shared evenly.
+        variances: K numbers > 0, of the scores in the public table, before the division.
+    """
+
+    kind: Literal["moments"]
+    id: str
+    statement: str
+    columns: tuple[str, ...]
+    panel: str
+    source: str
+    standard: Standard
+    loadings: tuple[tuple[int, ...], ...]
+    divisors: tuple[Rational, ...]
+    variances: tuple[Rational, ...]
+    importance: Importance
+
+
+class VectorSum(Node):
+    """A sum of L2-clipped vectors of whole numbers, one a sample; made by the planner.
+
+    Attributes:
+        serves: id of the query that it was made for.
+        content: ``means`` are a panel's standardised genes, with one entry more of a quarter of
+            the clip that counts people; ``squares`` their squares; ``scores`` factor scores.
+        columns: labels; each label cell has a sum of its own.
+        coordinates: length of a vector.
+        clip: C ≥ 1: a person's vector is shrunk to an L2 norm of at most C.
+    """
+
+    kind: Literal["vector-sum"]
+    id: str
+    statement: str
+    serves: str
+    content: Literal["means", "squares", "scores"]
+    columns: tuple[str, ...]
+    coordinates: int
+    clip: int
+
+
+class SecondMoment(Node):
+    """A sum of products f_i·f_j of clipped factor scores: K squares, then all products i < j.
+
+    Attributes:
+        serves: id of the moments.
+        coordinates: K.
+        clip: C ≥ 1, of the scores.
+    """
+
+    kind: Literal["second-moment"]
+    id: str
+    statement: str
+    serves: str
+    coordinates: int
+    clip: int
+
+
+Table: TypeAlias = Marginal | PairMarginal
+"""Counts of people."""
+
+Vector: TypeAlias = VectorSum | SecondMoment
+"""Sums of clipped vectors."""
+
+Asked: TypeAlias = Annotated[Marginal | PairMarginal | Moments, Field(discriminator="kind")]
+"""What a spec asks for."""
+
+Query: TypeAlias = Annotated[
+    Marginal | PairMarginal | VectorSum | SecondMoment, Field(discriminator="kind")
+]
+"""What is measured."""
+
+
+def as_table(query: "Marginal | PairMarginal | Moments | VectorSum | SecondMoment") -> Table:
+    """The query, which is known to count people.  Raises TypeError if it does not."""
+    if isinstance(query, Marginal | PairMarginal):
+        return query
+    raise TypeError(f"{query.id} does not count people")
 
 
 class Expectation(Node):
@@ -361,7 +479,7 @@ class Program(Node):
         measurements: audience of the opened, noised values.
     """
 
-    format: Literal["secgen.program/2"]
+    format: Literal["secgen.program/3"]
     silos: tuple[Silo, ...]
     helpers: tuple[str, ...]
     tolerated: int
@@ -373,7 +491,7 @@ class Program(Node):
     panels: tuple[Panel, ...]
     privacy: Privacy
     expectations: tuple[Expectation, ...]
-    marginals: tuple[Query, ...]
+    queries: tuple[Asked, ...]
     samples: SampleRelease | None
     measurements: Audience
 
@@ -405,28 +523,48 @@ class Program(Node):
         first, second = self.bridge(reference.aligned_by).units
         return second if reference.unit == first else first
 
-    def genes(self, query: Query) -> tuple[str, ...]:
-        """The genes that ``query.edges`` belong to; none without a panel."""
+    def query(self, name: str) -> Marginal | PairMarginal | Moments:
+        """The query of that id.  Raises KeyError if there is none."""
+        for query in self.queries:
+            if query.id == name:
+                return query
+        raise KeyError(name)
+
+    def genes(self, query: Marginal | PairMarginal | Moments) -> tuple[str, ...]:
+        """The genes that ``query`` counts or sums; none without a panel."""
         if isinstance(query, PairMarginal):
             return query.genes
         if query.panel is None:
             return ()
-        return self.panel(query.panel).genes if query.gene is None else (query.gene,)
+        gene = query.gene if isinstance(query, Marginal) else None
+        return self.panel(query.panel).genes if gene is None else (gene,)
 
-    def label_cells(self, query: Query) -> int:
+    def label_cells(self, query: Query | Moments) -> int:
         """L: number of combinations of the values of the columns (of a pair: its first gene's)."""
         if isinstance(query, PairMarginal):
             return query.bins
+        if isinstance(query, SecondMoment):
+            return 1
         return prod(len(self.column(name).values) for name in query.columns)
 
     def tables(self, query: Query) -> int:
         """Number of tables: 1, the number of genes of a panel, or the number of gene pairs."""
         if isinstance(query, PairMarginal):
             return len(query.pairs)
-        return 1 if query.panel is None else len(self.genes(query))
+        if isinstance(query, Marginal) and query.panel is not None:
+            return len(self.genes(query))
+        return 1
 
     def shape(self, query: Query) -> tuple[int, int, int]:
-        """(tables, label cells, bins): the shape of the query's raw cells, in C order."""
+        """The shape of the query's raw cells, in C order.
+
+        (tables, label cells, bins) of tables, (1, label cells, coordinates) of a vector sum,
+        (1, 1, K(K + 1)/2) of a second moment.
+        """
+        if isinstance(query, VectorSum):
+            return 1, self.label_cells(query), query.coordinates
+        if isinstance(query, SecondMoment):
+            return 1, 1, query.coordinates * (query.coordinates + 1) // 2
         return self.tables(query), self.label_cells(query), query.bins
 
 

@@ -5,7 +5,16 @@ from fractions import Fraction
 from functools import singledispatch
 
 from secgen_dsl.ir.base import Node
-from secgen_dsl.ir.program import ErrorTarget, Importance, Marginal, PairMarginal, decimal_text
+from secgen_dsl.ir.program import (
+    ErrorTarget,
+    Importance,
+    Marginal,
+    Moments,
+    PairMarginal,
+    SecondMoment,
+    VectorSum,
+    decimal_text,
+)
 
 _BARE_WORD = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*")
 _CLASHES = frozenset({"each", "pairs"})
@@ -44,12 +53,34 @@ def _pairs(query: PairMarginal) -> str:
     return f"marginal pairs of {panel}{within}{binning}{kept}{_importance(query.importance)}"
 
 
+@canonical_statement.register
+def _moments(query: Moments) -> str:
+    labels = " * ".join(map(name_text, query.columns))
+    factors = f"{len(query.loadings)} factors from {name_text(query.source)}"
+    panel = name_text(query.panel)
+    return f"moments {panel} by {labels} in {factors}{_importance(query.importance)}"
+
+
+@canonical_statement.register
+def _vector_sum(query: VectorSum) -> str:
+    by = " by " + " * ".join(map(name_text, query.columns)) if query.columns else ""
+    return f"{query.content} of {query.serves}{by}"
+
+
+@canonical_statement.register
+def _second_moment(query: SecondMoment) -> str:
+    return f"second moment of {query.serves}"
+
+
 def _binning(query: Marginal | PairMarginal) -> str:
     if query.binning == "equal":
         return f" in {query.bins} equal bins"
     if query.binning == "at":
         edges = query.edges[0] if query.edges else ()
         return " in bins at " + ", ".join(decimal_text(edge) for edge in edges)
+    if query.binning == "learned":
+        source = f" from {name_text(query.reference)}" if query.reference else ""
+        return f" in {query.bins} learned bins{source}"
     otherwise = " else equal" if query.binning == "reference-else-equal" else ""
     return f" in {query.bins} bins from {name_text(query.reference)}{otherwise}"
 

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal, localcontext
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Query
+from secgen_dsl.ir.program import Marginal, Moments, Table
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 
 VARIANCE_STEP = 16
@@ -27,15 +27,17 @@ class Measured:
             spec asks for) is Σ T·a·σ² over all measured queries.
         pool: id of the query whose ``share`` pays for this one; empty: the common pool.
         ceiling: greatest σ² that keeps an accuracy target, a multiple of 1/16; None without one.
+        learning: part of its cost that goes to learning its bins, 0 ≤ part < 1 (``expansion``).
     """
 
-    marginal: Query
+    query: Table | Moments
     map: LinearMap
     tables: int
     table_sensitivity_squared: Fraction
     coefficient: Fraction
     pool: str
     ceiling: Fraction | None
+    learning: Fraction = Fraction(0)
 
     def least_variance(self, honest_parties: int) -> Fraction:
         """The floor of σ²: every party's share σ²/(m − t) must stay above the guards.
@@ -43,8 +45,9 @@ class Measured:
         σᵢ² ≥ 4, and for centred tables sᵢ ≥ 3·√(B/2) (PROTOCOL, Sizing; PRIVACY 2.2).
         """
         floor = Fraction(MINIMUM_PARTY_VARIANCE)
-        if self.map == "centred":
-            floor = max(floor, Fraction(9 * self.marginal.bins, 2))
+        if self.map == "centred" and isinstance(self.query, Marginal):
+            floor = max(floor, Fraction(9 * self.query.bins, 2))
+        # What learning takes comes off the tables: their own noise stays above the floor.
         return floor * honest_parties
 
     def cost(self, variance: Fraction) -> Fraction:
@@ -62,7 +65,7 @@ class OutOfReachError(ValueError):
     """
 
     def __init__(self, measured: Measured, needed: Fraction | None) -> None:
-        super().__init__(measured.marginal.id)
+        super().__init__(measured.query.id)
         self.measured = measured
         self.needed = needed
 
@@ -100,9 +103,9 @@ def allocate(
 def shares(measured: Sequence[Measured]) -> Mapping[str, Fraction]:
     """Id of a query with ``share`` → its part of μ²."""
     return {
-        item.marginal.id: item.marginal.importance.share
+        item.query.id: item.query.importance.share
         for item in measured
-        if item.marginal.importance.share is not None
+        if item.query.importance.share is not None
     }
 
 

@@ -4,10 +4,11 @@ import math
 from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan, Release, Round
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan
+from secgen_dsl.ir.program import Program
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
+from secgen_dsl.planner.expansion import expand, rounds_of
 from secgen_dsl.planner.strategy import choose
 from secgen_dsl.privacy.bound import certified_epsilon, compose, mu_for, slack_of
 
@@ -76,13 +77,13 @@ def _plan(program: Program, reserve: Fraction) -> Plan:
 
 
 def _out_of_reach(error: OutOfReachError, mu: Fraction) -> SecgenError:
-    target = error.measured.marginal.importance.error
+    target = error.measured.query.importance.error
     asked = f" (error {error_text(target)})" if target is not None else ""
     if error.needed is None:
         return fail(
             "SG313",
             f"the accuracy asked for{asked} is finer than the least noise that parties may add",
-            place=error.measured.marginal.statement,
+            place=error.measured.query.statement,
             next_step="ask for a greater error: a noise of a few people a party is always added",
         )
     times = float(error.needed) ** 0.5 / float(mu)
@@ -90,51 +91,27 @@ def _out_of_reach(error: OutOfReachError, mu: Fraction) -> SecgenError:
         "SG313",
         f"the accuracy asked for{asked} needs more than the budget: all targets together take "
         f"{times:.2g} times its mu",
-        place=error.measured.marginal.statement,
+        place=error.measured.query.statement,
         next_step=f"ask for errors {times:.2g} times as great, raise epsilon, or measure less",
     )
 
 
 def _with_noise(program: Program, measured: tuple[Measured, ...], mu: Fraction) -> Plan:
-    releases = _releases(program, measured, mu)
-    asked = {query.id for query in program.marginals}
+    honest = len(program.parties) - program.tolerated
+    expanded = expand(program, measured, allocate(measured, mu, honest), honest)
+    rounds = rounds_of(program, expanded, honest)
+    asked = {query.id for query in program.queries}
     return Plan(
-        format="secgen.plan/2",
+        format="secgen.plan/3",
         program=program,
-        added=tuple(
-            m.marginal
-            for m in measured
-            if isinstance(m.marginal, Marginal) and m.marginal.id not in asked
-        ),
+        added=tuple(one.query for one in expanded if one.query.id not in asked),
         parties=program.parties,
         threshold=program.tolerated,
         modulus=MERSENNE_61,
-        rounds=(Round(number=1, releases=releases),),
+        rounds=rounds,
         openings=tuple(
-            Opening(round=1, marginal=r.marginal, values=r.opened, recipients="parties")
-            for r in releases
+            Opening(round=r.number, query=x.query, values=x.opened, recipients="parties")
+            for r in rounds
+            for x in r.releases
         ),
     )
-
-
-def _releases(
-    program: Program, measured: tuple[Measured, ...], mu: Fraction
-) -> tuple[Release, ...]:
-    honest = len(program.parties) - program.tolerated
-    releases = []
-    for item, variance in zip(measured, allocate(measured, mu, honest), strict=True):
-        tables, label_cells, bins = program.shape(item.marginal)
-        opened_bins = bins - 1 if item.map == "centred" else bins
-        releases.append(
-            Release(
-                marginal=item.marginal.id,
-                map=item.map,
-                tables=tables,
-                raw_cells=tables * label_cells * bins,
-                opened=tables * label_cells * opened_bins,
-                sensitivity_squared=tables * item.table_sensitivity_squared,
-                variance=variance,
-                party_variance=variance / honest,
-            )
-        )
-    return tuple(releases)

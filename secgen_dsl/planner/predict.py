@@ -5,7 +5,8 @@ from fractions import Fraction
 from math import prod
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Expectation, Marginal, Program, Query
+from secgen_dsl.ir.program import Expectation, Marginal, Program, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.vectors import QUANTUM
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
 
 
@@ -20,14 +21,15 @@ class Prediction:
         certified_sigma: σ of one raw cell against t colluding parties.
         released_sigma: σ of one raw cell in the opened sum.
         budget_share: fraction of μ² that it spends, 0..1.
-        standard_error: of one cell of the query as released, in people.
+        standard_error: of one cell of the query as released, in people; of one entry of a vector
+            sum in people × public deviations (of a second moment: deviations squared).
         relative_error: ``standard_error`` over (bound on people ÷ label cells); None without a
             stated bound.
         expected: for the values that the spec expects a share of, the expected people and the
             error relative to them.
     """
 
-    marginal: Query
+    query: Query
     release: Release
     asked: bool
     contribution: Contribution
@@ -39,6 +41,13 @@ class Prediction:
     standard_error: float
     relative_error: float | None
     expected: tuple["ExpectedCell", ...]
+
+
+def unit_of(query: Query) -> int:
+    """What opened values of a query are multiples of: one person, or one public deviation."""
+    if isinstance(query, SecondMoment):
+        return QUANTUM**2
+    return QUANTUM if isinstance(query, VectorSum) else 1
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,15 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     The error of a centred cell (y + N)/B, with y of variance s²·B(B − 1) and N the row's total
     from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).
     """
-    total = sum((r.sensitivity_squared / r.variance for r in plan.releases()), start=Fraction(0))
+    total = sum(
+        (r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()), start=Fraction(0)
+    )
     people = plan.program.person.people_bound
-    asked = {query.id for query in plan.program.marginals}
+    asked = {query.id for query in plan.program.queries}
     predictions = []
     for release in plan.releases():
-        query = plan.marginal(release.marginal)
+        query = plan.query(release.query)
+        people_cells = None if isinstance(query, VectorSum | SecondMoment) else people
         label_cells = plan.program.label_cells(query)
         variance = plan.released_variance(release)
         cell_variance = float(variance)
@@ -75,24 +87,30 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
             bins = query.bins
             cell_variance *= (bins - 1) / bins
             cell_variance += _histogram_variance(plan, query) / bins**2
-        error = float(cell_variance) ** 0.5
+        error = float(cell_variance) ** 0.5 / unit_of(query)
         predictions.append(
             Prediction(
-                marginal=query,
+                query=query,
                 release=release,
                 asked=query.id in asked,
                 contribution=contribution_of(plan.program, query),
                 cells=release.raw_cells,
-                sensitivity=float(release.sensitivity_squared) ** 0.5,
-                certified_sigma=float(release.variance) ** 0.5,
-                released_sigma=float(variance) ** 0.5,
-                budget_share=float(release.sensitivity_squared / release.variance / total),
+                sensitivity=float(release.noise.sensitivity_squared) ** 0.5 / unit_of(query),
+                certified_sigma=float(release.noise.variance) ** 0.5 / unit_of(query),
+                released_sigma=float(variance) ** 0.5 / unit_of(query),
+                budget_share=float(
+                    release.noise.sensitivity_squared / release.noise.variance / total
+                ),
                 standard_error=error,
-                relative_error=None if people is None else error * label_cells / people,
+                relative_error=None if people_cells is None else error * label_cells / people_cells,
                 expected=tuple(_expected(plan.program, query, error)),
             )
         )
     return tuple(predictions)
+
+
+def _cost(release: Release) -> Fraction:
+    return release.noise.sensitivity_squared / release.noise.variance
 
 
 def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
@@ -120,7 +138,7 @@ def _histogram_variance(plan: Plan, marginal: Marginal) -> float:
     """Released variance of the most exact histogram over the marginal's columns."""
     histograms = {
         query.id
-        for query in (*plan.program.marginals, *plan.added)
+        for query in (*plan.program.queries, *plan.added)
         if isinstance(query, Marginal)
         and query.panel is None
         and set(query.columns) == set(marginal.columns)
@@ -128,5 +146,5 @@ def _histogram_variance(plan: Plan, marginal: Marginal) -> float:
     return min(
         float(plan.released_variance(release))
         for release in plan.releases()
-        if release.marginal in histograms
+        if release.query in histograms
     )

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import isqrt
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Importance, Marginal, Program, Query
+from secgen_dsl.ir.program import Importance, Marginal, Moments, PairMarginal, Program, Query, Table
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.planner.allocation import (
     VARIANCE_STEP,
@@ -35,7 +35,7 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
     Raises:
         OutOfReachError: no choice keeps the accuracy targets within the budget.
     """
-    candidates = [m for m in program.marginals if isinstance(m, Marginal) and m.panel is not None]
+    candidates = [m for m in program.queries if isinstance(m, Marginal) and m.panel is not None]
     if program.privacy.adjacency == "replace-one":
         candidates = []
     honest = len(program.parties) - program.tolerated
@@ -67,23 +67,25 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
 
 
 def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...]:
-    queries: list[Query] = [*program.marginals]
+    queries: list[Table | Moments] = [*program.queries]
     asked = {query.id for query in queries}
-    histograms: dict[frozenset[str], Query] = {
+    histograms: dict[frozenset[str], Marginal] = {
         frozenset(m.columns): m
-        for m in program.marginals
+        for m in program.queries
         if isinstance(m, Marginal) and m.panel is None
     }
     # What the rows' totals add to the variance of a centred table's cells, by label columns.
     burden: dict[frozenset[str], Fraction] = {}
     pools: dict[str, str] = {}
     ceilings: dict[str, Fraction] = {}
-    for marginal in program.marginals:
+    for marginal in program.queries:
         if marginal.importance.share is not None:
             pools[marginal.id] = marginal.id
-        if not isinstance(marginal, Marginal) or marginal.id not in centred:
+        if not isinstance(marginal, Moments) and marginal.id not in centred:
             if marginal.importance.error is not None:
                 _lower(ceilings, marginal.id, certified_target(program, marginal))
+            continue
+        if isinstance(marginal, PairMarginal):
             continue
         labels = frozenset(marginal.columns)
         own_pool = pools.get(marginal.id, "")
@@ -94,16 +96,22 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
         histogram = histograms[labels]
         if not own_pool and histogram.id not in asked:
             pools[histogram.id] = ""  # the common pool pays as soon as one of its queries needs it
-        tables, label_cells, bins = program.shape(marginal)
-        extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
+        if isinstance(marginal, Moments):
+            extra = _moments_burden(program, marginal)
+        else:
+            tables, label_cells, bins = program.shape(marginal)
+            extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
         burden[labels] = burden.get(labels, Fraction(0)) + extra
-        if marginal.importance.error is not None:
+        if isinstance(marginal, Marginal) and marginal.importance.error is not None:
             row, total = _centred_ceilings(program, marginal, histogram)
             _lower(ceilings, marginal.id, row)
             _lower(ceilings, histogram.id, total)
     measured = []
     for query in queries:
         linear_map: LinearMap = "centred" if query.id in centred else "identity"
+        if isinstance(query, Moments):
+            measured.append(replace(_of_moments(program, query), pool=pools.get(query.id, "")))
+            continue
         item = _one(program, query, linear_map, asked=query.id in asked)
         if isinstance(query, Marginal) and query.panel is None:
             added = burden.get(frozenset(query.columns), Fraction(0))
@@ -113,12 +121,35 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
     return tuple(measured)
 
 
-def _one(program: Program, query: Query, linear_map: LinearMap, *, asked: bool) -> Measured:
+def _of_moments(program: Program, query: Moments) -> Measured:
+    """Moments compete for the common pool as one table a gene with one cell a label would."""
+    return Measured(
+        query=query,
+        map="identity",
+        tables=len(program.genes(query)),
+        table_sensitivity_squared=Fraction(1),
+        coefficient=query.importance.weight * program.label_cells(query),
+        pool="",
+        ceiling=None,
+    )
+
+
+def _moments_burden(program: Program, query: Moments) -> Fraction:
+    """What moments add to their histogram's coefficient: it gets 2% of what they get.
+
+    Costs are as √(a·T²): the histogram's are 1/50 of the moments' with a = w·L·(G/50)².
+    """
+    genes = len(program.genes(query))
+    return query.importance.weight * program.label_cells(query) * Fraction(genes, 50) ** 2
+
+
+def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) -> Measured:
     tables, label_cells, bins = program.shape(query)
     # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row.
     free_cells = label_cells * (bins - 1 if linear_map == "centred" else bins)
+    learning = learning_part(query)
     return Measured(
-        marginal=query,
+        query=query,
         map=linear_map,
         tables=tables,
         table_sensitivity_squared=table_sensitivity_squared(
@@ -127,6 +158,7 @@ def _one(program: Program, query: Query, linear_map: LinearMap, *, asked: bool) 
         coefficient=query.importance.weight * free_cells if asked else Fraction(0),
         pool="",
         ceiling=None,
+        learning=learning,
     )
 
 
@@ -136,7 +168,7 @@ def _lower(ceilings: dict[str, Fraction], name: str, ceiling: Fraction) -> None:
     ceilings[name] = min(ceilings.get(name, rounded), rounded)
 
 
-def certified_target(program: Program, query: Query) -> Fraction:
+def certified_target(program: Program, query: Table) -> Fraction:
     """The greatest variance of a cell, as certified, that keeps the query's accuracy target.
 
     The target bounds one standard error of a cell as released, in people or in percent of the
@@ -153,11 +185,20 @@ def certified_target(program: Program, query: Query) -> Fraction:
     if target.unit == "percent":
         error = target.value / 100 * Fraction(people or 1, program.label_cells(query))
     parties = len(program.parties)
-    return error**2 * Fraction(parties - program.tolerated, parties)
+    # A part of the cost goes to learning bins: the tables have that much more noise.
+    kept = 1 - learning_part(query)
+    return kept * error**2 * Fraction(parties - program.tolerated, parties)
+
+
+def learning_part(query: Query) -> Fraction:
+    """Part of a query's cost that learning its bins takes; 0 unless they are learned."""
+    if isinstance(query, Marginal) and query.learned is not None:
+        return query.learned.part
+    return Fraction(0)
 
 
 def _centred_ceilings(
-    program: Program, marginal: Marginal, histogram: Query
+    program: Program, marginal: Marginal, histogram: Marginal
 ) -> tuple[Fraction, Fraction]:
     """Ceilings of a centred marginal's noise and of its label histogram's.
 
@@ -176,7 +217,7 @@ def _centred_ceilings(
     return (1 - part) * certified * bins / (bins - 1), part * certified * bins**2
 
 
-def _histogram(marginal: Marginal, taken: Collection[str]) -> Marginal:
+def _histogram(marginal: Marginal | Moments, taken: Collection[str]) -> Marginal:
     """The label histogram that a centred marginal needs, with an id that is not taken."""
     identifier = "*".join(marginal.columns)
     while identifier in taken:  # by a column that is called as two others, "a*b"
@@ -192,6 +233,7 @@ def _histogram(marginal: Marginal, taken: Collection[str]) -> Marginal:
         binning="none",
         reference="",
         edges=(),
+        learned=None,
         importance=_PLAIN,
     )
     return histogram.model_copy(update={"statement": canonical_statement(histogram)})

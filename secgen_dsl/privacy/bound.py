@@ -2,7 +2,7 @@
 
 The planner asks to know what it has to keep back; the verifier asks to check.  Which accountant
 may certify what is PRIVACY 1.4: one-dimensional privacy loss distributions where every person has
-at most one sample in a group of cells, else Rényi.
+at most one sample in a group of cells and only cells are counted, else Rényi.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.program import Marginal, Moments, PairMarginal, Program
 from secgen_dsl.privacy.events import ShiftedGaussian, event_of
 from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.pld import epsilon_upper_bound
@@ -45,10 +45,13 @@ def compose(plan: Plan) -> Composition:
     competing = False
     mu_squared = Fraction(0)
     for release in plan.releases():
-        query = plan.marginal(release.marginal)
-        contribution = contribution_of(plan.program, query)
-        event = event_of(release.map, release.tables, query.bins, release.variance, contribution)
-        mu_squared += release.sensitivity_squared / release.variance
+        query = plan.query(release.query)
+        noise = release.noise
+        mu_squared += noise.sensitivity_squared / noise.variance
+        event = None
+        if isinstance(query, Marginal | PairMarginal):
+            contribution = contribution_of(plan.program, query)
+            event = event_of(release.map, release.tables, query.bins, noise.variance, contribution)
         if event is None:
             competing = True
         else:
@@ -62,18 +65,24 @@ def slack_of(plan: Plan) -> Fraction:
     honest = len(plan.parties) - plan.threshold
     slack = Fraction(0)
     for release in plan.releases():
-        slack += split_noise_slack(release.raw_cells, release.party_variance, honest)
-        if release.map == "centred":
-            query = plan.marginal(release.marginal)
+        party_variance = release.noise.party_variance / (2 if release.halved else 1)
+        slack += split_noise_slack(release.raw_cells, party_variance, honest)
+        query = plan.query(release.query)
+        if release.map == "centred" and isinstance(query, Marginal):
             touched = contribution_of(plan.program, query).touched_rows
             rows = release.tables * min(touched, plan.program.label_cells(query))
-            slack += centring_slack(rows, query.bins, release.variance)
+            slack += centring_slack(rows, query.bins, release.noise.variance)
     return slack
 
 
 def needs_renyi(program: Program) -> bool:
-    """Whether shifts compete: one person may have several samples in one group of cells."""
-    return any(contribution_of(program, query).samples > 1 for query in program.marginals)
+    """Whether shifts compete: several samples in one group of cells, or sums of vectors."""
+    return any(
+        isinstance(query, Moments)
+        or (isinstance(query, Marginal) and query.learned is not None)
+        or contribution_of(program, query).samples > 1
+        for query in program.queries
+    )
 
 
 def mu_for(program: Program, epsilon: Fraction, delta: Fraction) -> Fraction:

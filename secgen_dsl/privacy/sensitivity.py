@@ -24,6 +24,15 @@ row r of d becomes P·r with P = I − 11ᵀ/B, and ‖P·r‖² = ‖r‖² −
 group; add or remove puts c into one cell of it, replace may move c from one bin to another.
 T tables give T times the value: their squares add.
 
+**Vectors.**  A clipped vector has an L2 norm of at most C.  In a sum by label with V groups of at
+most c samples, a person moves each group's sums by at most c·C, or under replace-one by 2c·C
+(from v to −v in one cell): Δ² ≤ V·c²·C², or 4·V·c²·C².  A second moment opens ``f_i·f_j`` with
+noise of variance σ² on squares and σ²/2 on products i < j, which weighs a product twice: in units
+of σ the change of one sample is ``Σ f_i⁴ + 2·Σ_{i<j} f_i²f_j² = ‖f‖⁴ ≤ C⁴``, that is the Frobenius
+norm of f·fᵀ.  c samples give at most c·C² by the triangle inequality; under replace-one both sums
+are positive semidefinite, so their inner product is not negative and Δ² ≤ 2·c²·C⁴ (PRIVACY 1.3;
+the row "Gram/covariance").
+
 **Why the projection, and not ‖A d‖².**  A centred release is ``y = A(x + z)`` with the noise z
 drawn on the raw cells, *before* A.  A = B·P scales signal and noise alike, so the metric in which
 y's noise is spherical with variance s² is that of P.  Were noise added after A, one person would
@@ -35,7 +44,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Marginal, Program, Query
+from secgen_dsl.ir.program import PairMarginal, Program, Query, SecondMoment, VectorSum
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,31 @@ def contribution_of(program: Program, query: Query) -> Contribution:
     if person.per is None:
         return Contribution(1, samples, replace)
     values = len(program.column(person.per).values)
-    if isinstance(query, Marginal) and person.per in query.columns:
+    labels = () if isinstance(query, PairMarginal | SecondMoment) else query.columns
+    if person.per in labels:
         return Contribution(values, samples, replace)
     return Contribution(1, values * samples, replace)
+
+
+def sensitivity_squared(program: Program, query: Query, linear_map: LinearMap) -> Fraction:
+    """Squared L2 sensitivity of a whole release, in units of the noise of a raw cell.
+
+    Args:
+        linear_map: of tables; vectors have ``identity``.
+
+    Raises:
+        ValueError: a map that the query cannot have.
+    """
+    contribution = contribution_of(program, query)
+    if isinstance(query, VectorSum | SecondMoment):
+        if linear_map != "identity":
+            raise ValueError("a vector has no other map than the identity")
+        moved = contribution.groups * contribution.samples**2
+        if isinstance(query, VectorSum):
+            return Fraction(moved * query.clip**2 * (4 if contribution.replace else 1))
+        return Fraction(moved * query.clip**4 * (2 if contribution.replace else 1))
+    table = table_sensitivity_squared(query.bins, linear_map, contribution)
+    return program.tables(query) * table
 
 
 def table_sensitivity_squared(

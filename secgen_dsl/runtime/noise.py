@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.plan import Release
 from secgen_dsl.privacy.rounding import sqrt_not_below
 from secgen_dsl.runtime.environment import forget_variables
 
@@ -67,6 +68,24 @@ class SystemNoise:
         if int(values.max()) > _LIMIT or int(values.min()) < -_LIMIT:
             raise _failure(marginal, "a value lies at the edge of 64-bit integers")
         return values
+
+
+def draw_cells(source: NoiseSource, release: Release) -> NDArray[np.int64]:
+    """z: one party's noise on all raw cells of a release; the halved ones have σᵢ²/2.
+
+    Returns:
+        Integers, shape (release.raw_cells,).
+
+    Raises:
+        ValueError: the source returned something else than it was asked for.
+    """
+    variance = release.noise.party_variance
+    parts = [(release.raw_cells - release.halved, variance), (release.halved, variance / 2)]
+    drawn = [source.draw(release.query, cells, part) for cells, part in parts if cells]
+    for (cells, _), values in zip([part for part in parts if part[0]], drawn, strict=True):
+        if values.shape != (cells,) or values.dtype != np.int64:
+            raise ValueError(f"the noise of {release.query!r} is not that many int64 values")
+    return np.concatenate(drawn)
 
 
 def scale_not_below(variance: Fraction) -> float:

@@ -41,7 +41,7 @@ class OpeningsManifest:
     def __init__(self, plan: Plan) -> None:
         self._listed = {
             one_round.number: tuple(
-                (opening.marginal, opening.values)
+                (opening.query, opening.values)
                 for opening in plan.openings
                 if opening.round == one_round.number
             )

@@ -8,8 +8,9 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
-from secgen_dsl.ir.program import Binning, Bridge, Panel, Reference, decimal_text
+from secgen_dsl.ir.program import Binning, Bridge, LearnedBins, Panel, Reference, decimal_text
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
+from secgen_dsl.semantics.moments import resolve_learned
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
@@ -28,6 +29,7 @@ class Bins:
     binning: Binning
     reference: str
     edges: tuple[tuple[Fraction, ...], ...]
+    learned: LearnedBins | None = None
 
 
 class Binner:
@@ -52,6 +54,13 @@ class Binner:
             return Bins(len(edges) + 1, kind, "", (edges,) * len(genes))
         if isinstance(binning, tree.BinsFrom):
             return self._quantiles(binning, panel, genes)
+        if isinstance(binning, tree.LearnedBins):
+            count = self._count(binning.count)
+            if count is None:
+                return None
+            learned = resolve_learned(self._reader, binning, panel, genes, self, count)
+            name = "" if binning.reference is None else binning.reference.text
+            return None if learned is None else Bins(count, "learned", name, (), learned)
         return None
 
     def number(
@@ -62,6 +71,13 @@ class Binner:
         if found is not None:
             kind, edges = found
             return Bins(len(edges) + 1, kind, "", (edges,))
+        if isinstance(binning, tree.LearnedBins):
+            self._reader.not_planned(
+                "bins are learned for the genes of a panel, not for a number column",
+                binning.span,
+                "write `in bins at 20, 50` or `in 4 equal bins`",
+            )
+            return None
         if not isinstance(binning, tree.BinsFrom):
             return None
         reference = self.reference(binning.reference)
@@ -166,12 +182,6 @@ class Binner:
     ) -> tuple[Binning, tuple[Fraction, ...]] | None:
         """Edges that the spec itself gives; None for others, or after an error."""
         if isinstance(binning, tree.LearnedBins):
-            self._count(binning.count)
-            self._reader.not_planned(
-                "bins learned from the data are typed, but not planned in this release",
-                binning.span,
-                "write `in 4 bins from REFERENCE` or `in 4 equal bins`",
-            )
             return None
         if isinstance(binning, tree.EqualBins):
             count = self._count(binning.count)

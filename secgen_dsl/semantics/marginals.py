@@ -7,18 +7,20 @@ from math import prod
 
 from secgen_dsl.diagnostics.diagnostic import nearest
 from secgen_dsl.ir.program import (
+    Asked,
     CategoryColumn,
     Importance,
     Marginal,
+    Moments,
     NumberColumn,
     PairMarginal,
     Panel,
     Person,
-    Query,
 )
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.importance import check_shares, resolve_importance
+from secgen_dsl.semantics.moments import resolve_moments
 from secgen_dsl.semantics.pairs import GeneSetFiles, resolve_pairs
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
@@ -50,7 +52,7 @@ class Vocabulary:
 
 def resolve_queries(
     reader: Reader, block: tree.MeasureBlock, vocabulary: Vocabulary, binner: Binner
-) -> tuple[tuple[Query, ...], dict[str, str]]:
+) -> tuple[tuple[Asked, ...], dict[str, str]]:
     """The queries in the order of the text, and the place of each statement by id."""
     resolver = _Queries(reader, vocabulary, binner)
     for line in block.queries:
@@ -82,7 +84,7 @@ class _Queries:
             for line in block.columns
             if isinstance(line, tree.NumberLine)
         }
-        self.queries: list[Query] = []
+        self.queries: list[Asked] = []
         self.taken: set[str] = set()
         self.sources: dict[str, str] = {}
         self.seen: set[tuple[object, ...]] = set()
@@ -97,7 +99,7 @@ class _Queries:
             return
         self.stated.append((clause if importance.share is not None else None, importance.share))
         if isinstance(line, tree.MomentsLine):
-            self.moments(line)
+            self.moments(line, importance)
             return
         panel = self.panel_of(line.panel)
         if panel is None:
@@ -119,21 +121,27 @@ class _Queries:
             )
         return self.panels.get(name.text)
 
-    def moments(self, line: tree.MomentsLine) -> None:
+    def moments(self, line: tree.MomentsLine, importance: Importance) -> None:
         panel = self.panel_of(line.panel)
-        for factor in line.labels:
-            if factor.text not in self.columns or factor.each:
-                self.unknown(factor)
-        self.reader.whole(line.count, 1, 1000, "the number of factors")
-        if line.reference.text not in self.vocabulary.sets.names:
-            reference = self.binner.reference(line.reference)
-            if reference is not None and panel is not None:
-                self.binner.unit_fits(reference, line.reference, panel)
-        self.reader.not_planned(
-            "moments are typed, but not planned in this release",
-            line.span,
-            "measure the tables instead: marginal LABEL * PANEL in 4 bins from REFERENCE",
+        unknown = [f for f in line.labels if f.text not in self.columns or f.each]
+        for factor in unknown:
+            self.unknown(factor)
+        repeated = len({factor.text for factor in line.labels}) < len(line.labels)
+        if repeated:
+            self.found.error(
+                "SG207",
+                "a label stands twice in one statement",
+                line.labels[-1].span,
+                "among these",
+                "remove it",
+            )
+        if panel is None or unknown or repeated:
+            return
+        found = resolve_moments(
+            self.reader, line, panel, self.vocabulary.sets, self.binner, importance
         )
+        if found is not None:
+            self.append(line, found, ("moments", panel.name, found.source, found.columns))
 
     def marginal(
         self,
@@ -233,6 +241,7 @@ class _Queries:
                 "binning": bins.binning,
                 "reference": bins.reference,
                 "edges": bins.edges,
+                "learned": bins.learned,
             }
         )
 
@@ -326,17 +335,24 @@ class _Queries:
             return False
         return True
 
-    def raw_cells(self, query: Query) -> int:
+    def raw_cells(self, query: Asked) -> int:
         """Number of cells to which noise is added."""
         if isinstance(query, PairMarginal):
             return len(query.pairs) * query.bins**2
         labels = prod(len(self.columns[name].values) for name in query.columns)
-        return labels * query.bins * max(len(query.edges), 1)
+        if isinstance(query, Moments):
+            factors = len(query.loadings)
+            genes = len(self.panels[query.panel].genes)
+            return labels * (factors + 1) + genes + 1 + factors * (factors + 1) // 2
+        genes = max(len(query.edges), 1)
+        if query.learned is not None:
+            genes = len(query.learned.quantiles)
+        return labels * query.bins * genes + (2 * genes + 1 if query.learned else 0)
 
     def append(
         self,
-        line: tree.MarginalLine | tree.PairsLine,
-        query: Marginal | PairMarginal,
+        line: tree.MarginalLine | tree.PairsLine | tree.MomentsLine,
+        query: Asked,
         same: tuple[object, ...],
     ) -> None:
         if same in self.seen:
@@ -397,5 +413,6 @@ def _marginal(factors: _Factors, importance: Importance) -> Marginal:
         binning="none",
         reference="",
         edges=(),
+        learned=None,
         importance=importance,
     )

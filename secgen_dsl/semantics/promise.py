@@ -163,19 +163,13 @@ def _mechanism(reader: Reader, known: Mapping[str, object]) -> None:
                 nearest(line.name.text, ("gaussian", "laplace")) or "leave the line out",
             )
     limit = known.get("learned bins")
-    if isinstance(limit, tree.LearnedLimit):
-        if not 0 < limit.percent.value <= 100:
-            reader.found.error(
-                "SG216",
-                "learned bins use more than 0% and at most 100% of a query's own share",
-                limit.percent.span,
-                "out of range",
-                "write: learned bins using at most 15%",
-            )
-        reader.not_planned(
-            "bins learned from the data are typed, but not planned in this release",
-            limit.span,
-            "leave the line out",
+    if isinstance(limit, tree.LearnedLimit) and not 0 < limit.percent.value < 100:
+        reader.found.error(
+            "SG216",
+            "learned bins use more than 0% and less than 100% of a query's own share",
+            limit.percent.span,
+            "out of range",
+            "write: learned bins using at most 15%",
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
-from secgen_dsl.ir.program import Marginal, Program, Query, Study
+from secgen_dsl.ir.program import Asked, Marginal, Program, Study
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
@@ -88,7 +88,7 @@ def _run(reader: Reader) -> Resolved:
     expectations = resolve_expectations(reader, columns)
     samples, measurements = resolve_release(reader, silos)
     measure = reader.block(tree.MeasureBlock, "measure", "measure { marginal COLUMN }")
-    queries: tuple[Query, ...] = ()
+    queries: tuple[Asked, ...] = ()
     sources: dict[str, str] = {}
     if measure is not None:
         if not measure.queries:
@@ -112,7 +112,7 @@ def _run(reader: Reader) -> Resolved:
     if study is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
     program = Program(
-        format="secgen.program/2",
+        format="secgen.program/3",
         silos=silos,
         helpers=tuple(line.name.text for line in helpers),
         tolerated=tolerated,
@@ -124,7 +124,7 @@ def _run(reader: Reader) -> Resolved:
         panels=tuple(sorted(panels, key=lambda panel: panel.name)),
         privacy=privacy,
         expectations=expectations,
-        marginals=queries,
+        queries=queries,
         samples=samples,
         measurements=measurements,
     )
@@ -141,7 +141,7 @@ def _run(reader: Reader) -> Resolved:
 
 
 def _check_cliques(
-    reader: Reader, block: tree.MeasureBlock, columns: Columns, queries: Sequence[Query]
+    reader: Reader, block: tree.MeasureBlock, columns: Columns, queries: Sequence[Asked]
 ) -> None:
     """The measured tables can be joined: found here, before any budget is spent."""
     sizes = {column.name: len(column.values) for column in columns.columns}

@@ -111,7 +111,7 @@ def _number_column(reader: Reader, line: tree.NumberLine, binner: Binner) -> Num
         name=line.name.text,
         low=low,
         high=high,
-        binning="reference" if kind == "reference-else-equal" else kind,
+        binning=kind if kind in ("equal", "at") else "reference",
         reference=bins.reference,
         edges=bins.edges[0],
     )

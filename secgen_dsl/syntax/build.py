@@ -315,8 +315,9 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def bins_from(self, meta: Meta, children: list[Any]) -> tree.BinsFrom:
         return tree.BinsFrom(children[0], children[1], len(children) > 2, self._span(meta))
 
-    def learned_bins(self, meta: Meta, children: list[tree.Number]) -> tree.LearnedBins:
-        return tree.LearnedBins(children[0], self._span(meta))
+    def learned_bins(self, meta: Meta, children: list[Any]) -> tree.LearnedBins:
+        reference = children[1] if len(children) > 1 else None
+        return tree.LearnedBins(children[0], reference, self._span(meta))
 
     def _importance(self, kind: str, meta: Meta, children: list[Any]) -> tree.ImportanceClause:
         return tree.ImportanceClause(kind, children[0], self._span(meta))

@@ -227,9 +227,10 @@ class BinsFrom:
 
 @dataclass(frozen=True)
 class LearnedBins:
-    """``in N learned bins``."""
+    """``in N learned bins``, perhaps ``from REFERENCE``."""
 
     count: Number
+    reference: Name | None
     span: Span
 
 

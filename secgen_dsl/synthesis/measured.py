@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Measurements, Plan, Release
-from secgen_dsl.ir.program import PairMarginal, Panel
+from secgen_dsl.ir.program import PairMarginal, Panel, SecondMoment, VectorSum, as_table
 
 Floats = NDArray[np.float64]
 
@@ -119,10 +120,16 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
     categories: list[CategoryCounts] = []
     genes: list[GeneContrasts] = []
     pairs: list[PairCounts] = []
+    opened = {one.query: one.values for one in measurements.measurements}
+    learned = with_learned_edges(plan, opened)
     for release in plan.releases():
-        query = plan.marginal(release.marginal)
-        shape = plan.program.shape(query)
+        query = plan.query(release.query)
         values = _opened_values(release, measurements)
+        if isinstance(query, VectorSum | SecondMoment):
+            continue  # they decided bins; what moments tell of genes is not used yet
+        if query not in plan.added:
+            query = as_table(learned.query(query.id))
+        shape = plan.program.shape(query)
         variance = float(plan.released_variance(release))
         edges = np.array([[float(edge) for edge in gene] for gene in query.edges])
         if query.panel is None:
@@ -173,18 +180,18 @@ def undo_centring(values: Floats, shape: tuple[int, int, int]) -> Floats:
 def _opened_values(release: Release, measurements: Measurements) -> Floats:
     next_step = "the file is incomplete or was changed: fetch it again from the run"
     try:
-        values = measurements.values(release.marginal)
+        values = measurements.values(release.query)
     except KeyError:
         raise fail(
             "SG608",
-            f'the measurements hold no values for "{release.marginal}"',
+            f'the measurements hold no values for "{release.query}"',
             place="measurements.json",
             next_step=next_step,
         ) from None
     if len(values) != release.opened:
         raise fail(
             "SG608",
-            f'"{release.marginal}" has {len(values)} values where the plan opens {release.opened}',
+            f'"{release.query}" has {len(values)} values where the plan opens {release.opened}',
             place="measurements.json",
             next_step=next_step,
         )

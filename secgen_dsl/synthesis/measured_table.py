@@ -6,8 +6,20 @@ from fractions import Fraction
 from itertools import pairwise, product
 from pathlib import Path
 
+from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Measurements, Plan, Release
-from secgen_dsl.ir.program import Marginal, Panel, Program, Query, decimal_text
+from secgen_dsl.ir.program import (
+    Marginal,
+    Panel,
+    Program,
+    SecondMoment,
+    Table,
+    Vector,
+    VectorSum,
+    as_table,
+    decimal_text,
+)
+from secgen_dsl.ir.vectors import QUANTUM, coordinate_names
 
 HEADER = ("marginal", "labels", "gene", "from", "to", "value", "kind", "noise_sd")
 
@@ -34,13 +46,22 @@ def write_measured_table(
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow((*(("data",) if mark else ()), *HEADER))
+        opened = {one.query: one.values for one in measurements.measurements}
+        learned = with_learned_edges(plan, opened)
         for release in plan.releases():
-            lines = _lines(plan, release, measurements.values(release.marginal))
+            lines = _lines(plan, learned, release, measurements.values(release.query))
             writer.writerows((*first, *line) for line in lines)
 
 
-def _lines(plan: Plan, release: Release, opened: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
-    query = plan.marginal(release.marginal)
+def _lines(
+    plan: Plan, learned: Program, release: Release, opened: tuple[int, ...]
+) -> Iterator[tuple[str, ...]]:
+    query = plan.query(release.query)
+    if isinstance(query, VectorSum | SecondMoment):
+        yield from _vector_lines(plan, query, release, opened)
+        return
+    if query not in plan.added:
+        query = as_table(learned.query(query.id))
     bins = query.bins
     variance = float(plan.released_variance(release))
     centred = release.map == "centred"
@@ -58,8 +79,24 @@ def _lines(plan: Plan, release: Release, opened: tuple[int, ...]) -> Iterator[tu
                 yield (query.id, label, gene, low, high, shown, kind, f"{noise:.4f}")
 
 
+def _vector_lines(
+    plan: Plan, query: Vector, release: Release, opened: tuple[int, ...]
+) -> Iterator[tuple[str, ...]]:
+    """One line a coordinate, in units of the public scale (a second moment: squared)."""
+    unit = QUANTUM**2 if isinstance(query, SecondMoment) else QUANTUM
+    names = coordinate_names(plan.program, query)
+    labels = [""] if isinstance(query, SecondMoment) else _labels(plan.program, query)
+    values = iter(opened)
+    for label in labels:
+        for position, name in enumerate(names):
+            halved = position >= len(names) - release.halved
+            noise = float(plan.released_variance(release) / (2 if halved else 1)) ** 0.5
+            shown = f"{next(values) / unit:.6f}"
+            yield (query.id, label, name, "", "", shown, "sum of clipped", f"{noise / unit:.6f}")
+
+
 def _tables(
-    program: Program, query: Query
+    program: Program, query: Table
 ) -> Iterator[tuple[str, list[str], list[tuple[str, str]]]]:
     """For each table of a query: its gene or genes, its label cells, the bounds of its bins.
 
@@ -83,7 +120,7 @@ def _tables(
         yield f"{gene} × {query.genes[second]}", labels, bounds[second]
 
 
-def _labels(program: Program, query: Marginal) -> list[str]:
+def _labels(program: Program, query: Marginal | VectorSum) -> list[str]:
     values = [[f"{c}={v}" for v in program.column(c).values] for c in query.columns]
     return ["; ".join(cell) for cell in product(*values)]
 

@@ -105,7 +105,7 @@ def label_distribution(components: Sequence[Component], columns: Sequence[str]) 
     """p(label cell) of any columns, shape (L,), last column fastest; components are independent.
 
     Raises:
-        SecgenError: SG601, as ``JunctionTree.marginal``; never for the columns of one marginal.
+        SecgenError: SG601, as ``JunctionTree.query``; never for the columns of one marginal.
     """
     names: list[str] = []
     table: Floats = np.ones(())

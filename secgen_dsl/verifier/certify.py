@@ -143,7 +143,7 @@ def _without_version(accounting: Accounting) -> tuple[str, str, str]:
 
 def _mu_with(plan: Plan, draws: int) -> float:
     """μ against somebody to whom the noise of ``draws`` parties is unknown."""
-    pairs = ((r.sensitivity_squared, draws * r.party_variance) for r in plan.releases())
+    pairs = ((r.noise.sensitivity_squared, draws * r.noise.party_variance) for r in plan.releases())
     return sqrt(mu_squared(pairs))
 
 

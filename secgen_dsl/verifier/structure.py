@@ -14,17 +14,23 @@ from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.ir.program import (
     AUDIENCES,
     UNITS,
+    Asked,
     Audience,
     CategoryColumn,
     ErrorTarget,
     Importance,
+    Marginal,
+    Moments,
     NumberColumn,
     PairMarginal,
     Panel,
     Program,
-    Query,
+    SecondMoment,
+    Table,
+    VectorSum,
 )
 from secgen_dsl.ir.statement import canonical_statement
+from secgen_dsl.verifier.vectors import added_faults, learned_faults, moments_faults
 
 MOST_RAW_CELLS = 10**8
 """In a plan: some 800 MB of counts at every party; ten thousand times the studies so far."""
@@ -45,17 +51,21 @@ def structure_faults(plan: Plan) -> Iterator[str]:
     yield from _parties(plan)
     yield from _promise(program)
     yield from _vocabulary(program)
-    known = [*program.marginals, *plan.added]
-    yield from _repeats("marginal", (marginal.id for marginal in known))
+    known = [*program.queries, *plan.added]
+    yield from _repeats("query", (query.id for query in known))
     for query in known:
-        yield from _query(program, query)
-    for marginal in plan.added:
-        if marginal.panel is not None or marginal.importance != _PLAIN:
-            yield f'the added marginal "{marginal.id}" is not a label histogram'
-    stated = [q.importance.share for q in program.marginals if q.importance.share is not None]
-    if sum(stated) > 1 or (len(stated) < len(program.marginals) and sum(stated) >= 1):
+        if not isinstance(query, VectorSum | SecondMoment):
+            yield from _query(program, query)
+    for added in plan.added:
+        if isinstance(added, PairMarginal) or (
+            isinstance(added, Marginal) and (added.panel is not None or added.importance != _PLAIN)
+        ):
+            yield f'the added query "{added.id}" is not a label histogram'
+    yield from added_faults(plan)
+    stated = [q.importance.share for q in program.queries if q.importance.share is not None]
+    if sum(stated) > 1 or (len(stated) < len(program.queries) and sum(stated) >= 1):
         yield "the shares leave nothing for the other queries"
-    if program.marginals and len(stated) == len(program.marginals) and sum(stated) != 1:
+    if program.queries and len(stated) == len(program.queries) and sum(stated) != 1:
         yield "every query has a share, but they are not the whole"
 
 
@@ -269,9 +279,12 @@ def _compared(value: str) -> str | Decimal:
     return text
 
 
-def _query(program: Program, query: Query) -> Iterator[str]:
+def _query(program: Program, query: Asked) -> Iterator[str]:
     name = query.id
     yield from _importance(program, name, query.importance)
+    if isinstance(query, Moments):
+        yield from moments_faults(program, query)
+        return
     if any(abs(edge) > _GREATEST_EDGE for edges in query.edges for edge in edges):
         yield f'"{name}" has an edge beyond ±10⁹'
         return
@@ -287,9 +300,9 @@ def _query(program: Program, query: Query) -> Iterator[str]:
     if query.statement != canonical_statement(query):
         yield f'the statement of "{name}" does not say what is measured'
     if query.panel is None:
-        if (query.gene, query.bins, query.binning, query.reference, query.edges) != (
-            None, 1, "none", "", (),
-        ):  # fmt: skip
+        if (
+            query.gene, query.bins, query.binning, query.reference, query.edges, query.learned,
+        ) != (None, 1, "none", "", (), None):  # fmt: skip
             yield f'"{name}" has bins but no panel'
         return
     panel = next((p for p in program.panels if p.name == query.panel), None)
@@ -299,6 +312,11 @@ def _query(program: Program, query: Query) -> Iterator[str]:
     if query.gene is not None and query.gene not in panel.genes:
         yield f'"{name}" uses a gene that is not in its panel'
         return
+    if query.binning == "learned":
+        yield from learned_faults(program, query, panel)
+        return
+    if query.learned is not None:
+        yield f'"{name}" learns bins that it has'
     yield from _edges(program, query, panel)
 
 
@@ -345,9 +363,9 @@ def _pairs(program: Program, query: PairMarginal) -> Iterator[str]:
     yield from _edges(program, query, panel)
 
 
-def _edges(program: Program, query: Query, panel: Panel) -> Iterator[str]:
+def _edges(program: Program, query: Table, panel: Panel) -> Iterator[str]:
     name = query.id
-    if query.bins < 2 or query.binning == "none":
+    if query.bins < 2 or query.binning in ("none", "learned"):
         yield f'"{name}" has a panel but no bins'
         return
     if len(query.edges) != len(program.genes(query)):
@@ -359,7 +377,7 @@ def _edges(program: Program, query: Query, panel: Panel) -> Iterator[str]:
     yield from _provenance(program, query, panel)
 
 
-def _provenance(program: Program, query: Query, panel: Panel) -> Iterator[str]:
+def _provenance(program: Program, query: Table, panel: Panel) -> Iterator[str]:
     """Edges come from the spec or from a pinned public table, never from silos' data."""
     name = query.id
     if query.binning in ("reference", "reference-else-equal"):

@@ -11,11 +11,19 @@ from itertools import islice
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Opening, Plan, Release
-from secgen_dsl.ir.program import Marginal, Query
+from secgen_dsl.ir.program import (
+    Asked,
+    Marginal,
+    Moments,
+    Query,
+    SecondMoment,
+    Table,
+    VectorSum,
+)
 from secgen_dsl.privacy.bound import Composition, certified_epsilon, compose
 from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
-from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
+from secgen_dsl.privacy.sensitivity import contribution_of, sensitivity_squared
 from secgen_dsl.privacy.slack import (
     MINIMUM_PARTY_VARIANCE,
     WARNING_PARTY_VARIANCE,
@@ -24,6 +32,9 @@ from secgen_dsl.privacy.slack import (
 from secgen_dsl.verifier.structure import MOST_RAW_CELLS, structure_faults
 
 _MOST_FAULTS = 20
+LARGEST_PARTY_VARIANCE = 2**100
+"""What the sampler takes (``runtime.noise``)."""
+
 VARIANCE_UNIT = 16
 """Variances are multiples of 1/16 (DESIGN: rounded up to a rational)."""
 
@@ -92,55 +103,59 @@ def _refuse(faults: Iterator[str]) -> None:
 
 def _warnings(plan: Plan) -> Iterator[Diagnostic]:
     for release in plan.releases():
-        if release.party_variance < WARNING_PARTY_VARIANCE:
+        if release.noise.party_variance < WARNING_PARTY_VARIANCE:
             yield Diagnostic(
                 "SG309",
-                f'the noise of each party on "{release.marginal}" is small '
-                f"(variance {float(release.party_variance):.3g})",
+                f'the noise of each party on "{release.query}" is small '
+                f"(variance {float(release.noise.party_variance):.3g})",
                 "warning",
-                place=release.marginal,
+                place=release.query,
                 next_step="compare a smaller epsilon (`secgen plan --against`): where the parties' "
                 "least noise decides, it costs nothing",
             )
 
 
 def _release_faults(plan: Plan) -> Iterator[str]:
-    marginals = {marginal.id: marginal for marginal in (*plan.program.marginals, *plan.added)}
+    queries: dict[str, Query] = {
+        query.id: query
+        for query in (*plan.program.queries, *plan.added)
+        if not isinstance(query, Moments)
+    }
     if tuple(one_round.number for one_round in plan.rounds) != tuple(
         range(1, len(plan.rounds) + 1)
     ):
         yield "the rounds are not numbered from 1"
     if not plan.rounds or any(not one_round.releases for one_round in plan.rounds):
         yield "a round releases nothing"
-    shapes = [plan.program.shape(marginal) for marginal in marginals.values()]
+    shapes = [plan.program.shape(marginal) for marginal in queries.values()]
     if sum(tables * labels * bins for tables, labels, bins in shapes) > MOST_RAW_CELLS:
         yield f"it counts people in more than {MOST_RAW_CELLS:,} cells"
         return
     histograms = {
         frozenset(marginal.columns)
-        for marginal in marginals.values()
+        for marginal in queries.values()
         if isinstance(marginal, Marginal) and marginal.panel is None
     }
     measured: set[str] = set()
     for release in plan.releases():
-        name = release.marginal
-        if name not in marginals:
+        name = release.query
+        if name not in queries:
             yield f'"{name}" is released but not declared'
         elif name in measured:
             yield f'"{name}" is released twice'
         else:
-            marginal = marginals[name]
+            marginal = queries[name]
             centred = release.map == "centred"
             if centred and not _may_be_centred(marginal, histograms):
                 yield f'"{name}" is centred without a histogram of its labels'
             else:
                 yield from _one_release(plan, release, marginal)
         measured.add(name)
-    for name in marginals:
+    for name in queries:
         if name not in measured:
             yield f'"{name}" is declared but not released'
     openings = tuple(
-        Opening(round=r.number, marginal=x.marginal, values=x.opened, recipients="parties")
+        Opening(round=r.number, query=x.query, values=x.opened, recipients="parties")
         for r in plan.rounds
         for x in r.releases
     )
@@ -154,57 +169,72 @@ def _may_be_centred(query: Query, histograms: set[frozenset[str]]) -> bool:
     return frozenset(query.columns) in histograms
 
 
-def _one_release(plan: Plan, release: Release, marginal: Query) -> Iterator[str]:
-    name = marginal.id
+def _one_release(plan: Plan, release: Release, query: Query) -> Iterator[str]:
+    name = query.id
     program = plan.program
-    tables, labels, bins = program.shape(marginal)
+    tables, labels, bins = program.shape(query)
     centred = release.map == "centred"
     if (release.tables, release.raw_cells) != (tables, tables * labels * bins):
         yield f'the shape of "{name}" is not that of its tables'
         return
     if release.opened != tables * labels * (bins - 1 if centred else bins):
         yield f'"{name}" opens another number of values than its map yields'
-    contribution = contribution_of(program, marginal)
-    table = table_sensitivity_squared(bins, release.map, contribution)
-    if release.sensitivity_squared != tables * table:
-        yield f'the sensitivity of "{name}" is not {tables} tables\' worth'
+    products = 0
+    if isinstance(query, SecondMoment):
+        products = query.coordinates * (query.coordinates - 1) // 2
+    if release.halved != products:
+        yield f'"{name}" halves the noise of other cells than products'
+        return
+    noise = release.noise
+    if noise.sensitivity_squared != sensitivity_squared(program, query, release.map):
+        yield f'the sensitivity of "{name}" is not what a person can change'
     honest = len(plan.parties) - plan.threshold
     # Equal, not "at least": ε of a discrete Gaussian is not monotone in its variance.
-    if release.variance <= 0 or release.party_variance * honest != release.variance:
+    if noise.variance <= 0 or noise.party_variance * honest != noise.variance:
         yield f'the honest parties\' noise on "{name}" is not what is certified'
         return
-    if VARIANCE_UNIT % release.variance.denominator:  # else a plan could take for ever to verify
+    if VARIANCE_UNIT % noise.variance.denominator:  # else a plan could take for ever to verify
         yield f'the noise on "{name}" is not a multiple of 1/{VARIANCE_UNIT}'
         return
-    if release.party_variance < MINIMUM_PARTY_VARIANCE:
+    if noise.party_variance / (2 if products else 1) < MINIMUM_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is below the minimum'
-    if centred and not centring_scale_suffices(release.party_variance, bins):
+    if centred and not centring_scale_suffices(noise.party_variance, bins):
         yield f'the noise of one party on "{name}" is too small to centre'
-    samples = contribution.samples
-    yield from _modulus(plan, release, bins, samples)
+    if noise.party_variance > LARGEST_PARTY_VARIANCE:
+        yield f'the noise of one party on "{name}" is beyond what can be drawn'
+    yield from _modulus(plan, release, query)
 
 
 def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
     """A share is not exceeded, and an accuracy target is kept (LANGUAGE, Importance)."""
     privacy = plan.program.privacy
-    stated = [query for query in plan.program.marginals if query.importance.share is not None]
-    targets = [query for query in plan.program.marginals if query.importance.error is not None]
+    stated = [query for query in plan.program.queries if query.importance.share is not None]
+    targets = [query for query in plan.program.queries if query.importance.error is not None]
     if not stated and not targets:
         return
     whole = mu_for_zcdp_budget if renyi else mu_for_budget
     budget = whole(privacy.epsilon, privacy.delta) ** 2
-    releases = {release.marginal: release for release in plan.releases()}
+    releases = {release.query: release for release in plan.releases()}
     for query in stated:
-        release, share = releases[query.id], query.importance.share
-        if share is None or release.sensitivity_squared / release.variance > share * budget:
+        share = query.importance.share
+        if share is None or _spent(plan, releases, query) > share * budget:
             yield f'"{query.id}" spends more than its share of the budget'
     for query in targets:
+        if isinstance(query, Moments):
+            continue  # refused by its structure
         variance = _cell_variance(plan, releases, query)
         if variance is None or variance > _target_variance(plan, query):
             yield f'"{query.id}" does not reach the accuracy that it is asked for'
 
 
-def _target_variance(plan: Plan, query: Query) -> Fraction:
+def _spent(plan: Plan, releases: dict[str, Release], query: Asked) -> Fraction:
+    """μ² of a query and of the vectors that serve it; an added label histogram is not counted."""
+    names = {added.id for added in plan.added if getattr(added, "serves", None) == query.id}
+    noises = [releases[name].noise for name in {query.id, *names} & releases.keys()]
+    return sum((each.sensitivity_squared / each.variance for each in noises), Fraction(0))
+
+
+def _target_variance(plan: Plan, query: Table) -> Fraction:
     target, people = query.importance.error, plan.program.person.people_bound
     if target is None:
         return Fraction(0)
@@ -214,7 +244,7 @@ def _target_variance(plan: Plan, query: Query) -> Fraction:
     return (target.value / 100 * size) ** 2
 
 
-def _cell_variance(plan: Plan, releases: dict[str, Release], query: Query) -> Fraction | None:
+def _cell_variance(plan: Plan, releases: dict[str, Release], query: Table) -> Fraction | None:
     """Variance of one cell as released; of a centred one s²·(B − 1)/B + σ_N²/B² (PRIVACY 2.2)."""
     release = releases[query.id]
     variance = plan.released_variance(release)
@@ -222,7 +252,7 @@ def _cell_variance(plan: Plan, releases: dict[str, Release], query: Query) -> Fr
         return variance
     columns = set(query.columns) if isinstance(query, Marginal) else set()
     totals = []
-    for other in (*plan.program.marginals, *plan.added):
+    for other in (*plan.program.queries, *plan.added):
         if isinstance(other, Marginal) and other.panel is None and set(other.columns) == columns:
             totals.append(plan.released_variance(releases[other.id]))
     if not totals:
@@ -231,17 +261,21 @@ def _cell_variance(plan: Plan, releases: dict[str, Release], query: Query) -> Fr
     return variance * Fraction(bins - 1, bins) + min(totals) / bins**2
 
 
-def _modulus(plan: Plan, release: Release, bins: int, samples: int) -> Iterator[str]:
-    """p > 2·(n·|q| + 12σ) with σ of the opened integers (PROTOCOL, Sizing), exactly.
-
-    A person adds at most ``samples`` to a cell.
-    """
+def _modulus(plan: Plan, release: Release, query: Query) -> Iterator[str]:
+    """p > 2·(n·|q| + 12σ) with σ of the opened integers (PROTOCOL, Sizing), exactly."""
+    samples = contribution_of(plan.program, query).samples
     people = samples * (plan.program.person.people_bound or 2**32)
-    if release.map == "centred":
-        greatest, gain = bins - 1, bins * (bins - 1)
-    else:
-        greatest, gain = 1, 1
+    greatest, gain = 1, 1
+    if isinstance(query, VectorSum):
+        greatest = query.clip
+    elif isinstance(query, SecondMoment):
+        greatest = query.clip**2
+    elif release.map == "centred":
+        greatest, gain = query.bins - 1, query.bins * (query.bins - 1)
     room = plan.modulus - 2 * people * greatest
     variance = gain * plan.released_variance(release)
     if room <= 0 or Fraction(room) ** 2 <= 24**2 * variance:
-        yield f'the field is too small for "{release.marginal}"'
+        yield (
+            f'the field is too small for "{release.query}": a smaller bound on the people in all, '
+            "or fewer genes or factors, would help"
+        )

@@ -62,7 +62,7 @@ def test_check(colorectal: PlannedStudy) -> None:
     assert ended.code == 0
     assert colorectal.verified.plan_sha256 in ended.out
     assert "is sound" in ended.out
-    for marginal in colorectal.plan.program.marginals:
+    for marginal in colorectal.plan.program.queries:
         assert marginal.id in ended.out
 
 

@@ -73,7 +73,7 @@ def table_of(program: Program, samples: Sequence[Sample]) -> SampleTable:
 
 def edges_of(program: Program, panel: Panel, gene: str) -> list[Fraction]:
     """All edges of a gene, in any query."""
-    queries: list[Query] = [query for query in program.marginals if query.panel == panel.name]
+    queries: list[Query] = [query for query in program.queries if query.panel == panel.name]
     return [
         edge
         for query in queries

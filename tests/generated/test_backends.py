@@ -23,19 +23,19 @@ def opened_by_hand(plan: Plan, tables: dict[str, SampleTable]) -> dict[str, list
     """Marginal → the sum over all parties of A(x + z), from counts by hand."""
     opened = {}
     for release in plan.releases():
-        query = plan.marginal(release.marginal)
+        query = plan.query(release.query)
         total = [0] * release.raw_cells
         for index, party in enumerate(plan.parties):
             table = tables.get(party, empty_table(plan.program))
             counts = counts_by_hand(plan.program, query, table)
             noise = InjectedNoise(index).draw(
-                release.marginal, release.raw_cells, release.party_variance
+                release.query, release.raw_cells, release.noise.party_variance
             )
             total = [a + b + c for a, b, c in zip(total, counts, noise.tolist(), strict=True)]
             encoded = raw_cells(plan.program, query, table)
             assert encoded.shape == plan.program.shape(query)
             assert encoded.reshape(-1).tolist() == counts
-        opened[release.marginal] = mapped_by_hand(release.map, total, query.bins)
+        opened[release.query] = mapped_by_hand(release.map, total, query.bins)
     return opened
 
 
@@ -64,7 +64,7 @@ def check(plan: Plan, sources: dict[str, str], seed: int, folder: Path) -> None:
     tables = random_tables(Random(seed), plan.program)  # noqa: S311 (invented people)
     noise = {name: InjectedNoise(index) for index, name in enumerate(plan.parties)}
     measurements = run_plaintext(plan, tables, noise)
-    assert {m.marginal: list(m.values) for m in measurements.measurements} == opened_by_hand(
+    assert {m.query: list(m.values) for m in measurements.measurements} == opened_by_hand(
         plan, tables
     )
     stores = folder / "the parties' stores"

@@ -51,8 +51,8 @@ def test_an_expected_value_may_be_called_as_a_keyword(value: str) -> None:
 def test_names_in_a_canonical_statement_can_be_read_again(name: str, written: str) -> None:
     assert name_text(name) == written
     renamed = meaning(("disease", written))
-    assert renamed.program.marginals[0].statement == f"marginal cell_type * {written}"
-    assert renamed.program.marginals[0].columns == ("cell_type", name)
+    assert renamed.program.queries[0].statement == f"marginal cell_type * {written}"
+    assert renamed.program.queries[0].columns == ("cell_type", name)
 
 
 def test_the_order_of_public_tables_and_sets_means_nothing() -> None:

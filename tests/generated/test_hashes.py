@@ -94,7 +94,7 @@ def test_public_files_are_pinned_by_their_bytes(spec: GeneratedSpec, data: st.Da
         before = resolved(spec.text(), folder)
         longer.write(folder)
         after = resolved(spec.text(), folder)
-    assert after.program.marginals == before.program.marginals
+    assert after.program.queries == before.program.queries
     assert sha256_of(after.program) != sha256_of(before.program)
 
 
@@ -145,7 +145,7 @@ def test_statements_say_what_is_measured(spec: GeneratedSpec) -> None:
     """Canonical statements, read in place of the written ones, are the same queries."""
     with folder_of(spec) as folder:
         meaning = resolved(spec.text(), folder)
-        statements = [query.statement for query in meaning.program.marginals]
+        statements = [query.statement for query in meaning.program.queries]
         # A share that `each` divides by three has no end as a decimal.
         assume(not any("/" in words.partition("share ")[2] for words in statements))
         lines = tuple((statement,) for statement in statements)

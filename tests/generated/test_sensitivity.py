@@ -61,7 +61,7 @@ def kinds_of(plan: Plan) -> set[str]:
         "per column": person.per is not None,
         "replace": plan.program.privacy.adjacency == "replace-one",
         "centred": any(release.map == "centred" for release in plan.releases()),
-        "pairs": any(query.kind == "pairs" for query in plan.program.marginals),
+        "pairs": any(query.kind == "pairs" for query in plan.program.queries),
     }
     return {kind for kind, there in found.items() if there}
 
@@ -79,11 +79,11 @@ def check(plan: Plan, random: Random) -> None:
     if replaced:
         neighbours += [(any_one, another), (worst, another), (worst, worst_person(random, program))]
     for release in plan.releases():
-        query = plan.marginal(release.marginal)
+        query = plan.query(release.query)
         for old, new in neighbours:
             before = counts_with(program, query, others, old)
             after = counts_with(program, query, others, new)
             change = norm_squared(release.map, before - after)
-            assert change <= release.sensitivity_squared
+            assert change <= release.noise.sensitivity_squared
             if old is worst and not new and not replaced:
-                assert change == release.sensitivity_squared  # no less would do
+                assert change == release.noise.sensitivity_squared  # no less would do

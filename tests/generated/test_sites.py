@@ -63,10 +63,10 @@ def test_no_person_changes_what_sites_read_by_more_than_declared(
         pairs = [(without, one), (another, without), (without, worst)]
         for before, after in [*pairs, (one, another), (one, worst)] if replaced else pairs:
             changed = norm_squared(release.map, before - after)
-            assert changed <= release.sensitivity_squared
+            assert changed <= release.noise.sensitivity_squared
         if not replaced and libraries_are_columns_of_their_own(plan.program):
             most = norm_squared(release.map, worst - without)
-            assert most == release.sensitivity_squared
+            assert most == release.noise.sensitivity_squared
 
 
 def any_rows(random: Random, program: Program) -> list[list[Row]]:
@@ -100,7 +100,7 @@ def read(
 def counts_of(plan: Plan, tables: list[SampleTable]) -> list[NDArray[np.int64]]:
     """Raw cells of every release, summed over the silos."""
     program = plan.program
-    queries = [plan.marginal(release.marginal) for release in plan.releases()]
+    queries = [plan.query(release.query) for release in plan.releases()]
     return [
         np.sum([raw_cells(program, query, table) for table in tables], axis=0) for query in queries
     ]

@@ -60,7 +60,7 @@ def test_plans_survive_and_keep_their_hash(
 
 
 def test_statements_are_what_the_spec_says(colorectal: PlannedStudy) -> None:
-    marginals = colorectal.plan.program.marginals
+    marginals = colorectal.plan.program.queries
     assert [marginal.statement for marginal in marginals] == [
         "marginal subtype",
         "marginal sex * subtype",

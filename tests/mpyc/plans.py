@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from secgen_dsl.ir.plan import MERSENNE_61, LinearMap, Opening, Plan, Release, Round
+from secgen_dsl.ir.plan import MERSENNE_61, GaussianNoise, LinearMap, Opening, Plan, Release, Round
 from secgen_dsl.ir.program import (
     Audience,
     CategoryColumn,
@@ -35,7 +35,7 @@ def program(
     symbols = tuple(f"GENE{index}" for index in range(genes))
     edges = tuple(tuple(Fraction(16 * b, bins) for b in range(1, bins)) for _ in symbols)
     return Program(
-        format="secgen.program/2",
+        format="secgen.program/3",
         silos=tuple(
             Silo(name=name, terms=Terms(kind="open", reference="", approval="")) for name in silos
         ),
@@ -62,7 +62,7 @@ def program(
         ),
         privacy=Privacy(adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 100_000)),
         expectations=(),
-        marginals=(
+        queries=(
             Marginal(
                 kind="marginal",
                 id="subtype*cycle",
@@ -74,6 +74,7 @@ def program(
                 binning="equal",
                 reference="",
                 edges=edges,
+                learned=None,
                 importance=PLAIN,
             ),
         ),
@@ -94,6 +95,7 @@ def label_histogram(name: str = "subtype") -> Marginal:
         binning="none",
         reference="",
         edges=(),
+        learned=None,
         importance=PLAIN,
     )
 
@@ -106,14 +108,18 @@ def release(one: Program, marginal: Marginal, linear_map: LinearMap, share: Frac
     floor = Fraction(4) if linear_map == "identity" else Fraction(9 * bins, 2)
     party_variance = max(Fraction(ceil(squared / (Fraction(21, 25) * share) / honest)), floor)
     return Release(
-        marginal=marginal.id,
+        query=marginal.id,
         map=linear_map,
         tables=tables,
         raw_cells=tables * labels * bins,
+        halved=0,
         opened=tables * labels * (bins if linear_map == "identity" else bins - 1),
-        sensitivity_squared=squared,
-        variance=party_variance * honest,
-        party_variance=party_variance,
+        noise=GaussianNoise(
+            kind="gaussian",
+            sensitivity_squared=squared,
+            variance=party_variance * honest,
+            party_variance=party_variance,
+        ),
     )
 
 
@@ -128,10 +134,10 @@ def plan_of(one: Program, rounds: Sequence[Sequence[tuple[Marginal, LinearMap]]]
         for number, releases in enumerate(rounds, start=1)
     )
     added = tuple(
-        marginal for releases in rounds for marginal, _ in releases if marginal not in one.marginals
+        marginal for releases in rounds for marginal, _ in releases if marginal not in one.queries
     )
     return Plan(
-        format="secgen.plan/2",
+        format="secgen.plan/3",
         program=one,
         added=added,
         parties=one.parties,
@@ -141,7 +147,7 @@ def plan_of(one: Program, rounds: Sequence[Sequence[tuple[Marginal, LinearMap]]]
         openings=tuple(
             Opening(
                 round=one_round.number,
-                marginal=one_release.marginal,
+                query=one_release.query,
                 values=one_release.opened,
                 recipients="parties",
             )
@@ -154,19 +160,19 @@ def plan_of(one: Program, rounds: Sequence[Sequence[tuple[Marginal, LinearMap]]]
 def plan_three() -> Plan:
     """m = 3, t = 1, one round: centred gene tables and a label histogram."""
     one = program()
-    return plan_of(one, [[(one.marginals[0], "centred"), (label_histogram(), "identity")]])
+    return plan_of(one, [[(one.queries[0], "centred"), (label_histogram(), "identity")]])
 
 
 def plan_five() -> Plan:
     """m = 5, t = 2, of which one helper; two rounds."""
     one = program(("a", "b", "c", "d"), ("helper",), tolerated=2)
-    return plan_of(one, [[(label_histogram(), "identity")], [(one.marginals[0], "identity")]])
+    return plan_of(one, [[(label_histogram(), "identity")], [(one.queries[0], "identity")]])
 
 
 def plan_three_in_two_rounds() -> Plan:
     """m = 3, t = 1, with a round for each marginal."""
     one = program()
-    return plan_of(one, [[(label_histogram(), "identity")], [(one.marginals[0], "centred")]])
+    return plan_of(one, [[(label_histogram(), "identity")], [(one.queries[0], "centred")]])
 
 
 LINES = {"subtype*cycle": "colorectal.secgen:47", "subtype": "colorectal.secgen:47"}

@@ -75,10 +75,10 @@ def party(store: ContributionStore) -> Party:
 def prepare(party: Party) -> None:
     if party.draws(1):
         for release in PLAN.rounds[0].releases:
-            noised = party.encode(release.marginal) + party.noise(
-                release.marginal, release.party_variance
+            noised = party.encode(release.query) + party.noise(
+                release.query, release.noise.party_variance
             )
-            party.keep(1, release.marginal, apply_map(release.map, noised))
+            party.keep(1, release.query, apply_map(release.map, noised))
     party.store(1)
 
 

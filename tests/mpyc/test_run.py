@@ -260,7 +260,13 @@ def test_bytecode_in_the_state_folder_is_not_run(tmp_path: Path) -> None:
 def test_a_plan_that_does_not_verify_is_not_run(tmp_path: Path) -> None:
     plan = plan_three()
     first = plan.rounds[0].releases[0]
-    weaker = first.model_copy(update={"party_variance": first.party_variance / 2})
+    weaker = first.model_copy(
+        update={
+            "noise": first.noise.model_copy(
+                update={"party_variance": first.noise.party_variance / 2}
+            )
+        }
+    )
     one = plan.rounds[0].model_copy(update={"releases": (weaker, plan.rounds[0].releases[1])})
     run = make(plan.model_copy(update={"rounds": (one,)}), tmp_path)
     code, lines = one_party(run, "injected")

@@ -60,7 +60,7 @@ def test_opened_values_are_the_sum_of_all_parties_helpers_included() -> None:
     noise = {party: RecordingNoise(start=1 + 5000 * i) for i, party in enumerate(PLAN.parties)}
     result = run_plaintext(PLAN, given, noise)
     assert result.plan_sha256 == sha256_of(PLAN)
-    assert [each.marginal for each in result.measurements] == ["subtype", "subtype*panel"]
+    assert [each.query for each in result.measurements] == ["subtype", "subtype*panel"]
     requests = [("subtype", 4, VARIANCE), ("subtype*panel", 1200, VARIANCE)]
     assert all(noise[party].requests == requests for party in ("north", "south", "university"))
     maps: tuple[LinearMap, ...] = ("identity", "centred")

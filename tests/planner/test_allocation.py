@@ -24,6 +24,7 @@ def measured(tables: int, sensitivity: Fraction, coefficient: Fraction, bins: in
         binning="none",
         reference="",
         edges=(),
+        learned=None,
         importance=Importance(weight=Fraction(1), share=None, error=None),
     )
     return Measured(

@@ -44,7 +44,7 @@ def planned(text: str) -> Plan:
 
 
 def spent(plan: Plan) -> dict[str, Fraction]:
-    return {r.marginal: r.sensitivity_squared / r.variance for r in plan.releases()}
+    return {r.query: r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()}
 
 
 BUDGET = mu_for_budget(Fraction(1, 4), Fraction(1, 10**6)) ** 2
@@ -95,7 +95,7 @@ def test_shares_of_any_size(percents: list[int], weight: int) -> None:
 def test_an_accuracy_target_is_kept(measure: str) -> None:
     plan = planned(spec(measure))
     for prediction in predict(plan):
-        target = prediction.marginal.importance.error
+        target = prediction.query.importance.error
         if target is None:
             continue
         error = prediction.standard_error
@@ -107,7 +107,7 @@ def test_an_accuracy_target_is_kept(measure: str) -> None:
 def test_a_target_takes_only_what_it_needs() -> None:
     alone = "marginal label * genes in 4 equal bins weight 1000"
     target = planned(spec(f"{alone}; marginal sex error 100 people"))
-    by_id = {p.marginal.id: p for p in predict(target)}
+    by_id = {p.query.id: p for p in predict(target)}
     assert 95 < by_id["sex"].standard_error <= 100
 
 
@@ -132,7 +132,7 @@ PERSONS = {
 
 
 def noise(plan: Plan, name: str) -> float:
-    return next(p.certified_sigma for p in predict(plan) if p.marginal.id == name)
+    return next(p.certified_sigma for p in predict(plan) if p.query.id == name)
 
 
 def test_what_several_samples_cost() -> None:
@@ -153,7 +153,7 @@ def test_samples_in_different_cells_cost_the_root() -> None:
     assert compose(per_label).events is not None
     mixed = planned(spec("marginal label; marginal sex", f"{PERSONS['per label']}; {PEOPLE}"))
     assert compose(mixed).events is None
-    assert [r.sensitivity_squared for r in mixed.releases()] == [5, 25]
+    assert [r.noise.sensitivity_squared for r in mixed.releases()] == [5, 25]
 
 
 @pytest.mark.parametrize("person", PERSONS.values())
@@ -179,7 +179,7 @@ def test_replace_one_uses_plain_tables_and_the_root_of_two() -> None:
     privacy = "replace one person of exactly 1000; epsilon 4; delta 1e-6"
     plan = planned(spec(measure, person, privacy))
     assert {r.map for r in plan.releases()} == {"identity"}
-    assert [r.sensitivity_squared for r in plan.releases()] == [2, 120]
+    assert [r.noise.sensitivity_squared for r in plan.releases()] == [2, 120]
     assert plan.program.person.people_bound == 1000
     assert certified_epsilon(compose(plan), plan.program.privacy.delta) <= 4
 

@@ -82,18 +82,18 @@ def test_the_budget_is_met_within_half_a_percent(measure: str, epsilon: str) -> 
     verified = verify(plan)  # raises if the budget is exceeded
     budget = plan.program.privacy
     assert Fraction(verified.epsilon) <= budget.epsilon
-    floors = [release.party_variance <= 4 for release in plan.releases()]
+    floors = [release.noise.party_variance <= 4 for release in plan.releases()]
     if not any(floors):
         assert verified.epsilon >= 0.995 * float(budget.epsilon)
         whole = mu_for_budget(budget.epsilon, budget.delta) ** 2
-        used = mu_squared((r.sensitivity_squared, r.variance) for r in plan.releases())
+        used = mu_squared((r.noise.sensitivity_squared, r.noise.variance) for r in plan.releases())
         assert Fraction(99, 100) * whole < used <= whole
 
 
 def test_a_large_epsilon_meets_the_floor_and_warns() -> None:
     plan = planned(spec_of("A, B", "50", "marginal label"))
     (release,) = plan.releases()
-    assert release.party_variance == 4
+    assert release.noise.party_variance == 4
     assert [warning.code for warning in verify(plan).warnings] == ["SG309"]
 
 
@@ -121,7 +121,7 @@ def test_an_added_histogram_cites_the_line_it_serves(two_hospitals: PlannedStudy
 
 
 def test_predicted_errors_of_study_d(two_hospitals: PlannedStudy) -> None:
-    by_id = {p.marginal.id: p for p in predict(two_hospitals.plan)}
+    by_id = {p.query.id: p for p in predict(two_hospitals.plan)}
     tables, labels = by_id["sex*subtype*repair"], by_id["sex*subtype"]
     s2, n2 = tables.released_sigma**2, labels.released_sigma**2
     assert tables.standard_error == pytest.approx((s2 * 3 / 4 + n2 / 16) ** 0.5)

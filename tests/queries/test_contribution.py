@@ -147,8 +147,8 @@ def _mutant(
         plan: Plan, one_round: Round, table: SampleTable, noise: NoiseSource
     ) -> Contribution:
         return {
-            release.marginal: noised(
-                release, raw_cells(plan.program, plan.marginal(release.marginal), table), noise
+            release.query: noised(
+                release, raw_cells(plan.program, plan.query(release.query), table), noise
             )
             for release in one_round.releases
         }
@@ -161,7 +161,7 @@ def _missing(release: Release, x: NDArray[np.int64], noise: NoiseSource) -> NDAr
 
 
 def _halved(release: Release, x: NDArray[np.int64], noise: NoiseSource) -> NDArray[np.int64]:
-    z = noise.draw(release.marginal, release.raw_cells, release.party_variance / 2)
+    z = noise.draw(release.query, release.raw_cells, release.noise.party_variance / 2)
     return apply_map(release.map, x + z.reshape(x.shape))
 
 
@@ -177,7 +177,7 @@ def _after_centring(
     release: Release, x: NDArray[np.int64], noise: NoiseSource
 ) -> NDArray[np.int64]:
     return apply_map(release.map, x) + noise.draw(
-        release.marginal, release.opened, release.party_variance
+        release.query, release.opened, release.noise.party_variance
     )
 
 
@@ -186,12 +186,12 @@ def _after_centring_with_the_right_variance(
 ) -> NDArray[np.int64]:
     if release.map == "identity":
         return _correct(release, x, noise)
-    variance = 12 * release.party_variance
-    return apply_map(release.map, x) + noise.draw(release.marginal, release.opened, variance)
+    variance = 12 * release.noise.party_variance
+    return apply_map(release.map, x) + noise.draw(release.query, release.opened, variance)
 
 
 def _correct(release: Release, x: NDArray[np.int64], noise: NoiseSource) -> NDArray[np.int64]:
-    z = noise.draw(release.marginal, release.raw_cells, release.party_variance)
+    z = noise.draw(release.query, release.raw_cells, release.noise.party_variance)
     return apply_map(release.map, x + z.reshape(x.shape))
 
 
@@ -267,7 +267,7 @@ def test_a_source_that_breaks_its_promise_is_refused(values: NDArray[np.generic]
 
 
 def test_a_marginal_cannot_be_measured_twice_in_a_round() -> None:
-    twice = Round(number=1, releases=(ROUND.releases[0], ROUND.releases[0]))
+    twice = Round(number=1, delay=0, releases=(ROUND.releases[0], ROUND.releases[0]))
     with pytest.raises(ValueError, match="twice"):
         noised_contribution(PLAN, twice, NOBODY, SystemNoise())
 
@@ -276,4 +276,6 @@ def test_a_marginal_cannot_be_measured_twice_in_a_round() -> None:
 def test_lengths_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
     release = ROUND.releases[0].model_copy(update=wrong)
     with pytest.raises(ValueError, match="'plain'"):
-        noised_contribution(PLAN, Round(number=1, releases=(release,)), NOBODY, SystemNoise())
+        noised_contribution(
+            PLAN, Round(number=1, delay=0, releases=(release,)), NOBODY, SystemNoise()
+        )

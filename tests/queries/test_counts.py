@@ -106,6 +106,7 @@ PAIRS = PairMarginal(
     binning="at",
     reference="",
     edges=((Fraction(5), Fraction(10)),) * 3,
+    learned=None,
     importance=PLAIN,
 )
 

@@ -327,7 +327,7 @@ def test_a_listed_label_is_no_missing_word(tmp_path: Path) -> None:
     path = write(tmp_path, "patient,fusion\np1,none\np2,None\np3,0.00\np4,NA\np5,inv(16)\n")
     table, report = read_site(program, path, KEY, "north")
     assert table.categories["fusion"].tolist() == ["none", "", "0", "", "inv(16)"]
-    assert raw_cells(program, program.marginals[0], table).ravel().tolist() == [1, 1, 1]
+    assert raw_cells(program, program.queries[0], table).ravel().tolist() == [1, 1, 1]
     assert report.labels["fusion"].missing == 2
 
 

@@ -179,7 +179,7 @@ def test_the_public_table_is_pinned_by_its_bytes(copied: Path) -> None:
         meaning(TEXTS["colorectal"]).program,
         meaning(TEXTS["colorectal"], copied).program,
     )
-    assert before.marginals == after.marginals  # the same edges
+    assert before.queries == after.queries  # the same edges
     assert before.references[0].sha256 != after.references[0].sha256
     assert sha256_of(before) != sha256_of(after)
 

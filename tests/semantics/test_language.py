@@ -106,7 +106,7 @@ def test_number_columns(folder: Path, bins: str, edges: tuple[Fraction, ...]) ->
 def test_ranges_may_be_negative(folder: Path) -> None:
     panel = "panel p expression log2_fpkm -4..20 { A, B }"
     measure = "measure { marginal subtype * p in bins at -1.5, 3 }"
-    query = program_of(folder, panel=panel, measure=measure).marginals[0]
+    query = program_of(folder, panel=panel, measure=measure).queries[0]
     assert query.edges[0] == (Fraction(-3, 2), 3)
 
 
@@ -114,7 +114,7 @@ def test_each_stands_for_a_marginal_a_column(folder: Path) -> None:
     program = program_of(
         folder, measure="measure { marginal each flags * subtype share 50%\n marginal sex }"
     )
-    assert [m.statement for m in program.marginals] == [
+    assert [m.statement for m in program.queries] == [
         "marginal NPM1 * subtype share 25%",
         "marginal TP53 * subtype share 25%",
         "marginal sex",
@@ -123,7 +123,7 @@ def test_each_stands_for_a_marginal_a_column(folder: Path) -> None:
 
 def test_a_gene_of_a_panel(folder: Path) -> None:
     program = program_of(folder, measure="measure { marginal subtype * p.B in 2 bins from r }")
-    query = program.marginals[0]
+    query = program.queries[0]
     assert (query.id, program.genes(query), program.shape(query)) == (
         "subtype*p.B",
         ("B",),
@@ -133,19 +133,19 @@ def test_a_gene_of_a_panel(folder: Path) -> None:
 
 def test_pairs_come_from_public_files_alone(folder: Path) -> None:
     measure = "measure { marginal subtype; marginal pairs of p within hallmark in 3 bins from r }"
-    query = program_of(folder, measure=measure).marginals[1]
+    query = program_of(folder, measure=measure).queries[1]
     assert isinstance(query, PairMarginal)
     assert (query.genes, query.pairs) == (("A", "B", "C"), ((0, 1), (1, 2)))
     kept = "within hallmark { SECOND } in 3 equal bins keep 1 by correlation in r weight 2"
     query = program_of(
         folder, measure=f"measure {{ marginal subtype; marginal pairs of p {kept} }}"
-    ).marginals[1]
+    ).queries[1]
     assert isinstance(query, PairMarginal)
     assert (query.genes, query.pairs, query.keep) == (("B", "C"), ((0, 1),), 1)
     assert query.statement == f"marginal pairs of p {kept}"
     # A falls as C rises, exactly: the strongest correlation of all.
     any_two = "marginal pairs of p in 2 equal bins keep 1 by correlation in r"
-    query = program_of(folder, measure=f"measure {{ marginal subtype; {any_two} }}").marginals[1]
+    query = program_of(folder, measure=f"measure {{ marginal subtype; {any_two} }}").queries[1]
     assert query.genes == ("A", "C")  # type: ignore[union-attr]
 
 
@@ -153,7 +153,7 @@ def test_else_equal_stands_in_for_absent_genes(folder: Path) -> None:
     panel = "panel p expression log2 0..20 { A, Q }"
     query = program_of(
         folder, panel=panel, measure="measure { marginal subtype * p in 2 bins from r else equal }"
-    ).marginals[0]
+    ).queries[0]
     assert query.binning == "reference-else-equal"
     assert query.edges == ((Fraction(19, 2),), (10,))
     assert "SG214" in {
@@ -176,7 +176,7 @@ def test_references_are_aligned_by_a_bridge(folder: Path) -> None:
     )
     assert program.reference_unit(program.reference("r")) == "vst"
     assert program.bridge("b").units == ("log2_fpkm", "vst")
-    assert program.marginals[0].edges[0] == (Fraction(25, 2),)  # 9.5 + 3
+    assert program.queries[0].edges[0] == (Fraction(25, 2),)  # 9.5 + 3
 
 
 def test_counts(folder: Path) -> None:
@@ -240,7 +240,7 @@ def test_importance(folder: Path) -> None:
     )
     privacy = "privacy { add or remove one person; epsilon 1; delta 1e-6; mechanism gaussian }"
     one, two, three = (
-        m.importance for m in program_of(folder, measure=measure, privacy=privacy).marginals
+        m.importance for m in program_of(folder, measure=measure, privacy=privacy).queries
     )
     assert (one.weight, one.error) == (2, ErrorTarget(unit="people", value=Fraction(30)))
     assert two.share == Fraction(3, 10)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import (
     MERSENNE_61,
+    GaussianNoise,
     LinearMap,
     Measurement,
     Measurements,
@@ -106,6 +107,7 @@ def marginal(
         binning=binning,
         reference=reference,
         edges=tuple(tuple(Fraction(str(e)) for e in gene) for gene in edges),
+        learned=None,
         importance=ORDINARY,
     )
 
@@ -145,7 +147,7 @@ def program(
 ) -> Program:
     terms = Terms(kind="open", reference="", approval="")
     return Program(
-        format="secgen.program/2",
+        format="secgen.program/3",
         silos=tuple(Silo(name=n, terms=terms) for n in "abc"),
         helpers=(),
         tolerated=1,
@@ -159,7 +161,7 @@ def program(
             adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 1_000_000)
         ),
         expectations=(),
-        marginals=tuple(marginals),
+        queries=tuple(marginals),
         samples=SampleRelease(
             rows=100, audience=Audience(kind="public", name=""), formats=("csv", "h5ad")
         ),
@@ -174,7 +176,7 @@ def plan_of(
     added: Sequence[Marginal] = (),
 ) -> Plan:
     """A plan that measures all marginals; ``variances`` are of a raw cell as released."""
-    marginals = [*study.marginals, *added]
+    marginals = [*study.queries, *added]
     releases = []
     for item, variance, how in zip(
         marginals, variances, maps or ["identity"] * len(marginals), strict=True
@@ -183,24 +185,28 @@ def plan_of(
         kept = bins - 1 if how == "centred" else bins
         releases.append(
             Release(
-                marginal=item.id,
+                query=item.id,
                 map=how,
                 tables=tables,
                 raw_cells=tables * labels * bins,
+                halved=0,
                 opened=tables * labels * kept,
-                sensitivity_squared=Fraction(tables),
-                variance=Fraction(2 * variance, 3),
-                party_variance=Fraction(variance, 3),
+                noise=GaussianNoise(
+                    kind="gaussian",
+                    sensitivity_squared=Fraction(tables),
+                    variance=Fraction(2 * variance, 3),
+                    party_variance=Fraction(variance, 3),
+                ),
             )
         )
     return Plan(
-        format="secgen.plan/2",
+        format="secgen.plan/3",
         program=study,
         added=tuple(added),
         parties=("a", "b", "c"),
         threshold=1,
         modulus=MERSENNE_61,
-        rounds=(Round(number=1, releases=tuple(releases)),),
+        rounds=(Round(number=1, delay=0, releases=tuple(releases)),),
         openings=(),
     )
 
@@ -244,7 +250,7 @@ def measure(plan: Plan, people: People, rng: np.random.Generator | None) -> Meas
     """Opened values; without a generator there is no noise."""
     opened = []
     for release in plan.releases():
-        item = plan.marginal(release.marginal)
+        item = plan.query(release.query)
         cells = raw_counts(plan.program, item, people)
         if rng is not None:
             deviation = float(plan.released_variance(release)) ** 0.5
@@ -252,7 +258,7 @@ def measure(plan: Plan, people: People, rng: np.random.Generator | None) -> Meas
         if release.map == "centred":
             cells = (item.bins * cells - cells.sum(axis=2, keepdims=True))[:, :, :-1]
         values = tuple(int(v) for v in cells.ravel())
-        opened.append(Measurement(marginal=item.id, values=values))
+        opened.append(Measurement(query=item.id, values=values))
     return Measurements(
-        format="secgen.measurements/1", plan_sha256=sha256_of(plan), measurements=tuple(opened)
+        format="secgen.measurements/2", plan_sha256=sha256_of(plan), measurements=tuple(opened)
     )

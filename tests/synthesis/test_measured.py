@@ -88,7 +88,7 @@ def test_incomplete_measurements_are_refused(keep: str) -> None:
     cut = second.model_copy(update={"values": second.values[:-1]})
     parts = (first,) if keep == "no table" else (first, cut)
     damaged = Measurements(
-        format="secgen.measurements/1", plan_sha256=whole.plan_sha256, measurements=parts
+        format="secgen.measurements/2", plan_sha256=whole.plan_sha256, measurements=parts
     )
     with pytest.raises(SecgenError) as raised:
         read_measurements(plan, damaged)

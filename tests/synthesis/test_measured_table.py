@@ -21,17 +21,17 @@ def test_without_noise_the_table_holds_the_counts(colorectal: PlannedStudy, tmp_
         program, colorectal.simulate, dict.fromkeys(colorectal.simulate, b"k" * 32)
     )
     counts = {
-        r.marginal: sum(raw_cells(program, plan.marginal(r.marginal), t) for t in tables.values())
+        r.query: sum(raw_cells(program, plan.query(r.query), t) for t in tables.values())
         for r in plan.releases()
     }
     template = run_plaintext(plan, tables)
     exact = Measurements(
-        format="secgen.measurements/1",
+        format="secgen.measurements/2",
         plan_sha256=template.plan_sha256,
         measurements=tuple(
             Measurement(
-                marginal=r.marginal,
-                values=tuple(apply_map(r.map, counts[r.marginal]).tolist()),
+                query=r.query,
+                values=tuple(apply_map(r.map, counts[r.query]).tolist()),
             )
             for r in plan.releases()
         ),
@@ -51,10 +51,10 @@ def test_without_noise_the_table_holds_the_counts(colorectal: PlannedStudy, tmp_
     ]  # fmt: skip
     assert by_marginal["sex*subtype"][1]["labels"] == "sex=female; subtype=GS"
     for release in plan.releases():
-        cells = counts[release.marginal].astype(float)
+        cells = counts[release.query].astype(float)
         if release.map == "centred":
             cells = cells - cells.mean(axis=2, keepdims=True)
-        shown = np.array([float(r["value"]) for r in by_marginal[release.marginal]])
+        shown = np.array([float(r["value"]) for r in by_marginal[release.query]])
         np.testing.assert_allclose(shown, cells.ravel(), atol=1e-4)
     repair = by_marginal["subtype*repair"]
     assert (repair[0]["gene"], repair[0]["from"], repair[0]["to"]) == ("MLH1", "0", "2")

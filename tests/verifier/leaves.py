@@ -89,7 +89,7 @@ CLAIMED: dict[str, Change] = {
     "threshold": constant(0),
     "modulus": constant("257"),
     "rounds.*.number": more,
-    "rounds.*.releases.*.marginal": other,
+    "rounds.*.releases.*.query": other,
     "rounds.*.releases.*.map": lambda v: "identity" if v == "centred" else "centred",
     "rounds.*.releases.*.tables": more,
     "rounds.*.releases.*.raw_cells": lambda v: v - 1,
@@ -98,7 +98,7 @@ CLAIMED: dict[str, Change] = {
     "rounds.*.releases.*.variance": half,
     "rounds.*.releases.*.party_variance": half,
     "openings.*.round": more,
-    "openings.*.marginal": other,
+    "openings.*.query": other,
     "openings.*.values": more,
     "openings.*.recipients": constant("public"),
 }
@@ -117,9 +117,9 @@ _QUERY: dict[str, Change] = {
     "importance.error": constant({"unit": "people", "value": "5"}),
 }
 CLAIMED |= {f"added.*.{name}": change for name, change in _QUERY.items()}
-CLAIMED |= {f"program.marginals.*.{name}": change for name, change in _QUERY.items()}
+CLAIMED |= {f"program.queries.*.{name}": change for name, change in _QUERY.items()}
 CLAIMED |= {
-    f"program.marginals.*.{name}": change
+    f"program.queries.*.{name}": change
     for name, change in {
         "edges.*.*": _HUGE,
         "importance.error.unit": lambda v: "people" if v == "percent" else "percent",

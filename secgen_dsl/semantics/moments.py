@@ -1,0 +1,214 @@
+"""`moments PANEL by LABELS in K factors from SOURCE`, and the public scale of learned bins."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from secgen_dsl.ir.program import Importance, LearnedBins, Moments, Panel, Standard
+from secgen_dsl.semantics.reader import Reader
+from secgen_dsl.syntax import tree
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from secgen_dsl.semantics.binning import Binner
+    from secgen_dsl.semantics.pairs import GeneSetFiles
+
+MAXIMUM_FACTORS = 64
+_LEAST_VALUES = 10
+
+
+def resolve_moments(
+    reader: Reader,
+    line: tree.MomentsLine,
+    panel: Panel,
+    sets: "GeneSetFiles",
+    binner: "Binner",
+    importance: Importance,
+) -> Moments | None:
+    """The moments of a panel; None after an error.  Its columns are filled in by the caller."""
+    count = reader.whole(line.count, 1, MAXIMUM_FACTORS, "the number of factors")
+    if not _summable(reader, panel, line.panel):
+        return None
+    for clause in line.importance:
+        if clause.kind.startswith("error"):
+            reader.found.error(
+                "SG220",
+                "moments have no cells of people, of which an error could be stated",
+                clause.span,
+                "an error beside moments",
+                "give them a share: share 40%",
+            )
+            return None
+    if line.reference.text in sets.names:
+        return _from_sets(reader, line, panel, sets, count, importance)
+    reference = binner.reference(line.reference)
+    if reference is None or not binner.unit_fits(reference, line.reference, panel):
+        return None
+    columns = binner.columns_of(reference, panel.genes, line.reference)
+    if columns is None:
+        return None
+    ordered = [columns[gene] for gene in panel.genes]
+    most = min(len(ordered[0]), len(ordered))
+    if count >= most:
+        reader.found.error(
+            "SG214",
+            f"{count} factors cannot be found in {len(ordered[0])} public samples of "
+            f"{len(ordered)} genes",
+            line.count.span,
+            f"fewer than {most}",
+            f"write: in {max(min(12, most - 1), 1)} factors from {line.reference.text}",
+        )
+        return None
+    standard = _standard(reader, reference.name, panel.genes, ordered, line.reference)
+    if standard is None:
+        return None
+    from secgen_dsl.public.factors import principal_factors  # loads numpy
+
+    loadings, divisors, variances = principal_factors(ordered, standard, count)
+    return _moments(line, panel, standard, loadings, divisors, variances, importance)
+
+
+def _from_sets(
+    reader: Reader,
+    line: tree.MomentsLine,
+    panel: Panel,
+    sets: "GeneSetFiles",
+    count: int,
+    importance: Importance,
+) -> Moments | None:
+    from secgen_dsl.public.factors import factors_of_sets, standard_of_range
+
+    members = [
+        [position for position, gene in enumerate(panel.genes) if gene in genes]
+        for genes in sets.sets.get(line.reference.text, {}).values()
+    ]
+    useful = [positions for positions in members if len(positions) >= 2]
+    if count != len(useful):
+        reader.found.error(
+            "SG220",
+            f'"{line.reference.text}" has {len(useful)} sets with two genes or more of the panel, '
+            f"so that many factors, not {count}",
+            line.count.span,
+            "another number",
+            f"write: in {len(useful)} factors, or name a file with the sets that are meant"
+            if 0 < len(useful) <= MAXIMUM_FACTORS
+            else "name a file with the sets that are meant",
+        )
+        return None
+    loadings, divisors, variances = factors_of_sets(useful, len(panel.genes))
+    standard = standard_of_range(panel.low, panel.high, len(panel.genes))
+    return _moments(line, panel, standard, loadings, divisors, variances, importance)
+
+
+def _moments(
+    line: tree.MomentsLine,
+    panel: Panel,
+    standard: Standard,
+    loadings: tuple[tuple[int, ...], ...],
+    divisors: tuple[Fraction, ...],
+    variances: tuple[Fraction, ...],
+    importance: Importance,
+) -> Moments:
+    columns = tuple(factor.text for factor in line.labels)
+    return Moments(
+        kind="moments",
+        id=f"moments {panel.name} by {'*'.join(columns)}",
+        statement="",
+        columns=columns,
+        panel=panel.name,
+        source=line.reference.text,
+        standard=standard,
+        loadings=loadings,
+        divisors=divisors,
+        variances=variances,
+        importance=importance,
+    )
+
+
+def resolve_learned(
+    reader: Reader,
+    line: tree.LearnedBins,
+    panel: Panel,
+    genes: Sequence[str],
+    binner: "Binner",
+    bins: int,
+) -> LearnedBins | None:
+    """How the bins of some genes of a panel are learned; None after an error."""
+    part = _part(reader)
+    if not _summable(reader, panel, line):
+        return None
+    from secgen_dsl.public.factors import (
+        normal_quantiles,
+        standard_of_range,
+        standardised_quantiles,
+    )
+
+    if line.reference is None:
+        standard = standard_of_range(panel.low, panel.high, len(genes))
+        return LearnedBins(
+            standard=standard, quantiles=(normal_quantiles(bins),) * len(genes), part=part
+        )
+    reference = binner.reference(line.reference)
+    if reference is None or not binner.unit_fits(reference, line.reference, panel):
+        return None
+    columns = binner.columns_of(reference, genes, line.reference)
+    if columns is None:
+        return None
+    ordered = [columns[gene] for gene in genes]
+    found = _standard(reader, reference.name, genes, ordered, line.reference)
+    if found is None:
+        return None
+    quantiles = tuple(
+        standardised_quantiles([v for v in values.tolist() if isfinite(v)], centre, scale, bins)
+        for values, centre, scale in zip(ordered, found.centres, found.scales, strict=True)
+    )
+    return LearnedBins(standard=found, quantiles=quantiles, part=part)
+
+
+def _part(reader: Reader) -> Fraction:
+    """What `learned bins using at most …` says, or 15%."""
+    for block in reader.spec.all(tree.PrivacyBlock):
+        for line in block.lines:
+            if isinstance(line, tree.LearnedLimit) and 0 < line.percent.value < 100:
+                return line.percent.value / 100
+    default = "learned bins using at most 15%"
+    if default not in reader.defaults:
+        reader.defaults.append(default)
+    return Fraction(15, 100)
+
+
+def _summable(reader: Reader, panel: Panel, place: tree.Name | tree.LearnedBins) -> bool:
+    if panel.counts is None:
+        return True
+    reader.not_planned(
+        f'"{panel.name}" is of counts, whose values are compared with edges but not summed',
+        place.span,
+        "give the panel in log2 units, or measure tables: in 4 bins from REFERENCE",
+    )
+    return False
+
+
+def _standard(
+    reader: Reader,
+    name: str,
+    genes: Sequence[str],
+    columns: Sequence["NDArray[np.float64]"],
+    place: tree.Name,
+) -> Standard | None:
+    from secgen_dsl.public.factors import standard_of_reference
+
+    finite = [[value for value in column.tolist() if isfinite(value)] for column in columns]
+    for gene, values in zip(genes, finite, strict=True):
+        if len(values) < _LEAST_VALUES:
+            reader.found.error(
+                "SG214",
+                f'the public table "{name}" has only {len(values)} values of {gene}',
+                place.span,
+                f"a mean and a spread need at least {_LEAST_VALUES}",
+                "use another reference, or leave the gene out",
+            )
+            return None
+    return standard_of_reference(name, finite)
