@@ -44,6 +44,16 @@ def plan_program(program: Program) -> Plan:
     return plan
 
 
+def draft(program: Program) -> Plan:
+    """The plan before it is seen whether the accountants agree: at most a few steps of 1/1024 off.
+
+    Raises:
+        SecgenError: SG313, an accuracy that is out of reach.
+        ValueError: a budget too small for any noise.
+    """
+    return _plan(program, ACCOUNTING_RESERVE)
+
+
 def _certified_epsilon(plan: Plan) -> Fraction:
     """What the accountant will find: an upper bound on ε at the plan's δ."""
     try:

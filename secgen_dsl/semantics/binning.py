@@ -135,7 +135,8 @@ class Binner:
             name.span,
             "units differ",
             "give a reference in the panel's unit, or align it: aligned by BRIDGE, with "
-            f'public BRIDGE from "a.csv" {reference.unit} and "b.csv" {panel.unit}',
+            f'public BRIDGE from "a.csv" {reference.unit} and "b.csv" {panel.unit} '
+            "(docs/how-to/two-platforms.md runs an example)",
         )
         return False
 
@@ -187,7 +188,7 @@ class Binner:
                 f"the edges do not rise inside {what}",
                 binning.span,
                 f"the range is {decimal_text(low)}..{decimal_text(high)}",
-                "write, for example: in bins at 2, 4.5, 7",
+                f"write, for example: in bins at {_quarters(low, high)}",
             )
             return None
         return "at", edges
@@ -292,3 +293,8 @@ class Binner:
                 "use fewer bins for these genes, or leave them out",
             )
         return True
+
+
+def _quarters(low: Fraction, high: Fraction) -> str:
+    """Three edges inside a range, as a spec writes them."""
+    return ", ".join(decimal_text(low + (high - low) * k / 4) for k in (1, 2, 3))
