@@ -115,7 +115,7 @@ def plan_of(path: Path) -> PlannedStudy:
         files=bundle.files,
         public_files=resolved.reference_files,
         simulate={},
-        defaults=(),
+        defaults=resolved.defaults,
         warnings=resolved.warnings
         + plan_warnings(bundle.plan, verified.epsilon, resolved.spans, resolved.epsilon),
     )
