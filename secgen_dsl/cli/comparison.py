@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.bundle import holds_results, read_plan
+from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.changes import Change
 from secgen_dsl.describe.difference import Difference, Side, difference

@@ -233,7 +233,9 @@ def _prose(old: Side, new: Side) -> Iterator[Change]:
         return
     for name in ("title", "purpose", "reference", "contact", "cohort", "inclusion", "not_for",
                  "retention"):  # fmt: skip
-        yield from value(name.replace("_", " "), getattr(before_prose, name), getattr(after_prose, name))
+        yield from value(
+            name.replace("_", " "), getattr(before_prose, name), getattr(after_prose, name)
+        )
     for kind, before, after in (
         ("title of silo", _silo_prose(old, "silo_titles"), _silo_prose(new, "silo_titles")),
         ("source of silo", _silo_prose(old, "silo_sources"), _silo_prose(new, "silo_sources")),

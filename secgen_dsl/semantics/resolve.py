@@ -172,8 +172,11 @@ def _check_measured(
     used |= {name for name, genes in columns.groups.items() if used & set(genes)}
     names = [
         *((line.name, "panel") for line in reader.spec.all(tree.PanelLine)),
-        *((line.name, "column") for block in reader.spec.all(tree.ColumnsBlock)
-          for line in block.columns),
+        *(
+            (line.name, "column")
+            for block in reader.spec.all(tree.ColumnsBlock)
+            for line in block.columns
+        ),
     ]
     for name, what in names:
         if name.text not in used:

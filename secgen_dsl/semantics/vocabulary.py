@@ -29,8 +29,19 @@ MUTATION_VALUES = ("yes", "no", "untested")
 """Of each column of a mutation line."""
 
 _CATCH_ALLS = frozenset(
-    {*("unknown", "other", "others", "none", "missing", "untested", "unspecified", "unclassified"),
-     *("na", "n/a", "not stated", "not known", "not available", "not reported", "undetermined")}
+    {
+        *(
+            "unknown",
+            "other",
+            "others",
+            "none",
+            "missing",
+            "untested",
+            "unspecified",
+            "unclassified",
+        ),
+        *("na", "n/a", "not stated", "not known", "not available", "not reported", "undetermined"),
+    }
 )
 """Values that usually stand for missing and rare ones."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
 from secgen_dsl.semantics.resolve import resolve
+from secgen_dsl.syntax import tree
 from secgen_dsl.syntax.format import format_text
 from secgen_dsl.syntax.parser import parse
 from tests.conftest import ROOT, SPECS
@@ -108,9 +109,11 @@ FRAGMENTS = [
 def complete(fragment: str) -> str:
     """A fragment, and behind it the blocks of the small spec that it does not bring."""
     brought = {type(item) for item in parse(Source("fragment", fragment)).items}
+    # A fragment with columns of its own has no `sex` to measure.
+    base = BASE.replace("; marginal sex", "") if tree.ColumnsBlock in brought else BASE
     rest = [
-        BASE[item.span.start : item.span.end]
-        for item in parse(Source("base", BASE)).items
+        base[item.span.start : item.span.end]
+        for item in parse(Source("base", base)).items
         if type(item) not in brought
     ]
     return "\n".join([fragment, *rest]) + "\n"
