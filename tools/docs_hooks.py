@@ -18,7 +18,7 @@ _TABLE = re.compile(r"^```table (\S+)$", re.MULTILINE)
 
 FOLDER = "reference/diagnostics"
 IN_THE_REPOSITORY = "](../secgen_dsl/diagnostics/pages/)"
-"""How the page HOME links to the pages of codes, so that the link also leads somewhere on GitHub."""
+"""How the page HOME links to the pages of codes: on GitHub, too, the link leads somewhere."""
 
 HOME = "index.md"
 DECISIONS = "decisions/README.md"
@@ -49,7 +49,6 @@ def on_files(given: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Below the text on decisions, the list of them; the home page's link leads to the index."""
     if page.file.src_uri == HOME:
-        assert IN_THE_REPOSITORY in markdown
         return markdown.replace(IN_THE_REPOSITORY, f"]({FOLDER}/index.md)")
     if page.file.src_uri != DECISIONS:
         return markdown

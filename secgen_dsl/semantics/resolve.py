@@ -178,10 +178,10 @@ def _check_measured(
             for line in block.columns
         ),
     ]
-    for name, what in names:
+    for name, kind in names:
         if name.text not in used:
-            form = f"marginal {name.text}"
-            if what == "panel":
+            what, form = kind, f"marginal {name.text}"
+            if kind == "panel":
                 form = f"marginal COLUMN * {name.text} in 4 equal bins"
             elif name.text in columns.groups:
                 what, form = "group", f"marginal each {name.text}"
