@@ -55,7 +55,7 @@ def check_unit(program: Program, site: Site) -> None:
     if not stated:
         return
     if stated not in UNITS:
-        step = nearest(stated, UNITS) or f"the units are {', '.join(UNITS)}"
+        step = f"{nearest(stated, UNITS)} the units are {', '.join(UNITS)}".strip()
         raise SecgenError(site.fault("SG418", f'there is no unit "{stated}"', key, step))
     asked = {panel.source_unit for panel in program.panels}
     faults = []
