@@ -125,6 +125,7 @@ def site_text(answers: Answers, table: str) -> str:
 
 [files]
 expression = {json.dumps(table, ensure_ascii=False)}
+unit = {json.dumps(answers.unit)}{" " * (27 - len(answers.unit))} # of its values, as the spec says
 # clinical = "clinical.tsv"          # where the columns stand in a table of their own
 # orientation = "genes_by_samples"   # where genes are rows
 # sample = "sample"                  # the column that names the samples

@@ -73,6 +73,8 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG424": "library sizes cannot be had from a data file",
         "SG425": "a site's data are hardly what is meant",
         "SG426": "files that are joined hold a sample several times",
+        "SG427": "a data file is in another unit than a panel asks for",
+        "SG428": "a data file was invented by a rehearsal",
         "SG501": "a party cannot be reached",
         "SG502": "a party is in another session",
         "SG503": "a party sent what the plan does not predict",

@@ -112,6 +112,7 @@ def _run(reader: Reader) -> Resolved:
         if any(reader.spec.all(tree.ColumnsBlock)):
             vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
             queries, spans = resolve_queries(reader, measure, vocabulary, binner)
+    binner.read_all(panels)
     if samples is not None and measure is not None:
         _check_cliques(reader, measure, columns, queries)
     check_name_spaces(reader, columns, panels)

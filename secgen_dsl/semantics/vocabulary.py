@@ -205,6 +205,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
     panels: dict[str, Panel] = {}
     for line in reader.spec.all(tree.PanelLine):
         reader.printable(line.name, "a panel needs a name that can be printed")
+        reader.no_formula(line.name.text, "panel", line.name.span)
         unit, counts = _unit(reader, line)
         library, missing = _panel_clauses(reader, line)
         if not _range(reader, line.low, line.high, "the range of a panel"):
@@ -231,6 +232,8 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                     "control characters",
                     "save the list as plain text",
                 )
+            for gene in genes:
+                reader.no_formula(gene, "gene", place)
             twice = sorted(gene for gene, times in Counter(genes).items() if times > 1)
             if twice:
                 reader.found.error(

@@ -402,7 +402,8 @@ def test_site_description_is_commented_toml(tmp_path: Path) -> None:
     ended = secgen("init", tmp_path / "study.secgen", "--from", table, stdin=stdin)
     written(tmp_path, ended)
     text = (tmp_path / "site.toml").read_text()
-    assert tomllib.loads(text) == {"files": {"expression": "a folder/table.csv"}}
+    files = {"expression": "a folder/table.csv", "unit": "log2"}
+    assert tomllib.loads(text) == {"files": files}
     uncommented = re.sub(r'^# (?=\[|("[^"]*"|\S+) = )', "", text, flags=re.MULTILINE)
     uncommented = uncommented.replace('"stage" = "name in the file"', '"stage" = "stage"')
     (tmp_path / "site.toml").write_text(uncommented)
