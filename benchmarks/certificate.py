@@ -30,7 +30,7 @@ MOST_FOR_SECOND = 1000
 def plan_of(kinds: int) -> list[ShiftedGaussian]:
     """Tables whose variances, multiples of 1/16, spread over a factor of about 5."""
     queries = max(kinds, QUERIES)
-    weights = [Fraction(1000 + k * 4001 // kinds) for k in range(kinds)]
+    weights = [1000 + Fraction(k * 4001, kinds) for k in range(kinds)]
     counts = [queries // kinds + (k < queries % kinds) for k in range(kinds)]
     scale = sum(n / w for n, w in zip(counts, weights, strict=True)) / MU**2
     variances = [Fraction(-(-16 * scale * w // 1), 16) for w in weights]
