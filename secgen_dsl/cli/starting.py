@@ -173,7 +173,7 @@ def quoted(text: str) -> str:
 
 def _label_names(answers: Answers) -> list[str]:
     """Categories first."""
-    return [label.name for label in (*answers.labels, *answers.numbers)]
+    return [x.name for x in answers.labels] + [x.name for x in answers.numbers]
 
 
 def _listed(names: Iterable[str]) -> str:
