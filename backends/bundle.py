@@ -164,6 +164,14 @@ def read_bundle(folder: Path) -> Bundle:
     Raises:
         SecgenError: SG703 not a bundle, or one that was changed.
     """
+    if holds_results(folder):
+        raise fail(
+            "SG703",
+            "the folder holds the results of a run, not a bundle",
+            place=str(folder),
+            next_step="give the spec or the bundle; to compare with the plan of the results, "
+            f"write: secgen plan SPEC --against {folder}",
+        )
     try:
         manifest = json.loads(_read(folder, _MANIFEST, _MAXIMUM_BYTES))
         files: dict[str, bytes] = {}
@@ -227,6 +235,42 @@ def read_bundle(folder: Path) -> Bundle:
             next_step="compile the spec again",
         )
     return bundle
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is what a run left: a plan and a receipt, and no bundle's manifest."""
+    names = ("plan.json", "receipt.json")
+    return all((folder / name).is_file() for name in names) and not (folder / _MANIFEST).exists()
+
+
+def read_plan(file: Path) -> Plan:
+    """A plan from a file such as the `plan.json` of a run's results; it is still to be verified.
+
+    Raises:
+        SecgenError: SG703 not a plan, or beside a receipt of another one.
+    """
+    folder = file.parent
+    try:
+        plan = read_node(Plan, _read(folder.resolve(), file.name, _MAXIMUM_BYTES))
+        stated = None
+        if file.name == "plan.json" and holds_results(folder):
+            receipt = json.loads(_read(folder.resolve(), "receipt.json", _MAXIMUM_BYTES))
+            stated = receipt["plan_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        raise fail(
+            "SG703",
+            "the file is not a plan, or its receipt cannot be read",
+            place=str(file),
+            next_step="give a spec, a bundle, the folder of a run's results or its plan.json",
+        ) from error
+    if stated not in (None, sha256_of(plan)):
+        raise fail(
+            "SG703",
+            "the plan is not the one of the receipt beside it",
+            place=str(file),
+            next_step="ask for the results again, or give the spec or the bundle",
+        )
+    return plan
 
 
 def _read(folder: Path, name: str, most: int) -> bytes:

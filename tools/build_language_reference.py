@@ -54,7 +54,7 @@ panel repair expression log2 0..20 { MLH1, MSH2, MSH6 }
 
 privacy { add or remove one person; epsilon 1; delta 1e-6 }
 
-measure { marginal subtype * repair in 4 bins from elsewhere }
+measure { marginal subtype * repair in 4 bins from elsewhere; marginal sex }
 
 release { samples 300 to silos as csv }
 """
@@ -93,6 +93,7 @@ LATER = (
     ("log2 0..20 {", "counts as vst 0..20 {"),
 )  # fmt: skip
 DEFAULTS = (
+    ("; keep earliest collected", "`keep …`"),
     ("; delta 1e-6", "`delta …`"),
     (" as csv", "`as …` behind `samples`"),
     ("; measurements to silos", "`measurements to …`"),
@@ -120,6 +121,7 @@ def answer(old: str, new: str) -> tuple[str, str, str]:
 def filled_in(left_out: str) -> str:
     """What the compiler fills in for a part of the small spec, stated in full, that is left out."""
     stated = BASE.replace(" as csv", " as csv; measurements to silos")
+    stated = stated.replace("at most 1 sample", "at most 1 sample; keep earliest collected")
     if left_out not in stated or meaning(stated).defaults:
         raise ValueError(f"{left_out!r} is not in the spec, or it leaves something out")
     (filled,) = meaning(stated.replace(left_out, "")).defaults

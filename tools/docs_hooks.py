@@ -17,6 +17,10 @@ _TABLE = re.compile(r"^```table (\S+)$", re.MULTILINE)
 """A site's table on a page."""
 
 FOLDER = "reference/diagnostics"
+IN_THE_REPOSITORY = "](../secgen_dsl/diagnostics/pages/)"
+"""How the page HOME links to the pages of codes: on GitHub, too, the link leads somewhere."""
+
+HOME = "index.md"
 DECISIONS = "decisions/README.md"
 GROUPS = {
     "SG1": "The text of a spec",
@@ -43,7 +47,9 @@ def on_files(given: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Below the text on decisions, the list of them."""
+    """Below the text on decisions, the list of them; the home page's link leads to the index."""
+    if page.file.src_uri == HOME:
+        return markdown.replace(IN_THE_REPOSITORY, f"]({FOLDER}/index.md)")
     if page.file.src_uri != DECISIONS:
         return markdown
     lines = []

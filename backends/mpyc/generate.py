@@ -46,7 +46,7 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
     for one_round in plan.rounds:
         slots = _round_slots(plan, one_round)
         first = one_round is plan.rounds[0]
-        pieces.append(_fill(prepare_head, slots))
+        pieces.append(_fill(prepare_head if first else prepare_head.lstrip("\n"), slots))
         for one in one_round.releases:
             pieces.append(_fill(release, slots | _release_slots(plan, one, source_lines)))
         pieces.append(_fill(before_wait + ("" if first else wait) + after_wait, slots))
@@ -107,7 +107,7 @@ def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]
     query = plan.query(release.query)
     tables, labels, bins = plan.program.shape(query)
     place = source_lines.get(release.query, "")
-    halved = f"; the last {release.halved} have half the variance" if release.halved else ""
+    halved = f"(of the last {release.halved}: half)" if release.halved else "below"
     mapped = {
         "identity": "the noised counts as they are",
         "centred": f"each row v of {bins} counts as {bins}*v - sum(v), its last entry left out",

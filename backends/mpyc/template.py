@@ -43,15 +43,17 @@ async def protocol(party: Party) -> None:
         # SLOT_STATEMENT
         # Step 1: x, SLOT_SHAPE.  They never leave this process.
         x = party.encode(SLOT_QUERY)
-        # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's partSLOT_HALVED.
+        # Step 2: z, discrete Gaussian, one draw for each, of this party's variance SLOT_HALVED
         z = party.noise(SLOT_QUERY, SLOT_VARIANCE)
         # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
         y = apply_map(SLOT_MAP, x + z)
         party.keep(SLOT_ROUND, SLOT_QUERY, y)
         # </release>
     # <wait>
+
     # Shares leave at a time that the plan fixes, so that work on the rows does not show in it.
     await party.wait(SLOT_ROUND)
+
     # </wait>
     # </prepare>
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from secgen_dsl.backends.bundle import Bundle
 from secgen_dsl.backends.mpyc.generate import generate_program
-from secgen_dsl.cli.study import PlannedStudy, all_sources
+from secgen_dsl.cli.study import PlannedStudy, all_places
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.planner.plan import plan_program
@@ -45,7 +45,7 @@ def check_bundle(bundle: Bundle, verified: Verified, folder: Path) -> tuple[Sour
         "the public files are not those that the plan pins": resolved.files.keys()
         != bundle.files.keys(),
         "the study is not the one of its spec": resolved.study != bundle.study,
-        "the places of the queries are not those of its spec": all_sources(
+        "the places of the queries are not those of its spec": all_places(
             resolved.sources, bundle.plan
         )
         != bundle.sources,

@@ -43,14 +43,14 @@ def check_data(spec: Path, site: Path, as_json: bool) -> None:
     program = _program(spec)
 
     from secgen_dsl.runtime.site.read import read_site
-    from secgen_dsl.runtime.site.report import remarks
+    from secgen_dsl.runtime.site.remarks import remarks
 
     # Any key will do: which of a person's samples count is drawn anew, not how many.
     try:
-        _, report = read_site(program, site, secrets.token_bytes(32), "")
+        table, report = read_site(program, site, secrets.token_bytes(32), "")
     except SecgenError as error:
         raise for_the_site(error) from error
-    warnings = remarks(program, report, str(site))
+    warnings = remarks(program, table, report, str(site))
     if as_json:
         print_json(
             {
@@ -90,6 +90,8 @@ def _lines(program: "Program", report: "ReadReport") -> Iterator[str]:
     for name, file_name in report.columns.items():
         yield f"  {name} ← {file_name}"
     if program.panels:
+        yield ""
+        yield from _unit_lines(report)
         yield ""
         yield from _gene_lines(report)
     yield ""
@@ -134,6 +136,21 @@ def _file(file: "FileReport") -> str:
     if file.rows_that_do_not_fit:
         parts.append(f"{file.rows_that_do_not_fit:,} rows do not fit the header and add nothing")
     return ", ".join(parts)
+
+
+def _unit_lines(report: "ReadReport") -> Iterator[str]:
+    yield "Unit of expression"
+    if report.unit:
+        yield f"  stated      {report.unit}"
+        return
+    panels: dict[str, list[str]] = {}
+    for panel, unit in report.panel_units.items():
+        panels.setdefault(unit, []).append(panel)
+    yield "  not stated  the file's values are taken to be in"
+    for unit, names in panels.items():
+        yield f"              {unit}, as the spec says of {', '.join(names)}"
+    if len(panels) == 1:
+        yield f'  if so       write `unit = "{unit}"` under [files] of a site.toml'
 
 
 def _gene_lines(report: "ReadReport") -> Iterator[str]:

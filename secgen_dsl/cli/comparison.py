@@ -1,17 +1,42 @@
 """What `secgen plan A --against B` prints: the changes from B, the old plan, to A."""
 
+from pathlib import Path
+
 import click
 
+from secgen_dsl.backends.bundle import holds_results, read_plan
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
-from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.changes import Change
 from secgen_dsl.describe.difference import Difference, Side, difference
 from secgen_dsl.diagnostics.diagnostic import printable
+from secgen_dsl.verifier import verify
 
 
 def compare(old: PlannedStudy, new: PlannedStudy) -> Difference:
     """What changes from one planned study to another."""
     return difference(_side(old), _side(new))
+
+
+def compare_with(old: Path, new: PlannedStudy) -> Difference:
+    """What changes from a spec, a bundle, a run's results or their plan.json to a planned study.
+
+    Raises:
+        SecgenError: the old plan cannot be read, or does not verify.
+    """
+    if holds_results(old):
+        old = old / "plan.json"
+    if old.suffix != ".json":
+        return compare(plan_of(old), new)
+    plan = read_plan(old)
+    side = Side(
+        plan=plan,
+        study=None,
+        verified=verify(plan),
+        messages_rounds=predicted_rounds(plan),
+        messages_bytes=predicted_bytes(plan),
+    )
+    return difference(side, _side(new))
 
 
 def difference_json(found: Difference) -> dict[str, object]:
@@ -25,7 +50,7 @@ def difference_json(found: Difference) -> dict[str, object]:
             {"title": section.title, "changes": [_change_json(each) for each in section.changes]}
             for section in found.sections
         ],
-        "prose": [_change_json(each) for each in found.prose],
+        "prose": None if found.prose is None else [_change_json(each) for each in found.prose],
     }
 
 
@@ -38,7 +63,9 @@ def print_difference(found: Difference) -> None:
         lines.append("The plans differ: an approval of the old one does not cover the new one.")
     for section in found.sections:
         lines += ["", section.title, *(f"  {each.words()}" for each in section.changes)]
-    if found.prose:
+    if found.prose is None:
+        lines += ["", "The study's prose is not compared: the old plan came without it."]
+    elif found.prose:
         lines += ["", "prose (does not change the plan)"]
         lines += [f"  {each.words()}" for each in found.prose]
     click.echo("\n".join(map(printable, lines)))

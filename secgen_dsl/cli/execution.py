@@ -36,12 +36,14 @@ def execute(
 
     Raises:
         SecgenError: SG701 ``out`` cannot be written; SG702 it holds something else; SG704 silos
-            without data; whatever the backend and the synthesis report.
+            without data; SG428 data that a rehearsal invented; whatever the backend and the
+            synthesis report.
     """
     start = time.monotonic()
     out = out.absolute()
     _check_out(out)
     files = _data_files(planned, data)
+    _require_not_invented(files)
     say(f"{clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
     bundle = bundle_of(planned)
     say(f"{clock(start)}  certified by two accountants")
@@ -169,6 +171,26 @@ def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Pa
     if faults:
         raise SecgenError(faults)
     return {name: files[name] for name in silos}
+
+
+def _require_not_invented(files: Mapping[str, Path]) -> None:
+    """SG428: rows of a rehearsal would come out as if they were patients'."""
+    from secgen_dsl.rehearsal import MARK_COLUMN
+    from secgen_dsl.runtime.site.files import has_column
+
+    faults = [
+        Diagnostic(
+            "SG428",
+            f'the table of the silo "{name}" was invented by a rehearsal: it has the column'
+            f" {MARK_COLUMN}",
+            place=f"{path} ({name})",
+            next_step="give the silo's own table; to rehearse: secgen run SPEC --mock N",
+        )
+        for name, path in files.items()
+        if has_column(path, MARK_COLUMN, name)
+    ]
+    if faults:
+        raise SecgenError(faults)
 
 
 def run_mpyc(

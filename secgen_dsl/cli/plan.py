@@ -13,7 +13,7 @@ from secgen_dsl.cli.report import Format, command, format_option, show, succeed
     "--against",
     type=click.Path(path_type=Path),
     metavar="OLD",
-    help="Show what changes from this spec or bundle to SPEC.",
+    help="Show what changes from this spec, bundle or folder of results to SPEC.",
 )
 @format_option
 @command
@@ -24,9 +24,9 @@ def plan(spec: Path, output: Format, against: Path | None) -> None:
 
     planned = plan_of(spec)
     if against is not None:
-        from secgen_dsl.cli.comparison import compare, difference_json, print_difference
+        from secgen_dsl.cli.comparison import compare_with, difference_json, print_difference
 
-        found = compare(plan_of(against), planned)
+        found = compare_with(against, planned)
         if output != "full":
             succeed(output, planned.warnings, difference_json(found))
         else:

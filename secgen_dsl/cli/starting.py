@@ -48,13 +48,29 @@ class Label:
 
 
 @dataclass(frozen=True)
+class NumberLabel:
+    """A column of numbers, measured in bins.
+
+    Attributes:
+        low, high: its public range.
+        edges: where a new bin begins; rising, within the range.
+    """
+
+    name: str
+    low: str
+    high: str
+    edges: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Answers:
     """What was answered.
 
     Attributes:
         silos: names of the parties with data.
         helpers: names of the parties without.
-        terms: words behind ``terms``, for example ``open``.
+        terms: of each silo, the words behind ``terms``, for example ``open``.
+        labels, numbers: the label columns; at least one in all.
         people: bound on the people in all, or their exact number; None: not stated.
         replace: one person is replaced; else added or removed.
         genes: the panel's genes; empty: they stand in ``gene_file``.
@@ -66,13 +82,14 @@ class Answers:
     silos: tuple[str, ...]
     helpers: tuple[str, ...]
     tolerated: int
-    terms: str
+    terms: tuple[str, ...]
     key: str
     samples: int
     silos_per_person: int
     people: int | None
     replace: bool
     labels: tuple[Label, ...]
+    numbers: tuple[NumberLabel, ...]
     genes: tuple[str, ...]
     gene_file: str
     unit: str
@@ -115,7 +132,7 @@ def site_text(answers: Answers, table: str) -> str:
     Args:
         table: path of the site's table, relative to the file's folder.
     """
-    label = answers.labels[0]
+    column, values = next(((x.name, x.values) for x in answers.labels), ("column", ("value",)))
     return f"""\
 # Maps one site's files to the spec.  It stays at the site: no other party ever needs it.
 # Each site has its own; `secgen check-data SPEC --site site.toml` shows how the two fit.
@@ -125,15 +142,16 @@ def site_text(answers: Answers, table: str) -> str:
 
 [files]
 expression = {json.dumps(table, ensure_ascii=False)}
+unit = {json.dumps(answers.unit)}{" " * (27 - len(answers.unit))} # of its values, as the spec says
 # clinical = "clinical.tsv"          # where the columns stand in a table of their own
 # orientation = "genes_by_samples"   # where genes are rows
 # sample = "sample"                  # the column that names the samples
 
 # [columns]                          # name in the spec = name in the file, where they differ
-# {json.dumps(label.name, ensure_ascii=False)} = "name in the file"
+# {json.dumps(column, ensure_ascii=False)} = "name in the file"
 
-# [values.{json.dumps(label.name, ensure_ascii=False)}]   # value in the file = value of the spec
-# "value in the file" = {json.dumps(label.values[0], ensure_ascii=False)}
+# [values.{json.dumps(column, ensure_ascii=False)}]   # value in the file = value of the spec
+# "value in the file" = {json.dumps(values[0], ensure_ascii=False)}
 
 # [genes]
 # system = "symbol"                  # or ensembl, entrez: how the file names its genes
@@ -154,6 +172,11 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def _label_names(answers: Answers) -> list[str]:
+    """Categories first."""
+    return [x.name for x in answers.labels] + [x.name for x in answers.numbers]
+
+
 def _listed(names: Iterable[str]) -> str:
     return "{ " + ", ".join(map(name, names)) + " }"
 
@@ -171,7 +194,8 @@ def _study(answers: Answers) -> str:
 
 
 def _silos(answers: Answers) -> str:
-    lines = [f"  {silo} terms {answers.terms}" for silo in answers.silos]
+    both = zip(answers.silos, answers.terms, strict=True)
+    lines = [f"  {silo} terms {terms}" for silo, terms in both]
     text = (
         "# Terms bound every release: open allows the public, consent registered users, controlled "
         "the silos.\nsilos hold patients {  # each silo: different patients, the same columns\n"
@@ -216,17 +240,23 @@ def _columns(answers: Answers) -> str:
         if FILL_IN in label.values:
             text += f"  # replace {FILL_IN} by the public values"
         lines.append(text)
+    for number in answers.numbers:
+        lines.append(
+            f"  {name(number.name)} number {number.low}..{number.high} in bins at "
+            f"{', '.join(number.edges)}  # values beyond the range count as its ends"
+        )
+    example = "" if answers.numbers else "\n  # age number 0..100 in bins at 40, 60, 80"
     return (
         "# Lists of values are public: from a coding scheme, never from what the data happen to "
         "hold.\ncolumns {\n"
         + "\n".join(lines)
-        + "\n  # age number 0..100 in bins at 40, 60, 80\n"
-        + "  # flags mutation { TP53, KRAS }  # each: yes, no, untested\n}"
+        + example
+        + "\n  # flags mutation { TP53, KRAS }  # each: yes, no, untested\n}"
     )
 
 
 def _panel_name(answers: Answers) -> str:
-    return "expression_genes" if any(x.name == "genes" for x in answers.labels) else "genes"
+    return "expression_genes" if "genes" in _label_names(answers) else "genes"
 
 
 def _panel(answers: Answers) -> str:
@@ -264,9 +294,10 @@ def _delta(people: int | None) -> str:
 
 
 def _measure(answers: Answers) -> str:
-    lines = [f"  marginal {name(label.name)}" for label in answers.labels]
+    labels = _label_names(answers)
+    lines = [f"  marginal {name(label)}" for label in labels]
     lines.append(
-        f"  marginal {name(answers.labels[0].name)} * {_panel_name(answers)} in 4 equal bins"
+        f"  marginal {name(labels[0])} * {_panel_name(answers)} in 4 equal bins"
         "  # better: in 4 bins from a public table"
     )
     return "measure {\n" + "\n".join(lines) + "\n}"

@@ -1,8 +1,9 @@
 """From a spec file, or a compiled bundle, to a verified plan."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source
 from secgen_dsl.ir.plan import Plan
@@ -11,6 +12,8 @@ from secgen_dsl.public.files import PublicFile
 
 if TYPE_CHECKING:
     from secgen_dsl.verifier import Verified
+
+PlaceT = TypeVar("PlaceT")
 
 
 @dataclass(frozen=True)
@@ -57,33 +60,33 @@ def plan_source(source: Source, folder: Path) -> PlannedStudy:
 
     resolved = resolve(parse(source), source, folder)
 
+    from secgen_dsl.planner.advice import plan_warnings
     from secgen_dsl.planner.plan import plan_program
     from secgen_dsl.verifier import verify
 
     plan = plan_program(resolved.program)
     verified = verify(plan)
-    sources = all_sources(resolved.sources, plan)
     return PlannedStudy(
         plan=plan,
         study=resolved.study,
         verified=verified,
-        sources=sources,
+        sources=all_places(resolved.sources, plan),
         source=source,
         files=resolved.files,
         public_files=resolved.reference_files,
         simulate=resolved.simulate,
         defaults=resolved.defaults,
         warnings=resolved.warnings
-        + tuple(replace(w, place=sources.get(w.place, w.place)) for w in verified.warnings),
+        + plan_warnings(plan, verified.epsilon, resolved.spans, resolved.epsilon),
     )
 
 
-def all_sources(sources: dict[str, str], plan: Plan) -> dict[str, str]:
+def all_places(places: Mapping[str, PlaceT], plan: Plan) -> dict[str, PlaceT]:
     """Marginal id → place, also of the marginals that the planner added: those that they serve."""
-    places = dict(sources)
+    found = dict(places)
     for added in plan.added:
         if isinstance(added, VectorSum | SecondMoment):
-            places[added.id] = places[added.serves]
+            found[added.id] = found[added.serves]
             continue
         columns = set(added.columns) if isinstance(added, Marginal) else set()
         served = [
@@ -91,8 +94,8 @@ def all_sources(sources: dict[str, str], plan: Plan) -> dict[str, str]:
             for query in plan.program.queries
             if isinstance(query, Marginal | Moments) and set(query.columns) == columns
         ]
-        places[added.id] = places[served[0]]
-    return places
+        found[added.id] = found[served[0]]
+    return found
 
 
 def plan_of(path: Path) -> PlannedStudy:
@@ -101,6 +104,7 @@ def plan_of(path: Path) -> PlannedStudy:
         return plan_spec(path)
     from secgen_dsl.backends.bundle import read_bundle
     from secgen_dsl.cli.bundling import check_bundle
+    from secgen_dsl.planner.advice import plan_warnings
     from secgen_dsl.verifier import verify
 
     bundle = read_bundle(path)
@@ -115,6 +119,7 @@ def plan_of(path: Path) -> PlannedStudy:
         files=bundle.files,
         public_files=resolved.reference_files,
         simulate={},
-        defaults=(),
-        warnings=verified.warnings,
+        defaults=resolved.defaults,
+        warnings=resolved.warnings
+        + plan_warnings(bundle.plan, verified.epsilon, resolved.spans, resolved.epsilon),
     )

@@ -25,12 +25,13 @@ class Side:
     """One of the two plans.
 
     Attributes:
+        study: None where only the plan is known, as from the results of a run.
         messages_rounds: rounds of messages of a run.
         messages_bytes: that each party sends in a run.
     """
 
     plan: Plan
-    study: Study
+    study: Study | None
     verified: Verified
     messages_rounds: int
     messages_bytes: int
@@ -53,14 +54,15 @@ class Difference:
         before_sha256: hash of the old plan.
         after_sha256: hash of the new plan.
         sections: what changes in the plan; empty where the plans are the same.
-        prose: what changes in the study's prose, which has a hash of its own.
+        prose: what changes in the study's prose, which has a hash of its own; None where a side's
+            is not known.
     """
 
     same: bool
     before_sha256: str
     after_sha256: str
     sections: tuple[Section, ...]
-    prose: tuple[Change, ...]
+    prose: tuple[Change, ...] | None
 
 
 def difference(old: Side, new: Side) -> Difference:
@@ -71,7 +73,7 @@ def difference(old: Side, new: Side) -> Difference:
         before_sha256=old.verified.plan_sha256,
         after_sha256=new.verified.plan_sha256,
         sections=tuple(section for section in found if section.changes),
-        prose=tuple(_prose(old, new)),
+        prose=None if None in (old.study, new.study) else tuple(_prose(old, new)),
     )
 
 
@@ -224,18 +226,23 @@ _SECTIONS: tuple[tuple[str, Callable[[Side, Side], Iterator[Change]]], ...] = (
 
 
 def _prose(old: Side, new: Side) -> Iterator[Change]:
-    if sha256_of(old.study) == sha256_of(new.study):
+    before_prose, after_prose = old.study, new.study
+    if before_prose is None or after_prose is None:
+        return
+    if sha256_of(before_prose) == sha256_of(after_prose):
         return
     for name in ("title", "purpose", "reference", "contact", "cohort", "inclusion", "not_for",
                  "retention"):  # fmt: skip
-        yield from value(name.replace("_", " "), getattr(old.study, name), getattr(new.study, name))
+        yield from value(
+            name.replace("_", " "), getattr(before_prose, name), getattr(after_prose, name)
+        )
     for kind, before, after in (
-        ("title of silo", _silo_prose(old, "titles"), _silo_prose(new, "titles")),
-        ("source of silo", _silo_prose(old, "sources"), _silo_prose(new, "sources")),
+        ("title of silo", _silo_prose(old, "silo_titles"), _silo_prose(new, "silo_titles")),
+        ("source of silo", _silo_prose(old, "silo_sources"), _silo_prose(new, "silo_sources")),
         (
             "title of helper",
-            dict(zip(old.plan.program.helpers, old.study.helper_titles, strict=True)),
-            dict(zip(new.plan.program.helpers, new.study.helper_titles, strict=True)),
+            dict(zip(old.plan.program.helpers, before_prose.helper_titles, strict=True)),
+            dict(zip(new.plan.program.helpers, after_prose.helper_titles, strict=True)),
         ),
     ):
         for name in [each for each in before if each in after]:
@@ -244,5 +251,4 @@ def _prose(old: Side, new: Side) -> Iterator[Change]:
 
 def _silo_prose(side: Side, which: str) -> dict[str, str]:
     names = [silo.name for silo in side.plan.program.silos]
-    texts = side.study.silo_titles if which == "titles" else side.study.silo_sources
-    return dict(zip(names, texts, strict=True))
+    return dict(zip(names, getattr(side.study, which), strict=True))

@@ -216,6 +216,11 @@ class Panel(Node):
     genes: tuple[str, ...]
     list_sha256: str
 
+    @property
+    def source_unit(self) -> str:
+        """The unit of a site's own values: ``counts`` where they become the panel's unit."""
+        return self.unit if self.counts is None else "counts"
+
 
 class ErrorTarget(Node):
     """The accuracy that a statement asks for: one standard error of a cell as released.

@@ -11,6 +11,7 @@ from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.expansion import expand, rounds_of
 from secgen_dsl.planner.strategy import choose
 from secgen_dsl.privacy.bound import certified_epsilon, compose, mu_for, slack_of
+from secgen_dsl.privacy.pld import TooManyKindsError
 
 ACCOUNTING_RESERVE = Fraction(1, 2048)
 """Part of ε and of δ kept back: certificates round up (discretised loss, tails, FFT error), and a
@@ -29,7 +30,7 @@ def plan_program(program: Program) -> Plan:
     The result still has to be verified (``secgen_dsl.verifier``).
 
     Raises:
-        SecgenError: SG312, no accountant could certify so much noise.
+        SecgenError: SG312, no accountant could certify so much noise, or so many noises.
     """
     budget = program.privacy.epsilon
     reserve = ACCOUNTING_RESERVE
@@ -45,10 +46,27 @@ def plan_program(program: Program) -> Plan:
     return plan
 
 
+def draft(program: Program) -> Plan:
+    """The plan before it is seen whether the accountants agree: at most a few steps of 1/1024 off.
+
+    Raises:
+        SecgenError: SG313, an accuracy that is out of reach.
+        ValueError: a budget too small for any noise.
+    """
+    return _plan(program, ACCOUNTING_RESERVE)
+
+
 def _certified_epsilon(plan: Plan) -> Fraction:
     """What the accountant will find: an upper bound on ε at the plan's δ."""
     try:
         return Fraction(certified_epsilon(compose(plan), plan.program.privacy.delta))
+    except TooManyKindsError as error:
+        raise fail(
+            "SG312",
+            str(error),
+            place="measure",
+            next_step="give marginals of a kind the same weight or error: equal noises count once",
+        ) from error
     except ValueError as error:
         raise fail(
             "SG312",

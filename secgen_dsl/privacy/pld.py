@@ -25,8 +25,8 @@ at the ε sought (as in a Chernoff bound).  Errors are then relative to about δ
 
 **What is added so that floats cannot make the result too small**: truncated mass, as infinite
 loss; mass beyond the FFT's window, by Chernoff's inequality (mass that wraps round *into* the
-window only adds); the FFT's rounding (``_fft_error``); and factors for the rounding of masses and
-losses.  The last also cover a sampler whose scale is the next float above √V, so a variance
+window only adds); the transforms' rounding (``spectrum``); and factors for the rounding of masses
+and losses.  The last also cover a sampler whose scale is the next float above √V, so a variance
 that is up to 4u larger: every loss then shrinks by at most 4u of itself, every mass grows by at
 most 4u·x²/2V of itself.  (This must be covered, for ε is *not* monotone in V: one table of
 variance 1.00 has ε = 4.50 at δ = 10⁻⁶, of variance 1.02 it has 4.64.)  The constants are our own,
@@ -34,6 +34,7 @@ generous ones.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -42,17 +43,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.privacy.events import ShiftedGaussian
-from secgen_dsl.privacy.rounding import float_not_above, float_not_below
-
-_UNIT = 2.0**-53
-"""Unit roundoff u of float64."""
+from secgen_dsl.privacy.rounding import UNIT, float_not_above, float_not_below
+from secgen_dsl.privacy.spectrum import Spectrum
 
 _CUT = 32.0
 """Mass e^−32 of the tilted law may lie on either side of the window."""
 
 _LARGEST_ATOMS = 2**25
+_MOST_ATOMS = 2**28
 _CHUNK = 2**18
 _SMALLEST_DELTA = Fraction(1, 10**250)
+
+MOST_DISTINCT = 4096
+"""Kinds of events that one bound composes: so many take some ten seconds."""
+
+
+class TooManyKindsError(ValueError):
+    """Events of more than ``MOST_DISTINCT`` distinct variances and shifts."""
+
+    def __init__(self, kinds: int) -> None:
+        super().__init__(
+            f"the tables have {kinds:,} different noises, more than the {MOST_DISTINCT:,} that an "
+            "accountant composes"
+        )
 
 
 def epsilon_upper_bound(
@@ -75,7 +88,8 @@ def epsilon_upper_bound(
         ε ≥ 0, rounded up.
 
     Raises:
-        ValueError: a number out of its range, or a standard deviation beyond 10⁶.
+        ValueError: a number out of its range, or a standard deviation beyond 10⁶
+            (TooManyKindsError: more than ``MOST_DISTINCT`` kinds of events).
     """
     if not _SMALLEST_DELTA <= delta < 1:
         raise ValueError("δ must be at least 10^−250 and less than 1")
@@ -102,7 +116,7 @@ def epsilon_upper_bound(
     bound = tail.epsilon(target) + slack_above
     if bound == 0:
         return 0.0
-    return math.nextafter(bound * (1 + 8 * _UNIT), math.inf)
+    return math.nextafter(bound * (1 + 8 * UNIT), math.inf)
 
 
 def delta_upper_bound(
@@ -125,7 +139,8 @@ def delta_upper_bound(
         overstated, up to about that number.
 
     Raises:
-        ValueError: a number out of its range, or a standard deviation beyond 10⁶.
+        ValueError: a number out of its range, or a standard deviation beyond 10⁶
+            (TooManyKindsError: more than ``MOST_DISTINCT`` kinds of events).
     """
     if epsilon < 0 or slack < 0 or slack >= 1:
         raise ValueError("ε must not be negative, and a slack lies between 0 and 1")
@@ -142,7 +157,7 @@ def delta_upper_bound(
     # e^−μ²(λ+λ²)/2 is about δ: truncated mass must stay below that.
     losses = _discretise(events, interval, min(575.0, mu_squared * (tilt + tilt**2) / 2))
     value = _compose(losses, tilt, include=rest).delta(rest)
-    return min(1.0, math.nextafter(value * math.exp(slack_above) * (1 + 8 * _UNIT), math.inf))
+    return min(1.0, math.nextafter(value * math.exp(slack_above) * (1 + 8 * UNIT), math.inf))
 
 
 @dataclass(frozen=True)
@@ -209,7 +224,7 @@ class _Tail:
         epsilon -= self.rounding
         start = int(np.searchsorted(self.losses, epsilon, side="right"))
         part = self.masses[start:] * -np.expm1(epsilon - self.losses[start:])
-        return (float(part.sum()) + self.beyond) * (1 + 64 * _UNIT)
+        return (float(part.sum()) + self.beyond) * (1 + 64 * UNIT)
 
     def epsilon(self, target: float) -> float:
         """An ε ≥ max(0, ``lowest``) with ``delta(ε)`` ≤ target; infinite if there is none."""
@@ -236,12 +251,27 @@ class _Tail:
         return min(guess, top + self.rounding)
 
 
+def _merged(events: Sequence[ShiftedGaussian]) -> list[ShiftedGaussian]:
+    """Equal events together; those with the greatest part of μ² first.
+
+    The largest one's transform leaves few frequencies of note to all others (``spectrum``).
+    """
+    counts: Counter[tuple[Fraction, int]] = Counter()
+    for event in events:
+        counts[event.variance, event.shift] += event.count
+    merged = [ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items()]
+    return sorted(merged, key=lambda event: (-event.mu_squared, event.variance, event.shift))
+
+
 def _discretise(
     events: Sequence[ShiftedGaussian], interval: float, log_inverse_delta: float
 ) -> _Losses:
     """Connect the dots for each event, on a common grid fit for all of them."""
     if not 1e-7 <= interval <= 0.1:
         raise ValueError("the interval must lie between 1e-7 and 0.1")
+    events = _merged(events)
+    if len(events) > MOST_DISTINCT:
+        raise TooManyKindsError(len(events))
     copies = sum(event.count for event in events)
     mu_squared = float(sum(event.mu_squared for event in events))
     # A split adds on average h²/6 to an atom's variance: keep the sum below 10⁻⁴ of the
@@ -249,6 +279,8 @@ def _discretise(
     interval = min(interval, math.sqrt(6e-4 * mu_squared / copies))
     interval = max(interval, math.sqrt(mu_squared) * 17 / 2**20)
     exponent = 50.0 + math.log(copies) + max(0.0, log_inverse_delta)
+    if sum(2 * _reach(event, exponent) + 1 for event in events) > _MOST_ATOMS:
+        raise ValueError("so many kinds of so much noise are beyond the accountant's range")
     return _Losses(
         events=tuple(_discretise_event(event, interval, exponent) for event in events),
         interval=interval,
@@ -256,11 +288,16 @@ def _discretise(
     )
 
 
+def _reach(event: ShiftedGaussian, exponent: float) -> int:
+    """k, so that all but 2·e^−exponent of N_Z(0, V) lies within −k … k."""
+    # P[|X| ≥ k] ≤ 2·e^(−k²/2V): it is sub-Gaussian (CKS 2020), then Chernoff.
+    return math.ceil(math.sqrt(2 * float(event.variance) * exponent)) + 1
+
+
 def _discretise_event(event: ShiftedGaussian, interval: float, exponent: float) -> _EventLoss:
     """The atoms of one event, split over the grid; all but e^−exponent of the mass."""
     variance, shift = float(event.variance), event.shift
-    # P[|X| ≥ k] ≤ 2·e^(−k²/2V): it is sub-Gaussian (CKS 2020), then Chernoff.
-    reach = math.ceil(math.sqrt(2 * variance * exponent)) + 1
+    reach = _reach(event, exponent)
     if 2 * reach + 1 > _LARGEST_ATOMS:
         raise ValueError(f"a noise variance of {variance:.3g} is beyond the accountant's range")
     scale = shift / variance
@@ -297,7 +334,7 @@ def _discretise_event(event: ShiftedGaussian, interval: float, exponent: float) 
         masses=mass[kept],
         infinite=2 * math.exp(-exponent),
         count=event.count,
-        rounding=16 * _UNIT * (largest + interval),
+        rounding=16 * UNIT * (largest + interval),
     )
 
 
@@ -352,29 +389,18 @@ def _compose(losses: _Losses, tilt: float, include: float | None = None) -> _Tai
         first = min(first, math.floor((include - rounding) / interval) - 1)
     size = 1 << max(4, (last - first + 1).bit_length())
 
-    log_size = np.zeros(size // 2 + 1)  # ln |F|, and an upper bound on it, of the product
-    log_bound = np.zeros(size // 2 + 1)
-    angle = np.zeros(size // 2 + 1)
-    error = 8 * _UNIT * math.log2(size)
+    spectrum = Spectrum(size)
     extreme = 0.0  # largest |λ·ε_j − K|, of which exp loses that many ulps
     for event, moment in zip(losses.events, moments, strict=True):
         exponents = tilt * interval * event.cells - moment
         extreme = max(extreme, float(np.abs(exponents).max()))
-        tilted = event.masses * np.exp(exponents)
-        transform = np.fft.rfft(np.bincount(event.cells % size, weights=tilted, minlength=size))
-        magnitude = np.abs(transform)
-        with np.errstate(divide="ignore"):
-            log_size += event.count * np.log(magnitude)
-        log_bound += event.count * np.log(magnitude * (1 + 16 * _UNIT) + 1.01 * error)
-        angle += event.count * np.angle(transform)
-    size_of = np.exp(log_size)
-    composed = np.fft.irfft(size_of * np.exp(1j * angle), n=size)
-    fft_error = _fft_error(size_of, np.exp(log_bound), error)
+        spectrum.multiply(event.cells, event.masses * np.exp(exponents), event.count)
+    composed, fft_error = spectrum.inverse()
     composed = np.roll(composed, -(first % size))
     points = interval * np.arange(first, first + size, dtype=np.float64)
     # Rounding of masses, for every copy: exp(λε − K); exp(−x²/2V), whose argument is below 750
     # and off by 8u with the sampler's 4u; sums.  And once for the tilt back.
-    relative = (losses.copies + 1) * (64 + 4 * extreme + 8 * 750) * _UNIT
+    relative = (losses.copies + 1) * (64 + 4 * extreme + 8 * 750) * UNIT
     # Where e^(K − λε) overflows, the bound 1 on a mass is all that is needed.
     untilt = np.exp(np.minimum(total_moment - tilt * points, 700.0))
     masses = np.minimum(1.0, (np.maximum(composed, 0.0) + fft_error) * untilt * (1 + relative))
@@ -384,26 +410,5 @@ def _compose(losses: _Losses, tilt: float, include: float | None = None) -> _Tai
         losses=points,
         masses=masses,
         beyond=(above + infinite) * (1 + relative),
-        rounding=rounding + 4 * _UNIT * float(np.abs(points).max()),
+        rounding=rounding + 4 * UNIT * float(np.abs(points).max()),
     )
-
-
-def _fft_error(size_of: NDArray[np.float64], bound: NDArray[np.float64], error: float) -> float:
-    """A bound on the error of every composed (tilted) mass.
-
-    Each output of an FFT of length N is a sum over its inputs, each multiplied by log₂N twiddle
-    factors: with non-negative inputs of total 1 its error is at most ``error`` = 8u·log₂N (the
-    argument of Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., Theorem 24.2,
-    applied to one output; the constant is ours).  So a factor |F|ⁿ errs by at most
-    (|F| + error)ⁿ − |F|ⁿ, and the inverse transform averages these over the N frequencies and
-    adds ``error`` times the average of the magnitudes.
-
-    Args:
-        size_of: |product| at the non-negative frequencies; shape (N/2 + 1,).
-        bound: the product of (|F| + error)ⁿ at the same frequencies.
-        error: 8u·log₂N.
-    """
-    average = float(size_of.sum()) * 2 / (2 * (len(size_of) - 1))
-    excess = float((bound - size_of).clip(min=0.0).sum()) * 2 / (2 * (len(size_of) - 1))
-    # The logarithms above lose up to 1500 ulps where exp does not underflow.
-    return excess + (error + 2.0**-42) * average

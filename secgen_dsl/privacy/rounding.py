@@ -10,6 +10,9 @@ from typing import Any
 
 import mpmath
 
+UNIT = 2.0**-53
+"""Unit roundoff u of float64."""
+
 
 def float_not_below(value: Fraction) -> float:
     """The smallest float ≥ ``value``.

@@ -8,7 +8,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import reduce
 from importlib.metadata import version
 
 from secgen_dsl.privacy.events import ShiftedGaussian
@@ -55,10 +54,18 @@ def second_epsilon(
             value_discretization_interval=interval,
             # The default (False) rounds each loss up and adds about count·h/2 to ε.
             use_connect_dots=True,
-        ).self_compose(count)
-        for (variance, shift), count in counts.items()
+        )
+        for variance, shift in counts
     ]
-    composed = reduce(lambda first, second: first.compose(second), losses)
+    losses = [
+        loss if count == 1 else loss.self_compose(count)
+        for loss, count in zip(losses, counts.values(), strict=True)
+    ]
+    # In pairs, then pairs of pairs: most convolutions are then short.
+    while len(losses) > 1:
+        pairs = [one.compose(other) for one, other in zip(losses[::2], losses[1::2], strict=False)]
+        losses = pairs + losses[2 * len(pairs) :]
+    (composed,) = losses
     target = float_not_above(delta * (1 - slack))
     return float(composed.get_epsilon_for_delta(target)) + slack_above
 

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from secgen_dsl.ir.program import Program
+from secgen_dsl.rehearsal import MARK_COLUMN
 from secgen_dsl.rehearsal.invention import InventedSamples
 from secgen_dsl.runtime.site.columns import SAMPLE_COLUMNS
 from secgen_dsl.runtime.site.genes import GENE_PREFIX
@@ -18,9 +19,9 @@ def write_tables(
 ) -> dict[str, Path]:
     """Write each silo's samples into a folder that exists.
 
-    A silo has one table, ``NAME.csv``.  Where some library size is the sum of all genes in the
-    file, the genes stand in a file of their own, ``NAME.expression.csv``.  ``NAME.toml`` names the
-    files where one table alone does not say everything.
+    A silo has one table, ``NAME.csv``, with ``MARK_COLUMN``.  Where some library size is the sum of
+    all genes in the file, the genes stand in a file of their own, ``NAME.expression.csv``.
+    ``NAME.toml`` names the files where one table alone does not say everything.
 
     Args:
         folder: of the files.
@@ -38,7 +39,8 @@ def write_tables(
 
 def _write_site(folder: Path, program: Program, name: str, invented: InventedSamples) -> Path:
     key = _sample_column(program)
-    columns = {key: invented.samples, **invented.columns}
+    marks = ("yes",) * len(invented.samples)
+    columns = {key: invented.samples, MARK_COLUMN: marks, **invented.columns}
     table = folder / f"{name}.csv"
     if not invented.other_genes:
         _write(table, columns | _with_prefixes(invented.genes, columns))

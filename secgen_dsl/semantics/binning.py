@@ -43,6 +43,7 @@ class Binner:
         self._reader = reader
         self.found = reader.found
         self._values: dict[str, dict[str, NDArray[np.float64]]] = {}
+        self._faulty: set[str] = set()
         # Also those with errors of their own, which are reported once.
         self._declared = {line.name.text for line in reader.spec.all(tree.PublicLine)}
 
@@ -151,7 +152,8 @@ class Binner:
             name.span,
             "units differ",
             "give a reference in the panel's unit, or align it: aligned by BRIDGE, with "
-            f'public BRIDGE from "a.csv" {reference.unit} and "b.csv" {panel.unit}',
+            f'public BRIDGE from "a.csv" {reference.unit} and "b.csv" {panel.unit} '
+            "(docs/how-to/two-platforms.md runs an example)",
         )
         return False
 
@@ -166,16 +168,33 @@ class Binner:
         """
         from secgen_dsl.public.aligned import aligned_values  # loads numpy
 
-        known = self._values.setdefault(reference.name, {})
+        known = self._values.get(reference.name, {})
         wanted = [gene for gene in genes if gene not in known]
+        if not wanted and reference.name in self._values:
+            return {gene: known[gene] for gene in genes}
         bridge = self._bridges.get(reference.aligned_by)
         files = self._reader.reference_files
         try:
-            known |= aligned_values(reference, bridge, files, wanted, skip_absent=skip)
+            known = known | aligned_values(reference, bridge, files, wanted, skip_absent=skip)
         except SecgenError as error:
             self.found.from_file(error, place.span)
+            self._faulty.add(reference.name)
             return None
+        self._values[reference.name] = known
         return {gene: known[gene] for gene in genes if gene in known}
+
+    def read_all(self, panels: Sequence[Panel]) -> None:
+        """Read all that the synthesis will need: of each reference the panels' genes in its unit.
+
+        A fault in what no bins need would otherwise be found once the budget is spent.
+        """
+        for line in self._reader.spec.all(tree.PublicLine):
+            reference = self.references.get(line.name.text)
+            if reference is None or reference.name in self._faulty:
+                continue
+            unit = self.unit_of(reference)
+            genes = {gene: None for panel in panels if panel.unit == unit for gene in panel.genes}
+            self.columns_of(reference, list(genes), line.name, skip=True)
 
     def _given(
         self, binning: tree.Binning, low: Fraction, high: Fraction, what: str
@@ -197,7 +216,7 @@ class Binner:
                 f"the edges do not rise inside {what}",
                 binning.span,
                 f"the range is {decimal_text(low)}..{decimal_text(high)}",
-                "write, for example: in bins at 2, 4.5, 7",
+                f"write, for example: in bins at {_quarters(low, high)}",
             )
             return None
         return "at", edges
@@ -302,3 +321,8 @@ class Binner:
                 "use fewer bins for these genes, or leave them out",
             )
         return True
+
+
+def _quarters(low: Fraction, high: Fraction) -> str:
+    """Three edges inside a range, as a spec writes them."""
+    return ", ".join(decimal_text(low + (high - low) * k / 4) for k in (1, 2, 3))

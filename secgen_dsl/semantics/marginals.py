@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 
-from secgen_dsl.diagnostics.diagnostic import nearest
+from secgen_dsl.diagnostics.diagnostic import Span, nearest
 from secgen_dsl.ir.program import (
     Asked,
     CategoryColumn,
@@ -52,13 +52,13 @@ class Vocabulary:
 
 def resolve_queries(
     reader: Reader, block: tree.MeasureBlock, vocabulary: Vocabulary, binner: Binner
-) -> tuple[tuple[Asked, ...], dict[str, str]]:
-    """The queries in the order of the text, and the place of each statement by id."""
+) -> tuple[tuple[Asked, ...], dict[str, Span]]:
+    """The queries in the order of the text, and the place of each one's statement by id."""
     resolver = _Queries(reader, vocabulary, binner)
     for line in block.queries:
         resolver.add(line)
     check_shares(reader, resolver.stated)
-    return tuple(resolver.queries), resolver.sources
+    return tuple(resolver.queries), resolver.spans
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Queries:
         }
         self.queries: list[Asked] = []
         self.taken: set[str] = set()
-        self.sources: dict[str, str] = {}
+        self.spans: dict[str, Span] = {}
         self.seen: set[tuple[object, ...]] = set()
         self.stated: list[tuple[tree.ImportanceClause | None, Fraction | None]] = []
         self.cells = 0
@@ -392,8 +392,7 @@ class _Queries:
         self.taken.add(identifier)
         named = query.model_copy(update={"id": identifier})
         self.queries.append(named.model_copy(update={"statement": canonical_statement(named)}))
-        source = line.span.source.name.replace("\\", "/").rsplit("/", 1)[-1]
-        self.sources[identifier] = f"{source}:{line.span.line}"
+        self.spans[identifier] = line.span
 
 
 def _marginal(factors: _Factors, importance: Importance) -> Marginal:

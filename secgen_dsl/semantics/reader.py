@@ -10,6 +10,10 @@ from secgen_dsl.syntax import tree
 
 _MOST_ERRORS = 100
 
+FORMULA_SIGNS = ("=", "@")
+"""A spreadsheet runs a cell that begins so.  Tabs in front are trimmed, others cannot be printed;
+``+`` and ``-`` begin honest labels (``+8``, ``-7``, ``-5/del(5q)``), and are allowed."""
+
 BlockT = TypeVar("BlockT")
 LineT = TypeVar("LineT")
 
@@ -169,10 +173,23 @@ class Reader:
         )
         return False
 
+    def no_formula(self, text: str, what: str, span: Span) -> None:
+        """An error if a spreadsheet would run the text, once it is a cell of the results."""
+        if text.startswith(FORMULA_SIGNS):
+            self.found.error(
+                "SG207",
+                f'the {what} "{text}" begins with "{text[0]}": a spreadsheet that opens the'
+                " results would run it",
+                span,
+                "a formula",
+                f'write it without the "{text[0]}"; a site maps its own spelling in site.toml',
+            )
+
     def distinct(self, names: Iterable[tree.Name], what: str) -> tuple[str, ...]:
         """The names of a list; repeats and empty names are errors."""
         known: dict[str, None] = {}
         for name in names:
+            self.no_formula(name.text, what, name.span)
             if self.printable(name, f"a {what} needs a name that can be printed") and (
                 name.text in known
             ):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
-from secgen_dsl.ir.program import Asked, Marginal, Program, Study
+from secgen_dsl.ir.program import Asked, Marginal, PairMarginal, Person, Program, Study
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
@@ -37,7 +37,8 @@ class Resolved:
     """A spec's meaning and what stays outside the plan's hash.
 
     Attributes:
-        sources: marginal id → ``spec:line`` of its statement.
+        spans: marginal id → its statement.
+        epsilon: where the budget is stated.
         files: every public file that was read, by its name in the spec.
         reference_files: reference name → its file.
         simulate: silo name → local sample file.
@@ -46,12 +47,21 @@ class Resolved:
 
     program: Program
     study: Study
-    sources: dict[str, str]
+    spans: dict[str, Span]
+    epsilon: Span
     files: dict[str, PublicFile]
     reference_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Marginal id → ``spec:line`` of its statement, whatever the spec's folder."""
+        return {
+            name: f"{span.source.name.replace(chr(92), '/').rsplit('/', 1)[-1]}:{span.line}"
+            for name, span in self.spans.items()
+        }
 
 
 def resolve(
@@ -89,7 +99,7 @@ def _run(reader: Reader) -> Resolved:
     samples, measurements = resolve_release(reader, silos)
     measure = reader.block(tree.MeasureBlock, "measure", "measure { marginal COLUMN }")
     queries: tuple[Asked, ...] = ()
-    sources: dict[str, str] = {}
+    spans: dict[str, Span] = {}
     if measure is not None:
         if not measure.queries:
             reader.found.error(
@@ -101,7 +111,8 @@ def _run(reader: Reader) -> Resolved:
             )
         if any(reader.spec.all(tree.ColumnsBlock)):
             vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
-            queries, sources = resolve_queries(reader, measure, vocabulary, binner)
+            queries, spans = resolve_queries(reader, measure, vocabulary, binner)
+    binner.read_all(panels)
     if samples is not None and measure is not None:
         _check_cliques(reader, measure, columns, queries)
     check_name_spaces(reader, columns, panels)
@@ -111,6 +122,7 @@ def _run(reader: Reader) -> Resolved:
         raise SecgenError(reader.found.diagnostics + reader.found.warnings)
     if study is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
+    _check_measured(reader, columns, person, queries)
     program = Program(
         format="secgen.program/3",
         silos=silos,
@@ -131,13 +143,56 @@ def _run(reader: Reader) -> Resolved:
     return Resolved(
         program=program,
         study=study,
-        sources=sources,
+        spans=spans,
+        epsilon=_epsilon(reader),
         files=reader.files,
         reference_files=reader.reference_files,
         simulate=simulate,
         defaults=tuple(reader.defaults),
         warnings=tuple(reader.found.warnings),
     )
+
+
+def _epsilon(reader: Reader) -> Span:
+    """The number behind `epsilon`, of a spec without errors."""
+    lines = [line for block in reader.spec.all(tree.PrivacyBlock) for line in block.lines]
+    return next(
+        line.number.span
+        for line in lines
+        if isinstance(line, tree.BudgetLine) and line.kind == "epsilon"
+    )
+
+
+def _check_measured(
+    reader: Reader, columns: Columns, person: Person, queries: Sequence[Asked]
+) -> None:
+    """Warn of columns, groups and panels that nothing measures."""
+    used = {person.per, *(query.panel for query in queries)}
+    for query in queries:
+        used |= set() if isinstance(query, PairMarginal) else set(query.columns)
+    used |= {name for name, genes in columns.groups.items() if used & set(genes)}
+    names = [
+        *((line.name, "panel") for line in reader.spec.all(tree.PanelLine)),
+        *(
+            (line.name, "column")
+            for block in reader.spec.all(tree.ColumnsBlock)
+            for line in block.columns
+        ),
+    ]
+    for name, kind in names:
+        if name.text not in used:
+            what, form = kind, f"marginal {name.text}"
+            if kind == "panel":
+                form = f"marginal COLUMN * {name.text} in 4 equal bins"
+            elif name.text in columns.groups:
+                what, form = "group", f"marginal each {name.text}"
+            reader.found.warn(
+                "SG221",
+                f'nothing measures the {what} "{name.text}"',
+                name.span,
+                "every site needs it, no result holds it",
+                f"measure it: {form}; or remove it here",
+            )
 
 
 def _check_cliques(

@@ -28,6 +28,23 @@ _GREATEST = 10**9
 MUTATION_VALUES = ("yes", "no", "untested")
 """Of each column of a mutation line."""
 
+_CATCH_ALLS = frozenset(
+    {
+        *(
+            "unknown",
+            "other",
+            "others",
+            "none",
+            "missing",
+            "untested",
+            "unspecified",
+            "unclassified",
+        ),
+        *("na", "n/a", "not stated", "not known", "not available", "not reported", "undetermined"),
+    }
+)
+"""Values that usually stand for missing and rare ones."""
+
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -171,9 +188,16 @@ def _category(reader: Reader, line: tree.CategoryLine) -> CategoryColumn:
             f'"{otherwise}" is not a value of "{line.name.text}"',
             line.otherwise.span,
             "not in the list",
-            nearest(line.otherwise.text, values) or "add it to the list",
+            nearest(line.otherwise.text, values) or _catch_all(values, line.otherwise.text),
         )
     return CategoryColumn(kind="category", name=line.name.text, values=values, otherwise=otherwise)
+
+
+def _catch_all(values: Sequence[str], wanted: str) -> str:
+    """A listed value that stands for others, else how to list the wanted one."""
+    listed = next((value for value in values if value.lower() in _CATCH_ALLS), None)
+    add = f"add {wanted} to the list" if wanted.isprintable() else "add it to the list"
+    return add if listed is None else f"write: else {listed}; or {add}"
 
 
 def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
@@ -181,6 +205,7 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
     panels: dict[str, Panel] = {}
     for line in reader.spec.all(tree.PanelLine):
         reader.printable(line.name, "a panel needs a name that can be printed")
+        reader.no_formula(line.name.text, "panel", line.name.span)
         unit, counts = _unit(reader, line)
         library, missing = _panel_clauses(reader, line)
         if not _range(reader, line.low, line.high, "the range of a panel"):
@@ -207,6 +232,8 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
                     "control characters",
                     "save the list as plain text",
                 )
+            for gene in genes:
+                reader.no_formula(gene, "gene", place)
             twice = sorted(gene for gene, times in Counter(genes).items() if times > 1)
             if twice:
                 reader.found.error(
@@ -377,7 +404,8 @@ def check_units_agree(reader: Reader, panels: Sequence[Panel]) -> None:
                 "are in different units",
                 lines[panel.name].unit.span,
                 "another unit there",
-                "a site has one value of a gene: write both panels in its unit",
+                "a site has one value of a gene: write both panels in its unit "
+                "(docs/how-to/two-platforms.md says what to do with two platforms)",
             )
         for gene in panel.genes:
             seen.setdefault(gene, unit)

@@ -233,6 +233,8 @@ def resolve_person(reader: Reader, silos: int) -> Person | None:
             "also the key",
             "name the column of dates at the sites: keep earliest collected",
         )
+    if keep is None:
+        reader.defaults.append("of more samples of a person, those that a keyed hash picks")
     per = bounds["samples"].per if "samples" in bounds else None
     return Person(
         key=key.text if key is not None else "",

@@ -12,6 +12,7 @@ from lark.lexer import PatternRE, PatternStr, TerminalDef
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, fail, in_order
 from secgen_dsl.syntax import tree
 from secgen_dsl.syntax.build import TreeBuilder
+from secgen_dsl.syntax.foreign import foreign
 from secgen_dsl.syntax.mistakes import explain
 from secgen_dsl.syntax.recovery import (
     blank,
@@ -183,6 +184,9 @@ def check_syntax(source: Source) -> None:
 
 def _errors(source: Source, text: str) -> list[Diagnostic]:
     """The errors of a text that does not parse, piece by piece."""
+    other = foreign(source)
+    if other is not None:
+        return [other]
     found: list[Diagnostic] = []
     work = 0
     for start, end in pieces(text):

@@ -26,7 +26,6 @@ from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
 from secgen_dsl.privacy.sensitivity import contribution_of, sensitivity_squared
 from secgen_dsl.privacy.slack import (
     MINIMUM_PARTY_VARIANCE,
-    WARNING_PARTY_VARIANCE,
     centring_scale_suffices,
 )
 from secgen_dsl.verifier.structure import MOST_RAW_CELLS, structure_faults
@@ -51,7 +50,6 @@ class Verified:
     plan_sha256: str
     epsilon: float
     composition: Composition
-    warnings: tuple[Diagnostic, ...]
 
 
 def verify(plan: Plan) -> Verified:
@@ -83,7 +81,6 @@ def verify(plan: Plan) -> Verified:
         plan_sha256=sha256_of(plan),
         epsilon=epsilon,
         composition=composition,
-        warnings=tuple(_warnings(plan)),
     )
 
 
@@ -99,20 +96,6 @@ def _refuse(faults: Iterator[str]) -> None:
     ]
     if found:
         raise SecgenError(found)
-
-
-def _warnings(plan: Plan) -> Iterator[Diagnostic]:
-    for release in plan.releases():
-        if release.noise.party_variance < WARNING_PARTY_VARIANCE:
-            yield Diagnostic(
-                "SG309",
-                f'the noise of each party on "{release.query}" is small '
-                f"(variance {float(release.noise.party_variance):.3g})",
-                "warning",
-                place=release.query,
-                next_step="compare a smaller epsilon (`secgen plan --against`): where the parties' "
-                "least noise decides, it costs nothing",
-            )
 
 
 def _release_faults(plan: Plan) -> Iterator[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from secgen_dsl.cli.study import plan_spec
+from secgen_dsl.runtime.site.read import read_site
 from tests.cli.commands import Ended, secgen
 from tests.conftest import SPECS
 from tests.semantics.test_hashes import TEXTS
@@ -109,6 +111,10 @@ def spoil(study: Path, fault: str) -> None:
         case "no patient's name":
             frame["patient"] = ""
             frame.to_csv(path, index=False)
+        case "a header in latin-1":
+            path.write_bytes(text.replace("EPCAM\n", "EPCAM,Größe\n").encode("latin-1"))
+        case "crlf and a byte order mark":
+            path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
         case "infinite":
             frame.loc[:5, "MLH1"] = float("inf")
             frame.to_csv(path, index=False)
@@ -129,10 +135,12 @@ SHAPE = {
     "no MSH6": "SG414",
     "a column twice": "SG423",
     "only long rows": "SG416",
+    "a header in latin-1": "SG411",
 }
 CONTENT = [
     "nan", "unknown labels", "a patient twice", "no row", "one row", "out of range",
     "text for a number", "no patient's name", "infinite", "a short row", "a long row",
+    "crlf and a byte order mark",
 ]  # fmt: skip
 
 
@@ -157,6 +165,41 @@ def test_faults_of_content_do_not(study: Path, fault: str) -> None:
     assert (study / "out" / "receipt.json").is_file()
     # Neither the files nor the terminal tell that anything was odd.
     assert "warning" not in ended.err
+
+
+FILES = '[files]\nexpression = "data/north.csv"\n'
+DESCRIPTIONS = {
+    "two columns to one name": (FILES + '[columns]\nsubtype = "x"\nsex = "x"\n', "SG419"),
+    "a circle of values": (FILES + '[values.subtype]\nCIN = "GS"\nGS = "CIN"\n', "SG419"),
+    "an Ensembl table that holds symbols": (FILES + '[genes]\nsystem = "ensembl"\n', "SG422"),
+    "a word that it does not have": (FILES + "[genes]\nsytem = 1\n", "SG418"),
+    "latin-1": (FILES + '[cohort]\nid = "Köln"\n', "SG418"),
+}
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_bad_site_descriptions(study: Path, name: str) -> None:
+    text, code = DESCRIPTIONS[name]
+    (study / "site.toml").write_bytes(text.encode("latin-1"))
+    data = (f"north={study / 'site.toml'}", f"south={study / 'data' / 'south.csv'}")
+    for ended in (
+        secgen("check-data", study / "d.secgen", "--site", study / "site.toml"),
+        secgen("run", study / "d.secgen", "--backend", "plaintext", "--out", study / "out",
+               "--data", data[0], "--data", data[1]),
+    ):  # fmt: skip
+        assert ended.code == 1, ended.out
+        assert all(one.startswith(code) for one in ended.codes()), ended.err
+    assert not (study / "out").exists()
+
+
+def test_line_ends_and_a_byte_order_mark_change_no_count(study: Path) -> None:
+    program = plan_spec(study / "d.secgen").plan.program
+    before = read_site(program, north(study), b"key", "north")[0]
+    spoil(study, "crlf and a byte order mark")
+    after = read_site(program, north(study), b"key", "north")[0]
+    assert before.rows == after.rows == 40
+    for name, values in before.categories.items():
+        assert values.tolist() == after.categories[name].tolist()
 
 
 def test_shape_and_content_with_several_processes(study: Path) -> None:

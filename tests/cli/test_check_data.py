@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -86,9 +87,68 @@ def test_the_report(folder: Path) -> None:
         "  values      5, missing 3",
         "  outside     1 below and 1 above the range of the spec (40.0%)",
         "  MSH2 2, MLH1 1",
+        "  not stated  the file's values are taken to be in",
+        "              log2, as the spec says of repair",
+        '  if so       write `unit = "log2"` under [files] of a site.toml',
     ]:
         assert any(line.startswith(words) for line in lines), words
-    assert ended.err.strip() == ""
+    assert ended.err.count("warning[") == 1
+    assert 'many values of the panel "repair" lie outside 0..20: 2 of 5;' in ended.err
+
+
+def test_the_unit_is_stated(folder: Path) -> None:
+    site = folder / "site.toml"
+    site.write_text(SITE.replace('"t.csv"', '"t.csv"\nunit = "log2"'), encoding="utf-8")
+    ended = secgen("check-data", folder / "s.secgen", "--site", site)
+    assert ended.code == 0
+    assert "Unit of expression\n  stated      log2\n" in ended.out
+    assert "not stated" not in ended.out
+    ended = secgen("check-data", folder / "s.secgen", "--site", site, "--json")
+    report = ended.json["report"]
+    assert (report["unit"], report["panel_units"]) == ("log2", {"repair": "log2"})
+    site.write_text(SITE.replace('"t.csv"', '"t.csv"\nunit = "counts"'), encoding="utf-8")
+    ended = secgen("check-data", folder / "s.secgen", "--site", site)
+    assert (ended.code, ended.codes(), ended.out) == (1, ["SG427"], "")
+    # It stops a run as well, before the site's file is opened.
+    (folder / "t.csv").unlink()
+    sites = []
+    for silo in "abc":
+        (folder / f"{silo}.toml").write_text(site.read_text(), encoding="utf-8")
+        sites.append(f"--data={silo}={folder / silo}.toml")
+    out = folder / "out"
+    ended = secgen("run", folder / "s.secgen", *sites, "--out", out, "--backend", "plaintext")
+    assert (ended.code, set(ended.codes())) == (1, {"SG427"})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("values", ["log2", "counts"])
+def test_no_gene_is_offered_for_a_column(folder: Path, suffix: str, values: str) -> None:
+    """PTEN is no gene of the panel; its name is like `pten_id`, but its values are expression."""
+    spec = SPEC.replace("key patient", "key pten_id").replace("keep earliest collected;", "")
+    if values == "counts":
+        counts = "counts as log2(cpm + 1) 0..16 library size from column total"
+        spec = spec.replace("log2 0..20", counts)
+    (folder / "s.secgen").write_text(spec, encoding="utf-8")
+    frame = pd.DataFrame(
+        {"subtype": "CIN", "sex": "male", "age": 40, "MLH1": [5, 6], "total": [10**6, 2 * 10**6]}
+        | {"MSH2": [5, 6], "PTEN_D": [7, 9] if values == "counts" else [7.5, 9.25]}
+    )
+
+    def said() -> str:
+        path = folder / f"odd.{suffix}"
+        frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+        ended = secgen("check-data", folder / "s.secgen", "--site", path)
+        assert (ended.code, ended.codes()) == (1, ["SG413"])
+        return ended.err
+
+    assert "did you mean" not in said()
+    frame.insert(0, "Pten-Id", ["a1", "a2"])
+    assert 'did you mean "Pten-Id"?' in said()
+    # A gene of the panel is not offered whatever its values.
+    text = (folder / "s.secgen").read_text(encoding="utf-8").replace("pten_id", "MLH11")
+    (folder / "s.secgen").write_text(text, encoding="utf-8")
+    frame["MLH1"] = ["x", "y"]
+    assert "did you mean" not in said()
 
 
 def test_json(folder: Path) -> None:
@@ -183,6 +243,43 @@ def test_content_that_is_hardly_what_is_meant(
     ended = secgen("check-data", folder / "s.secgen", "--site", folder / "odd.csv", "--json")
     assert ended.code == 0
     assert {each["code"] for each in ended.json["diagnostics"]} == {"SG425"}
+
+
+GENES = [f"G{number}" for number in range(10)]
+BINNED = SPEC.replace("{ MLH1, MSH2 }", "{ " + ", ".join(GENES) + " }")
+
+
+@pytest.mark.parametrize(
+    ("bins", "shift", "words"),
+    [
+        ("in 4 equal bins", -6.5, '100% of the values of the panel "repair" fall in the first of'),
+        ("in bins at 9, 11", 4.5, "fall in the last of the 3 bins of `marginal subtype * repair"),
+        ("in 4 bins from atlas", 3.5, "fall in the last of the 4 bins"),
+        ("in 4 bins from atlas", 0.9, '% of the genes of the panel "repair" fall in the last'),
+        ("in 4 bins from atlas", -0.9, '% of the genes of the panel "repair" fall in the first'),
+        ("in 4 bins from atlas", 0.0, ""),
+        ("in 2 equal bins", -6.5, ""),
+        ("in 3 equal bins", -2.5, ""),  # half of the values in an end: wide bins do that
+    ],
+)
+def test_values_in_one_end_of_the_bins_look_like_another_unit(
+    folder: Path, bins: str, shift: float, words: str
+) -> None:
+    draw = np.random.default_rng(5)
+    values = pd.DataFrame(draw.normal(9, 1, (60, 10)), columns=GENES)
+    values.to_csv(folder / "atlas.csv", index=False)
+    atlas = 'public atlas from "atlas.csv" log2\n'
+    spec = BINNED.replace("in 4 equal bins", bins) + (atlas if "atlas" in bins else "")
+    (folder / "s.secgen").write_text(spec, encoding="utf-8")
+    people = {"patient": range(60), "collected": "2020", "subtype": "CIN", "sex": "male", "age": 40}
+    frame = pd.DataFrame(people).join(pd.DataFrame(draw.normal(9, 1, (60, 10)), columns=GENES))
+    frame[GENES] += shift
+    frame.to_csv(folder / "odd.csv", index=False)
+    ended = secgen("check-data", folder / "s.secgen", "--site", folder / "odd.csv")
+    assert ended.code == 0
+    assert ("warning[SG425]" in ended.err) == bool(words), ended.err
+    assert words in ended.err
+    assert not words or "looks like another unit" in ended.err
 
 
 def test_clinical_rows_without_expression_are_remarked(folder: Path) -> None:

@@ -29,15 +29,24 @@ PROTECTED = {"key": "patient", "samples": "1", "in silos": "1", "adjacency": "ad
 
 
 def piped(**answers: str | Iterable[str]) -> str:
-    """All questions in their order, without those that only some answers lead to."""
+    """All questions in their order, without those that only some answers lead to.
+
+    Of the label columns' own questions the first, category or number, is left out where there is
+    one column: it is a category.
+    """
     asked: dict[str, str | Iterable[str]] = {
-        "title": "", "silos": "", "helpers": (), "terms": "", "code": "", "tolerated": "",
+        "title": "", "silos": "", "helpers": (), "terms": "", "tolerated": "",
         **{name.replace(" ", "_"): text for name, text in PROTECTED.items()},
         "people": "", "labels": "", "values": ("", ""), "unit": "", "library": (), "genes": "",
         "range": "", "epsilon": "", "rows": "",
     }  # fmt: skip
     assert answers.keys() <= asked.keys()
     asked |= answers
+    if "terms" not in answers:  # kind and code of each silo
+        named = asked["silos"] if isinstance(asked["silos"], str) else [*asked["silos"]][-1]
+        asked["terms"] = [""] * (2 * len((named or "a, b, c").split(",")))
+    if "," not in asked["labels"]:
+        asked["values"] = ["", *asked["values"]]
     lines = [[text] if isinstance(text, str) else [*text] for text in asked.values()]
     return "".join(f"{line}\n" for each in lines for line in each)
 
@@ -94,12 +103,12 @@ CASES: dict[str, str] = {
     "two silos": piped(silos="a, b", helpers=[""]),
     "one silo": piped(silos="a", helpers=["university, registry"]),
     "seven silos, three may collude": piped(silos="a,b,c,d,e,f,g", tolerated="3"),
-    "open": piped(terms="open", code=()),
-    "consent": piped(terms="consent", code="GRU"),
+    "open": piped(terms=["open", "", ""]),
+    "consent": piped(terms=["consent", "GRU", "", "", "", ""]),
     "replace": piped(adjacency="replace", people="1089"),
     "many people": piped(people="4000000000"),
     "several samples": piped(samples="3", in_silos="2"),
-    "two labels": piped(labels="stage, sex", values=["I, II", "unknown", "f, m", "none"]),
+    "two labels": piped(labels="stage, sex", values=["", "I, II", "unknown", "", "f, m", "none"]),
     "a label called as the panel": piped(labels="genes"),
     "a value alone": piped(values=["case", "none", "other"]),
     "the rest among the values": piped(values=["case, other", ""]),
@@ -236,7 +245,9 @@ def small_table(folder: Path) -> Path:
 def test_rare_values_are_pointed_out_and_many_are_no_label(tmp_path: Path) -> None:
     table = small_table(tmp_path)
     stdin = piped(
-        labels="stage, id", values=["y", "n", "I, II", "", "y", "a, b", ""], genes=["rest", "y"]
+        labels="stage, id",
+        values=["", "y", "n", "I, II", "", "", "y", "a, b", ""],
+        genes=["rest", "y"],
     )
     ended = secgen("init", tmp_path / "study.secgen", "--from", table, stdin=stdin)
     program = written(tmp_path, ended).plan.program
@@ -402,7 +413,8 @@ def test_site_description_is_commented_toml(tmp_path: Path) -> None:
     ended = secgen("init", tmp_path / "study.secgen", "--from", table, stdin=stdin)
     written(tmp_path, ended)
     text = (tmp_path / "site.toml").read_text()
-    assert tomllib.loads(text) == {"files": {"expression": "a folder/table.csv"}}
+    files = {"expression": "a folder/table.csv", "unit": "log2"}
+    assert tomllib.loads(text) == {"files": files}
     uncommented = re.sub(r'^# (?=\[|("[^"]*"|\S+) = )', "", text, flags=re.MULTILINE)
     uncommented = uncommented.replace('"stage" = "name in the file"', '"stage" = "stage"')
     (tmp_path / "site.toml").write_text(uncommented)

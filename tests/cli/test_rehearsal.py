@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import anndata
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -135,6 +136,26 @@ def test_what_another_run_left_is_not_touched(held: str, tmp_path: Path) -> None
     ended = secgen("run", STUDY_D, "--mock", ROWS, "--out", out)
     assert (ended.code, ended.codes()) == (1, ["SG702"])
     assert [path.name for path in out.rglob("*") if path.is_file()] == [Path(held).name]
+
+
+@pytest.mark.parametrize("name", ["two_hospitals", "pseudobulk"])
+@pytest.mark.parametrize("backend", ["plaintext", "mpyc"])
+def test_a_run_refuses_what_a_rehearsal_invented(name: str, backend: str, tmp_path: Path) -> None:
+    spec, out = SPECS / f"{name}.secgen", tmp_path / "out"
+    assert secgen("run", spec, "--mock", ROWS, "--out", out, "--backend", "plaintext").code == 0
+    plan = json.loads((out / "plan.json").read_text())
+    silo, *others = (each["name"] for each in plan["program"]["silos"])
+    table = out / "invented" / f"{silo}.csv"
+    pd.read_csv(table, dtype=str).to_parquet(tmp_path / "t.parquet")
+    site = tmp_path / "site.toml"
+    site.write_text('[files]\nexpression = "t.parquet"\n', encoding="utf-8")
+    data = [f"--data={other}={tmp_path / other}.csv" for other in others]
+    for path in (table, site):
+        options = (f"--data={silo}={path}", *data, "--out", tmp_path / "real")
+        ended = secgen("run", spec, *options, "--backend", backend)
+        assert (ended.code, ended.codes()) == (1, ["SG428"])
+        assert f'the silo "{silo}"' in ended.err
+        assert not (tmp_path / "real").exists()
 
 
 def test_measurements_of_a_rehearsal_are_no_measurements(tmp_path: Path) -> None:

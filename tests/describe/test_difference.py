@@ -16,6 +16,7 @@ from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.describe.difference import Difference
 from secgen_dsl.ir.base import canonical_json
 from tests.cli.commands import secgen
+from tests.conftest import SPECS
 
 HERE = Path(__file__).resolve().parent
 STUDY = HERE / "study"
@@ -161,3 +162,41 @@ def test_command(base: PlannedStudy, tmp_path: Path) -> None:
 def test_command_with_an_old_plan_that_is_none(tmp_path: Path) -> None:
     ended = secgen("plan", STUDY / "study.secgen", "--against", tmp_path / "absent.secgen")
     assert (ended.code, ended.codes()) == (1, ["SG101"])
+
+
+def test_command_with_the_results_of_a_run(base: PlannedStudy, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    spec = SPECS / "two_hospitals.secgen"
+    ran = secgen("run", spec, "--mock", "20", "--backend", "plaintext", "--out", out)
+    assert ran.code == 0, ran.err
+    for old in (out, out / "plan.json"):
+        same = secgen("plan", spec, "--against", old)
+        assert same.code == 0, same.err
+        assert "an approval of the old one covers the new one" in same.out
+        assert "prose is not compared" in same.out
+        other = secgen("plan", STUDY / "study.secgen", "--against", old, "--json").json
+        assert other["new_plan_sha256"] == base.verified.plan_sha256
+        assert (other["same_plan"], other["prose"]) == (False, None)
+    # Elsewhere a spec or a bundle is needed: a plan alone does not hold all that a run needs.
+    for command in ("plan", "describe", "run"):
+        more = ("--out", tmp_path / "again") if command == "run" else ()
+        ended = secgen(command, out, *more)
+        assert (ended.code, ended.codes()) == (1, ["SG703"]), command
+        assert f"--against {out}" in ended.err
+
+
+def test_command_with_results_that_lie(tmp_path: Path) -> None:
+    spec = SPECS / "two_hospitals.secgen"
+    plan = json.loads(canonical_json(plan_spec(spec).plan))
+    receipt = {"plan_sha256": "0" * 64}
+    (tmp_path / "receipt.json").write_text(json.dumps(receipt), encoding="utf-8")
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    ended = secgen("plan", spec, "--against", tmp_path)
+    assert (ended.code, ended.codes()) == (1, ["SG703"])
+    (tmp_path / "receipt.json").unlink()
+    plan["rounds"][0]["releases"][0]["variance"] = "1/16"
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    ended = secgen("plan", spec, "--against", tmp_path / "plan.json")
+    assert (ended.code, set(ended.codes())) == (1, {"SG320"})
+    (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
+    assert secgen("plan", spec, "--against", tmp_path / "plan.json").codes() == ["SG703"]

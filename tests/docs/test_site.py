@@ -70,6 +70,7 @@ def test_the_index_leads_to_the_page_of_each_code(site: Path) -> None:
     index = (site / "reference" / "diagnostics" / "index.html").read_text(encoding="utf-8")
     with_page = [path.stem for path in PAGES.glob("SG*.md")]
     assert with_page
+    assert 'href="reference/diagnostics/index.html"' in (site / "index.html").read_text("utf-8")
     for code in TITLES:
         assert code in index
         if code in with_page:

@@ -22,7 +22,7 @@ ODD_NAMES = (
     *("t(8;21)", "inv(16)", "with space", 'a "quote"', "back\\slash", "\\", '\\"', "a..b", "-1"),
     *("#note", "{", "}", "*", "x*y", "x (2)", "x (labels)", "a,b", ";", "%", "~", "..", "'"),
     *("β2-microglobulin", "名前", "É", "E\u0301", "ﬁ", "Ω", "🧬", "العربية", "ß", "ẞ"),
-    *("nan", "NA", "None", "true", "=SUM(A1)", "0.50", "+1", "1.", ".5", "-0", "1e5", "1e400"),
+    *("nan", "NA", "None", "true", "x=SUM(A1)", "0.50", "+1", "1.", ".5", "-0", "1e5", "1e400"),
     *("1e99999999999999999999", "SLOT_PLAN", "SLOT_ROUND", '"""', "expr:MLH1", "1_000", "٣"),
 )
 _LETTERS = st.characters(categories=("L", "N", "P", "S", "Zs"), codec="utf-8")
@@ -31,6 +31,11 @@ _ANY_NAME = st.text(_LETTERS, min_size=1, max_size=6)
 
 def is_name(text: str) -> bool:
     """Whether a name of a spec may be so, in quotes if need be."""
+    return is_text(text) and text[0] not in "=@"
+
+
+def is_text(text: str) -> bool:
+    """Whether a text that people read may be so."""
     return bool(text) and text == text.strip() and text.isprintable()
 
 
@@ -51,7 +56,7 @@ PARTIES = st.one_of(
 
 TEXTS = st.one_of(
     st.sampled_from(("IRB-2026-0142", "TCGA", "a; b # c }", 'said "so"', "dbGaP phs000001", "β")),
-    _ANY_NAME.map(str.strip).filter(is_name),
+    _ANY_NAME.map(str.strip).filter(is_text),
 )
 """Texts that people read: titles, provenance, terms."""
 

@@ -5,6 +5,7 @@ TCGA-BRCA and SCAN-B (see ../shared/data/README.md): skipped on a machine withou
 
 import gzip
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import anndata
@@ -15,9 +16,11 @@ from scipy import sparse
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.program import CategoryColumn, NumberColumn, Program
+from secgen_dsl.runtime.site.remarks import remarks
+from secgen_dsl.semantics.bins import equal_edges, reference_edges
 from tests.conftest import ROOT
 from tests.runtime.studies import AGE, faults, program, read, toml, write_csv
-from tests.site_programs import make_panel
+from tests.site_programs import make_marginal, make_panel
 
 DATA = Path(os.environ.get("SECGEN_SHARED_DATA", ROOT.parent / "shared" / "data"))
 pytestmark = pytest.mark.skipif(
@@ -206,3 +209,69 @@ def test_faults_on_the_real_table(scanb: pd.DataFrame, genes: list[str], tmp_pat
         path = tmp_path / "faulty.toml"
         path.write_text(text.replace(old, new))
         assert {each.code for each in faults(path, one)} == {code}, (old, new)
+
+
+def remarks_of(
+    folder: Path,
+    frame: pd.DataFrame,
+    genes: list[str],
+    reference: pd.DataFrame,
+    low: int,
+    high: int,
+) -> list[str]:
+    """What `check-data` remarks on a site's table, for quantile bins and bins of equal width."""
+    panel = make_panel(genes, Fraction(low), Fraction(high))
+    marginals = []
+    for bins in (2, 3, 4, 6):
+        for kind in ("reference", "equal"):
+            edges = [equal_edges(panel.low, panel.high, bins)] * len(genes)
+            if kind == "reference":
+                columns = (reference[gene].astype(float).tolist() for gene in genes)
+                edges = [reference_edges(each, panel.low, panel.high, bins) for each in columns]
+            one = make_marginal(["subtype"], panel, edges, f"{kind} {bins}")
+            marginals.append(one.model_copy(update={"binning": kind, "reference": "far"}))
+    site = write_csv(folder / "one.csv", frame)
+    asked = program(columns=[PAM50], panels=[panel]).model_copy(
+        update={"marginals": tuple(marginals)}
+    )
+    table, report = read(site, asked)
+    return [each.message for each in remarks(asked, table, report, "one.csv")]
+
+
+def people(frame: pd.DataFrame, genes: list[str]) -> pd.DataFrame:
+    names = [f"p{number}" for number in range(len(frame))]
+    return frame[genes].astype(float).assign(patient=names, subtype="LumA")
+
+
+def test_no_real_cohort_in_its_own_unit_looks_like_another_one(
+    brca: pd.DataFrame, scanb: pd.DataFrame, genes: list[str], tmp_path: Path
+) -> None:
+    """Neither whole nor hospital by hospital; bins are those of the other hospitals' quantiles."""
+    some = genes[::6]
+    for _, rows in brca.groupby("tss"):
+        if len(rows) >= 10:
+            rest = brca.drop(index=rows.index)
+            assert remarks_of(tmp_path, people(rows, some), some, rest, 0, 24) == []
+    assert remarks_of(tmp_path, people(scanb, some), some, scanb, -4, 18) == []
+    colon = pd.read_csv(DATA / "colorectal_demo.csv.gz")
+    own = [name for name in colon.columns[7:] if colon[name].dtype == float]
+    reference = colon[colon["group"] == "reference"]
+    for _, rows in colon[colon["group"] != "reference"].groupby("site"):
+        if len(rows) >= 10:
+            assert remarks_of(tmp_path, people(rows, own), own, reference, 0, 20) == []
+
+
+def test_a_real_cohort_in_another_unit_does(
+    brca: pd.DataFrame, scanb: pd.DataFrame, genes: list[str], tmp_path: Path
+) -> None:
+    some = genes[::6]
+    (message,) = remarks_of(tmp_path, people(scanb, some), some, brca, -4, 24)
+    assert "fall in the first of the 2 bins" in message
+    linear = people(2 ** brca[some], some)
+    (message,) = remarks_of(tmp_path, linear, some, brca, 0, 24)
+    assert message.startswith('most values of the panel "panel" lie outside 0..24')
+    counts = pd.read_csv(DATA / "colorectal_demo.csv.gz")
+    repair = ["MLH1", "MSH2", "MSH6", "PMS2", "EPCAM"]
+    linear = people(np.log1p(counts[repair]), repair)
+    (message,) = remarks_of(tmp_path, linear, repair, counts, 0, 20)
+    assert "fall in the first of" in message

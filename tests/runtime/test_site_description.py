@@ -101,6 +101,8 @@ def test_paths_are_relative_to_the_folder_of_site_toml(
         ('[genes]\nduplicates = "mean"\n', 2, "none of error, sum, first", "first"),
         ('[values]\nsubtype = "a"\n', 2, '"subtype" is no table', "[values.subtype]"),
         ('[values.subtype]\n"x" = 1\n', 2, '"x" in [values.subtype] is no text', "quotes"),
+        (FILES + 'unit = "log2tpm"\n', 3, 'no unit "log2tpm"', 'mean "log2_tpm"?'),
+        (FILES + 'unit = "metres"\n', 3, 'no unit "metres"', "the units are log2, log2_tpm"),
         (FILES + '[columns]\nsubtpye = "x"\n', 4, 'no column "subtpye"', 'mean "subtype"?'),
         (FILES + '[columns]\nMLH1 = "x"\n', 4, 'no column "MLH1"', "[genes]"),
         (FILES + '[columns]\nsubtype = " "\n', 4, "is empty", "header"),
@@ -224,3 +226,32 @@ def test_library_sizes_from_a_table_with_other_columns(folder: Path) -> None:
     write_csv(folder / "t.csv", COHORT.table()[["sample", *GENES]])
     table, _ = read(site, one)
     assert samples_of(table)[0][-1] is not None
+
+
+def test_the_unit_is_the_panels(folder: Path) -> None:
+    """Both units are told, and where the line stands."""
+    log2 = program()
+    assert read(toml(folder, FILES + 'unit = "log2"\n'))[1].unit == "log2"
+    found = fault(toml(folder, FILES + 'unit = "log2_fpkm"\n'))
+    assert (found.code, found.span and found.span.line) == ("SG427", 3)
+    assert found.message == 'the file is in log2_fpkm, the panel "panel" asks for log2'
+    assert "let the spec say so" in found.next_step
+    found = fault(toml(folder, FILES + 'unit = "counts"\n'))
+    assert found.next_step.endswith("counts as log2(cpm + 1)")
+    # Of a panel of counts the site has counts, not the unit of the bins.
+    counts = log2.model_copy(update={"panels": (counted(make_panel(GENES), "age"),)})
+    assert read(toml(folder, FILES + 'unit = "counts"\n'), counts)[1].unit == "counts"
+    found = fault(toml(folder, FILES + 'unit = "log2_cpm"\n'), counts)
+    assert found.code == "SG427"
+    assert "asks for counts" in found.message
+
+
+def test_no_one_unit_fits_panels_in_several(folder: Path) -> None:
+    second = make_panel(GENES[2:]).model_copy(update={"name": "raw", "unit": "tpm"})
+    both = program(panels=[make_panel(GENES[:2]), second])
+    assert read(toml(folder, FILES), both)[1].panel_units == {"panel": "log2", "raw": "tpm"}
+    found = fault(toml(folder, FILES + 'unit = "log2"\n'), both)
+    assert 'the panel "raw" asks for tpm' in found.message
+    assert "leave the line out" in found.next_step
+    # Without panels no value is read, so none has a unit.
+    assert read(toml(folder, FILES + 'unit = "vst"\n'), program(panels=[]))[1].panel_units == {}

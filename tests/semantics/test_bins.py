@@ -17,6 +17,7 @@ from secgen_dsl.public.reference import reference_values
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
 from secgen_dsl.semantics.resolve import resolve
 from secgen_dsl.syntax.parser import parse, read_source
+from secgen_dsl.synthesis.reference import read_references
 
 LOW, HIGH = Fraction(0), Fraction(20)
 
@@ -187,6 +188,45 @@ def test_a_gene_that_is_constant_in_the_reference_is_a_warning(tmp_path: Path) -
     (warning,) = resolve(parse(source), source, tmp_path).warnings
     assert (warning.code, warning.severity) == ("SG310", "warning")
     assert "some bins of A can hold nobody" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("reference", "bins", "places"),
+    [
+        # No bins are of C, or of the table at all: the synthesis reads it nevertheless.
+        ("A,B,C\n1,2,3\n2,3,high\n3,4,5\n4,5,6\n5,6,7\n", "p.A in 4 bins from far", [3]),
+        ("A,B,C\n1,2,3\n2,3,high\n", "p in 4 equal bins", [3]),
+        ("A,B\n1,2\n2,3,4\n", "p in 4 equal bins", [3]),
+        ("X,Y\n1,2\n2\n", "p in 4 equal bins", [3]),
+        # Told once where the bins need it.
+        ("A,B,C\n1,2,3\n2,3,high\n", "p in 4 bins from far", [3]),
+        # Other columns are not looked at, and genes may be absent.
+        ("A,B,note\n1,2,3\n2,3,high\n", "p in 4 equal bins", []),
+    ],
+)
+@pytest.mark.parametrize("unit", ["log2", "vst"])
+def test_references_are_read_to_their_end_before_a_run(
+    tmp_path: Path, reference: str, bins: str, places: list[int], unit: str
+) -> None:
+    if unit == "vst" and "from" in bins:
+        pytest.skip("the bins need a table in the panel's unit")
+    table(tmp_path, reference)
+    text = STUDY.format(file="t.csv").replace("p in 4 bins from elsewhere", bins)
+    text = text.replace("elsewhere", "far").replace('t.csv" log2', f't.csv" {unit}')
+    (tmp_path / "s.secgen").write_text(text, encoding="utf-8")
+    source = read_source(tmp_path / "s.secgen")
+    if unit == "vst":  # no panel is in its unit: no cell is used, but the rows have to fit
+        places = places if "high" not in reference else []
+    if not places:
+        study = resolve(parse(source), source, tmp_path)
+        assert read_references(study.program, study.reference_files).keys() == {"far"}
+        return
+    with pytest.raises(SecgenError) as error:
+        resolve(parse(source), source, tmp_path)
+    found = error.value.diagnostics
+    assert [each.code for each in found] == ["SG213"]
+    assert [each.label for each in found] == [f"t.csv, row {place}" for place in places]
+    assert found[0].span is not None
 
 
 STUDY = """secgen 1

@@ -146,12 +146,16 @@ def test_defaults_are_said_and_are_the_same_as_written_out() -> None:
     assert "measurements to silos" in meaning(text).defaults
     written = text.replace("as csv }", "as csv; measurements to silos }")
     assert hashes(written) == BEFORE["two_hospitals"]
-    assert meaning(written).defaults == ()
+    # Which samples are kept without `keep` has no words of its own: naming a date is another plan.
+    (kept,) = meaning(written).defaults
+    assert "keyed hash" in kept
+    assert meaning(written.replace("1 sample", "1 sample; keep earliest day")).defaults == ()
     short = text.replace(" as csv }", " }").replace("; delta 1e-5", "")
     assert set(meaning(short).defaults) == {
         "measurements to silos",
         "samples as csv",
         "delta 1e-06",
+        kept,
     }
     assert hashes(short) == hashes(text.replace("delta 1e-5", "delta 1e-6"))
 

@@ -87,15 +87,32 @@ def test_rationals_are_read_in_no_time(data: Any, text: str) -> None:
     assert time.monotonic() - start < 1
 
 
-def test_a_thousand_histograms_are_verified_soon(data: Any) -> None:
+def with_histograms(data: Any, number: int, *, distinct: bool = False) -> None:
+    """So many more histograms of one column, with equal or with distinct noise."""
     program, release = data["program"], data["rounds"][0]["releases"]
     plain = next(m for m in program["marginals"] if m["panel"] is None and len(m["columns"]) == 1)
     one = next(r for r in release if r["marginal"] == plain["id"])
-    for number in range(1000):
-        program["marginals"].append(plain | {"id": f"again {number}"})
-        release.append(one | {"marginal": f"again {number}"})
+    honest = len(data["parties"]) - data["threshold"]
+    for k in range(number):
+        name = f"again {k}"
+        program["marginals"].append(plain | {"id": name})
+        noise = {"variance": str(honest * (100 + k)), "party_variance": str(100 + k)}
+        release.append(one | {"marginal": name} | (noise if distinct else {}))
         data["openings"].append(
-            {"round": 1, "marginal": f"again {number}", "values": one["opened"]}
-            | {"recipients": "parties"}
+            {"round": 1, "marginal": name, "values": one["opened"], "recipients": "parties"}
         )
+
+
+def test_a_thousand_histograms_are_verified_soon(data: Any) -> None:
+    with_histograms(data, 1000)
     assert "more than the budget" in refusal(data)
+
+
+def test_a_thousand_distinct_noises_are_verified_soon(data: Any) -> None:
+    with_histograms(data, 1000, distinct=True)
+    assert "more than the budget" in refusal(data)
+
+
+def test_more_distinct_noises_than_an_accountant_composes(data: Any) -> None:
+    with_histograms(data, 5000, distinct=True)
+    assert "different noises, more than the 4,096 that an accountant composes" in refusal(data)

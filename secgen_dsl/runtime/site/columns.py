@@ -1,14 +1,18 @@
 """Which columns of a site's files a program needs, by the names and values of its site.toml."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
+
+import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, nearest
 from secgen_dsl.ir.program import CategoryColumn, Program
+from secgen_dsl.public.reference import MISSING_WORDS
 from secgen_dsl.queries.labels import label_key, value_positions
 from secgen_dsl.runtime.site.description import Site
-from secgen_dsl.runtime.site.source import Source
+from secgen_dsl.runtime.site.source import Source, parse_numbers, text_of
 
 SAMPLE_COLUMNS = ("sample", "sample_id")
 """Columns that name a sample, should the file have one; the first found is used."""
@@ -21,10 +25,12 @@ class NeededColumns:
     Attributes:
         file_names: name in the spec → name in the file: the person key, then all others.
         values: category column → value in the file, by ``label_key`` → value of the spec.
+        numbers: names in the spec of those that hold numbers.
     """
 
     file_names: Mapping[str, str]
     values: Mapping[str, Mapping[str | Decimal, str]]
+    numbers: frozenset[str]
 
 
 def needed_columns(program: Program, site: Site) -> NeededColumns:
@@ -63,17 +69,24 @@ def needed_columns(program: Program, site: Site) -> NeededColumns:
             for source, target in mapped.items()
             if column is not None
         }
-    return NeededColumns({name: given.get(name, name).strip() for name in names}, values)
+    numbers = {c.name for c in program.columns if not isinstance(c, CategoryColumn)}
+    return NeededColumns(
+        file_names={name: given.get(name, name).strip() for name in names},
+        values=values,
+        numbers=frozenset(numbers.union(name for name in libraries if name is not None)),
+    )
 
 
 def find_columns(
-    source: Source, names: Mapping[str, str]
+    source: Source, needed: NeededColumns, genes: Collection[str], *, counts: bool
 ) -> tuple[dict[str, int], list[Diagnostic]]:
     """Where a file holds the columns.
 
     Args:
         source: the file.
-        names: name in the spec → name in the file.
+        needed: the columns.
+        genes: names that a gene of the panels may have in the file: none is offered for a column.
+        counts: whether whole numbers may be expression values, too.
 
     Returns:
         Name in the spec → position in ``source.columns``, and the faults: SG413 a column is
@@ -81,14 +94,17 @@ def find_columns(
     """
     positions: dict[str, int] = {}
     faults = []
-    for name, file_name in names.items():
+    for name, file_name in needed.file_names.items():
         found = [place for place, each in enumerate(source.columns) if each == file_name]
         if len(found) == 1:
             positions[name] = found[0]
         elif found:
             faults.append(_repeated(source, file_name, len(found)))
         else:
-            faults.append(_absent(source, name, file_name, set(names.values())))
+            taken = {*needed.file_names.values(), *genes}
+            numeric = name in needed.numbers
+            guess = _guess(source, file_name, taken, numeric=numeric, counts=counts)
+            faults.append(_absent(source, name, file_name, guess))
     return positions, faults
 
 
@@ -218,8 +234,38 @@ def _repeated(source: Source, name: str, times: int) -> Diagnostic:
     )
 
 
-def _absent(source: Source, name: str, file_name: str, needed: set[str]) -> Diagnostic:
-    guess = nearest(file_name, (each for each in source.columns if each and each not in needed))
+_MOST_TRIED = 3  # columns whose values are looked at before one is offered
+
+
+def _guess(
+    source: Source, file_name: str, taken: Collection[str], *, numeric: bool, counts: bool
+) -> str:
+    """The column that may be meant, or an empty text: no gene, and no column of expression values.
+
+    Genes that no panel has are told by their values, which are looked at only here.
+    """
+    free = {each.lower(): each for each in source.columns if each and each not in taken}
+    for close in get_close_matches(file_name.lower(), free, n=_MOST_TRIED, cutoff=0.6):
+        column = free[close]
+        if numeric or not _holds_expression(source, column, counts=counts):
+            return nearest(file_name, [column])
+    return ""
+
+
+def _holds_expression(source: Source, column: str, *, counts: bool) -> bool:
+    """Whether all values are numbers; whole ones alone may be keys, unless genes have counts."""
+    try:
+        (cells,) = source.read([list(source.columns).index(column)], []).columns
+    except SecgenError:
+        return True  # nothing is known of it, so it is not offered
+    texts = [text for text in map(text_of, cells) if text.lower() not in MISSING_WORDS]
+    values = parse_numbers(texts)
+    if not np.isfinite(values).all():
+        return False
+    return counts or bool((values % 1 != 0).any())
+
+
+def _absent(source: Source, name: str, file_name: str, guess: str) -> Diagnostic:
     called = f' (the spec\'s "{name}")' if name != file_name else ""
     return Diagnostic(
         code="SG413",

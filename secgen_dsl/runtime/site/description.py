@@ -46,6 +46,7 @@ class Files(_Table):
         layer: of an h5ad file; empty: ``X``.
         sample: the column that names the sample; empty: ``sample`` or ``sample_id``, and to join
             two files whatever names the rows of each.
+        unit: of the expression values, a word of ``UNITS``; empty: not stated.
     """
 
     expression: str = ""
@@ -53,6 +54,7 @@ class Files(_Table):
     orientation: Orientation = "samples_by_genes"
     layer: str = ""
     sample: str = ""
+    unit: str = ""
 
 
 class Genes(_Table):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail
 from secgen_dsl.ir.program import Program
@@ -179,6 +180,24 @@ def open_file(
     return nullcontext(open_sample_rows(path, site.place, expected))
 
 
+def has_column(path: Path, name: str, place: str) -> bool:
+    """Whether the table of a site's columns has one of that name; False if it cannot be opened.
+
+    Args:
+        path: the site.toml, or a table.
+        name: as the file's header writes it.
+        place: the site's name.
+    """
+    try:
+        site = Site(path, place)
+        files = site.description.files
+        table = files.clinical or files.expression
+        with open_file(site, table, frozenset({name}), values=not files.clinical) as source:
+            return name in source.columns
+    except SecgenError:
+        return False  # whoever reads the site says what is wrong
+
+
 def find_places(
     program: Program, site: Site, files: OpenFiles, needed: NeededColumns, wanted: WantedGenes
 ) -> Places:
@@ -188,7 +207,8 @@ def find_places(
         SecgenError: SG413 to SG415, SG421 to SG424: all faults of the headers at once.
     """
     asked = site.description.files.sample
-    columns, faults = find_columns(files.columns, needed.file_names)
+    counts = any(panel.source_unit == "counts" for panel in program.panels)
+    columns, faults = find_columns(files.columns, needed, wanted.all(), counts=counts)
     sample, more = find_sample(files.columns, asked, join=files.joined)
     faults += more
     expression_sample = None

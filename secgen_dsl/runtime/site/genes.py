@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, nearest
-from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.program import COUNT_TRANSFORM, UNITS, Program
 from secgen_dsl.public.files import read_public_file, text_of
 from secgen_dsl.runtime.site.description import GeneSystem, Site
 from secgen_dsl.runtime.site.source import Orientation, Source
@@ -42,6 +42,47 @@ _HEADERS: Mapping[GeneSystem, tuple[str, ...]] = {
 _GENE_HEADERS = frozenset({"gene", "genes", "gene_id"}).union(*_HEADERS.values())
 
 _LISTED = 5  # genes that a message names
+
+
+def check_unit(program: Program, site: Site) -> None:
+    """The unit that a site states is that of its values in every panel.
+
+    Raises:
+        SecgenError: SG418, there is no such unit; SG427, a panel asks for another one.
+    """
+    stated = site.description.files.unit
+    key = ("files", "unit")
+    if not stated:
+        return
+    if stated not in UNITS:
+        step = f"{nearest(stated, UNITS)} the units are {', '.join(UNITS)}".strip()
+        raise SecgenError(site.fault("SG418", f'there is no unit "{stated}"', key, step))
+    asked = {panel.source_unit for panel in program.panels}
+    faults = []
+    for panel in program.panels:
+        if panel.source_unit == stated:
+            continue
+        step = (
+            f"give a file (or layer) in {panel.source_unit}; if every site has {stated}, let the"
+            " spec say so"
+        )
+        if stated == "counts":
+            step += f": counts as {COUNT_TRANSFORM}"
+        if len(asked) > 1:
+            step += (
+                "; the spec's panels are in several units: leave the line out if the file holds"
+                " each panel's genes in its own"
+            )
+        faults.append(
+            site.fault(
+                "SG427",
+                f'the file is in {stated}, the panel "{panel.name}" asks for {panel.source_unit}',
+                key,
+                step,
+            )
+        )
+    if faults:
+        raise SecgenError(faults)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from secgen_dsl.runtime.site.files import (
     open_files,
     positions_of,
 )
-from secgen_dsl.runtime.site.genes import WantedGenes, wanted_genes
+from secgen_dsl.runtime.site.genes import WantedGenes, check_unit, wanted_genes
 from secgen_dsl.runtime.site.report import (
     FileReport,
     GeneReport,
@@ -65,10 +65,12 @@ def read_site(
             there twice; SG416 rows do not fit the header; SG418, SG419 site.toml; SG420 format or
             layer; SG421 turned the other way; SG422 the map of genes; SG423 a gene is there
             several times; SG424 no library sizes; SG426 files that are joined hold a sample in
-            several rows.  No message holds a name out of the files: ``Diagnostic.local`` does.
+            several rows; SG427 another unit.  No message holds a name out of the files:
+            ``Diagnostic.local`` does.
     """
     site = Site(path, place)
     needed = needed_columns(program, site)
+    check_unit(program, site)
     wanted = wanted_genes(program, site)
     with ExitStack() as stack:
         files = open_files(stack, site, needed, wanted)
@@ -180,6 +182,8 @@ class _Read:
             cohort=self.site.description.cohort.id,
             files=self._file_reports(),
             columns=dict(self.needed.file_names),
+            unit=self.site.description.files.unit,
+            panel_units={panel.name: panel.source_unit for panel in self.program.panels},
             genes=self._gene_report(),
             people=choice.people,
             samples=len(choice.rows),

@@ -8,15 +8,13 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic
-from secgen_dsl.ir.program import CategoryColumn, Panel, Program, decimal_text
+from secgen_dsl.ir.program import CategoryColumn, Panel
 from secgen_dsl.public.reference import MISSING_WORDS
 from secgen_dsl.queries.labels import label_key, value_positions
 from secgen_dsl.queries.table import SampleTable
 
 _LONGEST_LABEL = 200  # of an unknown text that is kept: one long cell widens the whole array
 _LONGEST_SHOWN = 60
-_MOST = 0.5  # a share from which on something is worth a remark
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,8 @@ class ReadReport:
         cohort: what site.toml calls it; empty: all the site's data are one cohort.
         files: ``table``, or ``clinical`` and ``expression`` → how the file was read.
         columns: name in the spec → name in the file.
+        unit: of the expression values as site.toml states it; empty: not stated.
+        panel_units: panel → the unit that the file's values are taken to be in.
         genes: how they were found.
         people: persons with a sample that counts.
         samples: samples that count.
@@ -128,6 +128,8 @@ class ReadReport:
     cohort: str
     files: Mapping[str, FileReport]
     columns: Mapping[str, str]
+    unit: str
+    panel_units: Mapping[str, str]
     genes: GeneReport
     people: int
     samples: int
@@ -216,58 +218,6 @@ def missing_values(table: SampleTable) -> dict[str, int]:
     """Gene → samples without a number."""
     counts = {gene: int(np.isnan(values).sum()) for gene, values in table.expression.items()}
     return {gene: count for gene, count in counts.items() if count}
-
-
-def remarks(program: Program, report: ReadReport, where: str) -> list[Diagnostic]:
-    """Warnings about content that is allowed, but hardly what the site means."""
-    found = []
-    if not report.samples:
-        found.append(("no sample counts", "see below why rows were left out"))
-    if report.rows_without_expression > _MOST * max(
-        report.samples + report.rows_without_expression, 1
-    ):
-        found.append(
-            (
-                f"{report.rows_without_expression} rows of the clinical table find no row of the"
-                " expression file",
-                "compare how the two files write the samples, and see `sample` under [files]",
-            )
-        )
-    for name, label in report.labels.items():
-        unknown = sum(label.unknown.values())
-        if unknown > _MOST * report.samples:
-            found.append(
-                (
-                    f'most values of "{name}" are unknown: {unknown} of {report.samples}',
-                    f"map the file's values to those of the spec under [values.{name}]",
-                )
-            )
-    for panel in program.panels:
-        values = report.panels[panel.name]
-        outside = values.below + values.above
-        if outside > _MOST * values.values:
-            span = "none is finite"
-            if values.least is not None:
-                span = f"they are from {values.least:.6g} to {values.greatest:.6g}"
-            found.append(
-                (
-                    f'most values of the panel "{panel.name}" lie outside'
-                    f" {decimal_text(panel.low)}..{decimal_text(panel.high)}: {outside:,} of"
-                    f" {values.values:,}; {span}",
-                    f"see whether the file's unit is the panel's: {panel.unit}",
-                )
-            )
-        if values.missing > _MOST * (values.values + values.missing):
-            found.append(
-                (
-                    f'most values of the panel "{panel.name}" are missing',
-                    "see whether the file writes numbers with points, and missing ones as NA",
-                )
-            )
-    return [
-        Diagnostic("SG425", message, severity="warning", place=where, next_step=step)
-        for message, step in found
-    ]
 
 
 def _shown(text: str) -> str:
