@@ -194,7 +194,7 @@ def test_command_with_results_that_lie(tmp_path: Path) -> None:
     ended = secgen("plan", spec, "--against", tmp_path)
     assert (ended.code, ended.codes()) == (1, ["SG703"])
     (tmp_path / "receipt.json").unlink()
-    plan["rounds"][0]["releases"][0]["variance"] = "1/16"
+    plan["rounds"][0]["releases"][0]["noise"]["variance"] = "1/16"
     (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     ended = secgen("plan", spec, "--against", tmp_path / "plan.json")
     assert (ended.code, set(ended.codes())) == (1, {"SG320"})

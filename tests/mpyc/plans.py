@@ -129,6 +129,7 @@ def plan_of(one: Program, rounds: Sequence[Sequence[tuple[Marginal, LinearMap]]]
     built = tuple(
         Round(
             number=number,
+            delay=0 if number == 1 else 1,
             releases=tuple(release(one, marginal, kind, share) for marginal, kind in releases),
         )
         for number, releases in enumerate(rounds, start=1)

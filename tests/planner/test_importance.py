@@ -199,12 +199,12 @@ def test_a_plan_that_breaks_a_share_or_a_target_does_not_verify() -> None:
         spec("marginal label share 30%; marginal sex error 130 people; marginal label * sex")
     )
     data = json.loads(canonical_json(plan))
-    data["program"]["marginals"][0]["importance"]["share"] = "1/5"
-    data["program"]["marginals"][0]["statement"] = "marginal label share 20%"
+    data["program"]["queries"][0]["importance"]["share"] = "1/5"
+    data["program"]["queries"][0]["statement"] = "marginal label share 20%"
     with pytest.raises(SecgenError, match="more than its share"):
         verify(read_node(Plan, json.dumps(data)))
     data = json.loads(canonical_json(plan))
-    data["program"]["marginals"][1]["importance"]["error"]["value"] = "2"
-    data["program"]["marginals"][1]["statement"] = "marginal sex error 2 people"
+    data["program"]["queries"][1]["importance"]["error"]["value"] = "2"
+    data["program"]["queries"][1]["statement"] = "marginal sex error 2 people"
     with pytest.raises(SecgenError, match="accuracy"):
         verify(read_node(Plan, json.dumps(data)))

@@ -106,7 +106,6 @@ PAIRS = PairMarginal(
     binning="at",
     reference="",
     edges=((Fraction(5), Fraction(10)),) * 3,
-    learned=None,
     importance=PLAIN,
 )
 

@@ -232,7 +232,7 @@ def remarks_of(
             marginals.append(one.model_copy(update={"binning": kind, "reference": "far"}))
     site = write_csv(folder / "one.csv", frame)
     asked = program(columns=[PAM50], panels=[panel]).model_copy(
-        update={"marginals": tuple(marginals)}
+        update={"queries": tuple(marginals)}
     )
     table, report = read(site, asked)
     return [each.message for each in remarks(asked, table, report, "one.csv")]

@@ -32,13 +32,16 @@ def refusal(data: Any) -> str:
 def test_noise_beyond_the_accountants_range(data: Any, digits: int) -> None:
     honest = len(data["parties"]) - data["threshold"]
     for release in data["rounds"][0]["releases"]:
-        release |= {"variance": str(honest * 10**digits), "party_variance": str(10**digits)}
+        release["noise"] |= {
+            "variance": str(honest * 10**digits),
+            "party_variance": str(10**digits),
+        }
     assert "cannot be bounded" in refusal(data) or "field is too small" in refusal(data)
 
 
 @pytest.mark.parametrize("weight", ["9" * 400 + "/2", "1/" + "9" * 400, "0", "-1"])
 def test_weights_beyond_floats(data: Any, weight: str) -> None:
-    data["program"]["marginals"][0]["importance"]["weight"] = weight
+    data["program"]["queries"][0]["importance"]["weight"] = weight
     assert "weight" in refusal(data)
 
 
@@ -55,12 +58,12 @@ def test_more_cells_than_any_machine_holds(data: Any, columns: int) -> None:
     program["columns"] += [
         {"kind": "category", "name": name, "values": values, "otherwise": None} for name in names
     ]
-    program["marginals"].append(
-        program["marginals"][0]
+    program["queries"].append(
+        program["queries"][0]
         | {"id": "all", "statement": f"marginal {' * '.join(names)}", "columns": names}
     )
     data["rounds"][0]["releases"].append(
-        data["rounds"][0]["releases"][0] | {"marginal": "all", "raw_cells": 1, "opened": 1}
+        data["rounds"][0]["releases"][0] | {"query": "all", "raw_cells": 1, "opened": 1}
     )
     assert "cells" in refusal(data)
 
@@ -90,16 +93,17 @@ def test_rationals_are_read_in_no_time(data: Any, text: str) -> None:
 def with_histograms(data: Any, number: int, *, distinct: bool = False) -> None:
     """So many more histograms of one column, with equal or with distinct noise."""
     program, release = data["program"], data["rounds"][0]["releases"]
-    plain = next(m for m in program["marginals"] if m["panel"] is None and len(m["columns"]) == 1)
-    one = next(r for r in release if r["marginal"] == plain["id"])
+    plain = next(m for m in program["queries"] if m["panel"] is None and len(m["columns"]) == 1)
+    one = next(r for r in release if r["query"] == plain["id"])
     honest = len(data["parties"]) - data["threshold"]
     for k in range(number):
         name = f"again {k}"
-        program["marginals"].append(plain | {"id": name})
+        program["queries"].append(plain | {"id": name})
         noise = {"variance": str(honest * (100 + k)), "party_variance": str(100 + k)}
-        release.append(one | {"marginal": name} | (noise if distinct else {}))
+        changed = {"noise": one["noise"] | noise} if distinct else {}
+        release.append(one | {"query": name} | changed)
         data["openings"].append(
-            {"round": 1, "marginal": name, "values": one["opened"], "recipients": "parties"}
+            {"round": 1, "query": name, "values": one["opened"], "recipients": "parties"}
         )
 
 
