@@ -175,14 +175,18 @@ class ContributionStore:
             )
         return entry
 
-    def debit(self, plan_sha256: str, parties: Sequence[str], debit: Debit) -> Entry:
+    def debit(self, plan_sha256: str, parties: Sequence[str], debit: Debit) -> str:
         """Enter an execution that stores no contribution: the whole plan, in one process.
+
+        Returns:
+            The entry's hash, 64 hex digits.
 
         Raises:
             SecgenError: SG804, SG512, SG803.
         """
         with self._guarded(), self._transaction():
-            return self._enter(debit, plan_sha256, parties)
+            self._enter(debit, plan_sha256, parties)
+        return self.ledger().hashes[-1]
 
     def paid_by(self, key: ContributionKey) -> str:
         """Hash of the entry that pays for a stored contribution; empty at a helper."""
