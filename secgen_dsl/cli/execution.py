@@ -55,11 +55,12 @@ def execute(
     bundle = bundle_of(planned)
     say(f"{clock(start)}  certified by two accountants")
     created = not out.exists()
-    if own_state and state.exists() and backend == "mpyc":
+    if state.exists() and backend == "mpyc":
         say(
             f"{clock(start)}  going on from an earlier run: a party that stored its noised counts "
-            "uses them, whatever its\n          data file now says, at no cost in privacy; "
-            "for other data give a new --out (which spends again)"
+            "for this plan uses them, whatever its\n          data file now says, at no cost in "
+            f"privacy; for other data give a new {'--out' if own_state else '--state'} "
+            "(which spends again)"
         )
     try:
         with _one_run_at_a_time(state):
@@ -110,9 +111,9 @@ def _one_run_at_a_time(state: Path) -> Iterator[None]:
             raise _InUseError(
                 Diagnostic(
                     "SG702",
-                    "another run uses this results' folder",
-                    place=str(state.parent),
-                    next_step="wait until it has ended, or give another folder with --out",
+                    "another run uses this folder of the parties",
+                    place=str(state),
+                    next_step="wait until it has ended, or give another folder",
                 )
             ) from error
         yield
