@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,13 +173,18 @@ def _sums(spends: "list[Spend]") -> dict[str, object]:
         "epsilons": [
             {
                 "delta": decimal_text(delta),
-                "epsilon": composed_epsilon(spends, delta),
+                "epsilon": _finite(composed_epsilon(spends, delta)),
                 "if_fixed_beforehand": epsilon_if_fixed(spends, delta),
                 "gaussian_estimate": epsilon_estimate(spends, delta),
             }
             for delta in _DELTAS
         ],
     }
+
+
+def _finite(number: float) -> float | None:
+    """JSON has no infinity: null where there is no bound."""
+    return number if isfinite(number) else None
 
 
 def _lines(ledger: "Ledger", plan: "Plan | None") -> list[str]:

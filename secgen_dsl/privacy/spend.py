@@ -20,7 +20,7 @@ for the other.  So a fixed allowance is charged whatever was used of it.
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from math import inf
+from math import ceil, inf
 from typing import Literal
 
 from pydantic import Field
@@ -36,6 +36,9 @@ from secgen_dsl.privacy.rounding import float_not_below
 
 SLACK_ALLOWANCE = Fraction(1, 10**6)
 """ε that is charged for the slack of several plans, and the most that it may come to."""
+
+
+_DIGITS = 500
 
 
 class GaussianEvent(Node):
@@ -55,7 +58,8 @@ class Spend(Node):
     Attributes:
         epsilon: ε as the plan states it.
         delta: δ as the plan states it.
-        mu_squared: μ² = Σ Δ²/σ²; the whole is μ²/2-zCDP, up to the slack.
+        mu_squared: μ² = Σ Δ²/σ², exactly (a fraction of more than 500 digits: rounded up to a
+            multiple of 2^−128); the whole is μ²/2-zCDP, up to the slack.
         slack: of splitting and centring discrete noise.
         events: what the certificate composes; None where only Rényi certifies.
     """
@@ -78,7 +82,7 @@ def spend_of(plan: Plan) -> Spend:
     return Spend(
         epsilon=plan.program.privacy.epsilon,
         delta=plan.program.privacy.delta,
-        mu_squared=composition.mu_squared,
+        mu_squared=_readable(composition.mu_squared),
         slack=composition.slack,
         events=None
         if events is None
@@ -141,6 +145,13 @@ def epsilon_estimate(spends: Sequence[Spend], delta: Fraction) -> float:
 def composed_mu(spends: Sequence[Spend]) -> float:
     """μ of everything together."""
     return float(sum((spend.mu_squared for spend in spends), Fraction(0))) ** 0.5
+
+
+def _readable(number: Fraction) -> Fraction:
+    """``number``, or a little more: canonical JSON takes at most 1,000 digits."""
+    if len(str(number.denominator)) <= _DIGITS:
+        return number
+    return Fraction(ceil(number * 2**128), 2**128)
 
 
 def _composition(spend: Spend) -> Composition:
