@@ -80,11 +80,10 @@ def execute(
             )
         raise
     say(f"{clock(start)}  synthetic data written")
-    say(
-        f"          {state} holds each party's private folder: its ledger, and after a run of "
-        "several processes\n          its noised input and what its reader met (reading.json): "
-        "never pass it on"
-    )
+    holds = "its ledger"
+    if backend == "mpyc":
+        holds += ", its noised input\n          and what its reader met (reading.json)"
+    say(f"          {state} holds each party's private folder, with {holds}: never pass it on")
     return results
 
 
