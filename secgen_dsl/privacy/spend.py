@@ -20,7 +20,7 @@ for the other.  So a fixed allowance is charged whatever was used of it.
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil, inf
+from math import ceil, inf, sqrt
 from typing import Literal
 
 from pydantic import Field
@@ -144,7 +144,7 @@ def epsilon_estimate(spends: Sequence[Spend], delta: Fraction) -> float:
 
 def composed_mu(spends: Sequence[Spend]) -> float:
     """μ of everything together."""
-    return float(sum((spend.mu_squared for spend in spends), Fraction(0))) ** 0.5
+    return sqrt(sum((spend.mu_squared for spend in spends), Fraction(0)))
 
 
 def _readable(number: Fraction) -> Fraction:
