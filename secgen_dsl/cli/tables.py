@@ -121,7 +121,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
                 f"{release_bytes(plan, release):,}",
             ]
         rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error])
-    click.echo(_aligned(rows))
+    click.echo(aligned(rows))
     privacy = plan.program.privacy
     people = plan.program.person.people_bound
     of = (
@@ -186,7 +186,7 @@ def _columns(query: Asked) -> tuple[str, ...]:
     return () if isinstance(query, PairMarginal) else query.columns
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
     """Columns two spaces apart, the first two to the left; a rule under the headings."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
