@@ -122,9 +122,7 @@ def _group(variance: Fraction, shift: int, count: int) -> _Group:
         raise ValueError(f"the lattice of {count} draws of variance {scale:.3g} is too long")
     x = np.arange(-own, own + 1, dtype=np.float64)
     one = np.exp(x * x / (-2 * scale))
-    wrapped = np.bincount(
-        np.arange(-own, own + 1) % size, weights=one / one.sum(), minlength=size
-    )
+    wrapped = np.bincount(np.arange(-own, own + 1) % size, weights=one / one.sum(), minlength=size)
     # An even law: its transform is real, and so is the power.
     law = np.fft.irfft(np.fft.rfft(wrapped).real ** count, n=size)
     sums = np.arange(reach, -reach - 1, -1)  # falling, so that losses rise

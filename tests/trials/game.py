@@ -73,9 +73,7 @@ def target_of(plan: Plan, release: Release, before: SampleTable, after: SampleTa
     return Target(shift, weights)
 
 
-def exact_sums(
-    plan: Plan, release: Release, query: Query, table: SampleTable
-) -> NDArray[np.int64]:
+def exact_sums(plan: Plan, release: Release, query: Query, table: SampleTable) -> NDArray[np.int64]:
     """A(x) of one table of people."""
     return apply_map(release.map, raw_cells(plan.program, query, table))
 
