@@ -1,5 +1,6 @@
 """The lattice accountant, and all accountants beside each other (PRIVACY 7.1, T8)."""
 
+import itertools
 import time
 from fractions import Fraction
 
@@ -112,7 +113,7 @@ def test_more_noise_costs_less_by_every_accountant() -> None:
         lambda event: epsilon_from_zcdp(event.mu_squared / 2, DELTA),
     ):
         read = [epsilon_of(event) for event in events]
-        assert all(more > less for more, less in zip(read, read[1:], strict=False))
+        assert all(more > less for more, less in itertools.pairwise(read))
 
 
 def test_more_people_or_tables_cost_more() -> None:
