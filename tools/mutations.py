@@ -29,7 +29,7 @@ WITHIN_THE_PACKAGE = ("backends", "grammar")
 
 JOBS = 2
 SECONDS = 300
-_NOTICED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ def copied_tree() -> Iterator[Path]:
         for entry in COPIED:
             source = ROOT / entry
             if source.is_file():
-                shutil.copy(source, copy / entry)
+                shutil.copy2(source, copy / entry)
             else:
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(source, copy / entry, ignore=ignored)
+                # With times and compiled files, so that only what is edited is compiled again.
+                shutil.copytree(source, copy / entry)
         for entry in WITHIN_THE_PACKAGE:
             (copy / "secgen_dsl" / entry).symlink_to(copy / entry, target_is_directory=True)
         yield copy
@@ -87,7 +87,9 @@ def apply(mutation: Mutation, copy: Path) -> None:
         path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
 
 
-def run_tests(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_tests(
+    copy: Path, tests: Sequence[str], seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Pytest on the copy, until the first failure."""
     environment = {name: value for name, value in os.environ.items() if name != "SECGEN_FULL"}
     options = ["-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
@@ -97,7 +99,7 @@ def run_tests(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[s
         env={**environment, "PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
 
@@ -134,7 +136,7 @@ def check_the_copy(tests: Sequence[str]) -> None:
         ).stdout.strip()
         if not where.startswith(str(copy)):
             sys.exit(f"tests of a copy would import {where}: nothing was tried")
-        done = run_tests(copy, tests)
+        done = run_tests(copy, tests, 4 * SECONDS)
         if done.returncode != 0:
             sys.exit(f"without a bug the tests do not pass: nothing was tried\n{done.stdout}")
 
