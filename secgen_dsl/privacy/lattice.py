@@ -127,7 +127,7 @@ def _group(variance: Fraction, shift: int, count: int) -> _Group:
     law = np.fft.irfft(np.fft.rfft(wrapped).real ** count, n=size)
     sums = np.arange(reach, -reach - 1, -1)  # falling, so that losses rise
     return _Group(
-        losses=shift * (count * shift - 2.0 * sums) / (2 * scale),
+        losses=np.asarray(shift * (count * shift - 2.0 * sums) / (2 * scale), dtype=np.float64),
         masses=np.maximum(law[sums % size], 0.0),
         step=shift / scale,
     )
