@@ -1,10 +1,10 @@
 """Predicted standard errors against realised ones, pooled over each query's cells.
 
 200 runs of the plaintext backend with the system's noise.  The agreement asked for is four standard
-errors of the pooled error; so tight a test flags a right planner less than once in 2,000 for each query,
+errors of the pooled error.  So tight a test flags a right planner once in some thousand batches,
 hence a batch that misses is tried again with fresh noise, twice: three misses in a row have
-probability below 10⁻⁹ for each query.  For the 120 gene cells four standard errors are 5 % of
-the variance; for the histogram's two cells, 40 %.
+probability below 10⁻⁹.  For the 120 gene cells four standard errors are 5 % of the variance; for
+the histogram's two cells, 28 %.
 """
 
 from typing import NamedTuple
