@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 NOISE = "secgen_dsl/runtime/noise.py"
 CONTRIBUTION = "secgen_dsl/queries/contribution.py"
-PLANNER = "secgen_dsl/planner/plan.py"
+EXPANSION = "secgen_dsl/planner/expansion.py"
 ALLOCATION = "secgen_dsl/planner/allocation.py"
 VERIFIER = "secgen_dsl/verifier/verify.py"
 SENSITIVITY = "secgen_dsl/privacy/sensitivity.py"
@@ -177,18 +177,18 @@ PATH = (
 PLANNING = (
     _bug(
         "m for m − t, in the planner",
-        PLANNER,
-        "party_variance=variance / honest",
-        "party_variance=variance / len(program.parties)",
+        EXPANSION,
+        "party_variance=one.variance / honest",
+        "party_variance=one.variance / len(program.parties)",
         "tests/planner/test_plan.py",
     ),
     Mutation(
         "m for m − t, in planner and verifier",
         (
             Edit(
-                PLANNER,
-                "party_variance=variance / honest",
-                "party_variance=variance / len(program.parties)",
+                EXPANSION,
+                "party_variance=one.variance / honest",
+                "party_variance=one.variance / len(program.parties)",
             ),
             Edit(
                 VERIFIER,
@@ -200,9 +200,9 @@ PLANNING = (
     ),
     _bug(
         "sensitivity counted once, in the planner's releases",
-        PLANNER,
-        "sensitivity_squared=tables * item.table_sensitivity_squared",
-        "sensitivity_squared=item.table_sensitivity_squared",
+        EXPANSION,
+        "sensitivity_squared=sensitivity_squared(program, one.query, one.map)",
+        "sensitivity_squared=sensitivity_squared(program, one.query, one.map) / tables",
         "tests/planner/test_plan.py",
     ),
     _bug(
@@ -215,11 +215,7 @@ PLANNING = (
     Mutation(
         "sensitivity counted once, everywhere",
         (
-            Edit(
-                PLANNER,
-                "sensitivity_squared=tables * item.table_sensitivity_squared",
-                "sensitivity_squared=item.table_sensitivity_squared",
-            ),
+            Edit(SENSITIVITY, "return program.tables(query) * table", "return table"),
             Edit(
                 ALLOCATION,
                 "return self.tables * self.table_sensitivity_squared / variance",
@@ -229,11 +225,6 @@ PLANNING = (
                 ALLOCATION,
                 "free += item.tables * _decimal(item.table_sensitivity_squared)",
                 "free += _decimal(item.table_sensitivity_squared)",
-            ),
-            Edit(
-                VERIFIER,
-                "if release.sensitivity_squared != tables * table:",
-                "if release.sensitivity_squared != table:",
             ),
             Edit(EVENTS, "count = tables * contribution.groups", "count = contribution.groups"),
         ),
@@ -251,7 +242,7 @@ PLANNING = (
         "predicted errors forget the colluding parties' noise",
         "secgen_dsl/planner/predict.py",
         "variance = plan.released_variance(release)\n        cell_variance",
-        "variance = release.variance\n        cell_variance",
+        "variance = release.noise.variance\n        cell_variance",
         "tests/trials/test_predicted_errors.py",
     ),
 )
@@ -274,8 +265,8 @@ SENSITIVITIES = (
     _bug(
         "c for c²",
         SENSITIVITY,
-        "contribution.samples**2",
-        "contribution.samples",
+        "moved = Fraction(contribution.groups * contribution.samples**2)",
+        "moved = Fraction(contribution.groups * contribution.samples)",
         "tests/privacy/test_sensitivity.py",
     ),
     _bug(
@@ -408,14 +399,14 @@ PROTOCOL = (
     _bug(
         "a restart draws fresh noise",
         PARTY,
-        "self._stored_by_earlier_run += 1\n        return False",
-        "self._stored_by_earlier_run += 1\n        return True",
+        "self._stored[number] = stored\n        return False",
+        "self._stored[number] = stored\n        return True",
         "tests/mpyc/test_party.py",
     ),
     _bug(
         "a party draws with another variance than planned",
         PARTY,
-        "if variance != release.party_variance:",
+        "if variance != release.noise.party_variance:",
         "if variance <= 0:",
         "tests/mpyc/test_party.py",
     ),

@@ -91,7 +91,7 @@ def target_of(plan: Plan, release: Release, before: SampleTable, after: SampleTa
     # A works on every table by itself; its matrix on one table, column by column.
     units = np.eye(labels * bins, dtype=np.int64).reshape(-1, 1, labels, bins)
     matrix = np.stack([apply_map(release.map, unit) for unit in units], axis=1).astype(np.float64)
-    covariance = float(release.variance) * matrix @ matrix.T
+    covariance = float(release.noise.variance) * matrix @ matrix.T
     weights = np.linalg.solve(covariance, shift.reshape(tables, -1).T).T.reshape(-1)
     return Target(shift, weights)
 
@@ -150,7 +150,9 @@ def play(plan: Plan, source: Callable[[], NoiseSource], runs: int) -> Games:
                 seen = sum(y[name] for y in noised if name in y) - known[name]
                 parts.append(float(target.weights @ (seen - target.shift / 2)))
             ratios[bool(world >> place & 1)].append(parts)
-    claims = [release.sensitivity_squared / release.variance for release in plan.releases()]
+    claims = [
+        release.noise.sensitivity_squared / release.noise.variance for release in plan.releases()
+    ]
     return Games(
         absent=np.array(ratios[False]),
         present=np.array(ratios[True]),

@@ -44,7 +44,7 @@ def twenty_genes() -> PlannedStudy:
 
 def query_of(plan: Plan, release: Release) -> Query:
     """What a release measures."""
-    return plan.marginal(release.marginal)
+    return plan.query(release.query)
 
 
 def some_people(count: int, seed: int) -> SampleTable:
@@ -78,4 +78,4 @@ def with_people(
 
 def party_variances(plan: Plan) -> dict[str, Fraction]:
     """Release → σᵢ², what every party draws for one raw cell."""
-    return {query_of(plan, release).id: release.party_variance for release in plan.releases()}
+    return {query_of(plan, release).id: release.noise.party_variance for release in plan.releases()}

@@ -31,7 +31,7 @@ def test_the_worst_person_costs_what_the_plan_declares() -> None:
         total = 0.0
         for release in PLAN.releases():
             target = target_of(PLAN, release, table, with_people(table, [label], [10.0] * 20))
-            declared = float(release.sensitivity_squared / release.variance)
+            declared = float(release.noise.sensitivity_squared / release.noise.variance)
             assert target.mu_squared == pytest.approx(declared, rel=1e-12)
             total += target.mu_squared
         assert 0.99 * PROMISED_MU < total**0.5 <= PROMISED_MU
