@@ -17,6 +17,7 @@ EVENTS = "secgen_dsl/privacy/events.py"
 BOUND = "secgen_dsl/privacy/bound.py"
 PLD = "secgen_dsl/privacy/pld.py"
 CHOICE = "secgen_dsl/runtime/site/choice.py"
+STORE = "secgen_dsl/runtime/store.py"
 OPENINGS = "secgen_dsl/runtime/openings.py"
 PARTY = "backends/mpyc/party.py"
 
@@ -412,9 +413,58 @@ PROTOCOL = (
     ),
 )
 
-LEDGER: tuple[Mutation, ...] = ()
-"""PRIVACY 7.1, T9: the debit after the share, a re-run with fresh noise without a debit, another
-set of parties on stored noise, a debit that is not durable.  They come with the ledger's tests."""
+LEDGER = (
+    _bug(
+        "a debit that is lost with the power",
+        "secgen_dsl/runtime/database.py",
+        'connection.execute("PRAGMA synchronous = EXTRA")\n        connection.execute("PRAGMA sec',
+        'connection.execute("PRAGMA synchronous = OFF")\n        connection.execute("PRAGMA sec',
+        "tests/runtime/test_killed.py",
+    ),
+    _bug(
+        "a contribution without a debit",
+        STORE,
+        "if debit is not None and number is None:",
+        "if False:",
+        "tests/runtime/test_restarts.py",
+    ),
+    _bug(
+        "another set of parties is paid for by the first",
+        STORE,
+        'same = "plan_sha256 = ? AND parties = ? AND party = ?"',
+        'same = "plan_sha256 = ? AND ? <> \'\' AND party = ?"',
+        "tests/runtime/test_restarts.py",
+    ),
+    _bug(
+        "a second contribution to a round is free",
+        STORE,
+        "return None if row[0] is None else int(row[0])",
+        "return 1 if self.ledger().entries else None",
+        "tests/runtime/test_restarts.py",
+    ),
+    _bug(
+        "the policy is not asked",
+        STORE,
+        "        debit.check(ledger.entries)\n        return append",
+        "        return append",
+        "tests/runtime/test_ledger.py",
+    ),
+    _bug(
+        "a broken chain passes",
+        "secgen_dsl/runtime/ledger.py",
+        "        if sha256 != before:\n",
+        "        if False:\n",
+        "tests/runtime/test_ledger.py",
+    ),
+    _bug(
+        "earlier studies are not composed",
+        "secgen_dsl/privacy/spend.py",
+        "rho = sum((spend.mu_squared for spend in spends), Fraction(0)) / 2",
+        "rho = max(spend.mu_squared for spend in spends) / 2",
+        "tests/privacy/test_spend.py",
+    ),
+)
+"""PRIVACY 7.1, T9."""
 
 MUTATIONS = (
     *SAMPLER,
