@@ -429,13 +429,6 @@ LEDGER = (
         "tests/runtime/test_restarts.py",
     ),
     _bug(
-        "another set of parties is paid for by the first",
-        STORE,
-        'same = "plan_sha256 = ? AND parties = ? AND party = ?"',
-        'same = "plan_sha256 = ? AND ? <> \'\' AND party = ?"',
-        "tests/runtime/test_restarts.py",
-    ),
-    _bug(
         "a second contribution to a round is free",
         STORE,
         "return None if row[0] is None else int(row[0])",

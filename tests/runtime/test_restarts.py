@@ -36,7 +36,8 @@ def measured_at(edge: Fraction, table: SampleTable) -> NDArray[np.int64]:
     """x of the second round: people of each label below and above the learned edge."""
     marginal = Marginal(
         kind="marginal", id="subtype*cycle", statement="", columns=("subtype",), panel="cycle",
-        gene=None, bins=2, binning="equal", reference="", edges=((edge,),), importance=PLAIN,
+        gene=None, bins=2, binning="equal", reference="", edges=((edge,),), learned=None,
+            importance=PLAIN,
     )  # fmt: skip
     return raw_cells(PLAN.program, marginal, table)
 
