@@ -3,8 +3,10 @@
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -166,6 +168,10 @@ def test_one_bad_answer_is_changed_and_the_others_are_kept(
     assert ended.out.count("Title of the study [") == 1
 
 
+_PROMPT = re.compile(r": *(\x1b\[[0-9;?]*[A-Za-z])* *$")
+"""The end of a question; a terminal library may set its mode behind it."""
+
+
 def at_terminal(folder: Path, typed: list[bytes]) -> tuple[int, str]:
     """Types each text when a question stands on a real terminal."""
     ours, theirs = pty.openpty()
@@ -175,15 +181,22 @@ def at_terminal(folder: Path, typed: list[bytes]) -> tuple[int, str]:
         preexec_fn=_own_terminal,  # noqa: PLW1509
     )  # fmt: skip
     os.close(theirs)
-    left, shown = iter(typed), ""
+    left, shown, deadline = iter(typed), "", time.monotonic() + 120
     try:
-        while chunk := os.read(ours, 4096).decode():
-            shown += chunk
-            if re.search(r": $", shown):
+        while time.monotonic() < deadline:
+            ready, _, _ = select.select([ours], [], [], 0.3)
+            if ready:
+                shown += os.read(ours, 4096).decode(errors="replace")
+            elif _PROMPT.search(shown):  # whatever is shown is shown whole
                 os.write(ours, next(left))
-                shown = shown.rstrip(" ") + "\n"
+                shown += "\n"
     except OSError:  # how Linux says that the terminal's other end is closed
         pass
+    finally:
+        os.close(ours)
+    if process.poll() is None and time.monotonic() >= deadline:
+        process.kill()
+        pytest.fail(f"nothing more was shown after: {shown}")
     return process.wait(timeout=60), shown
 
 

@@ -174,8 +174,10 @@ def test_a_rehearsal_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "secgen_dsl.cli.main", "run", str(STUDY_D), "--mock",
                str(ROWS), "--out", str(tmp_path / "out")]  # fmt: skip
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ),
+        # A shell starts what it runs in the background deaf to the interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:
         if "verifying the plan" in line:
