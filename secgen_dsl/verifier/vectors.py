@@ -47,9 +47,12 @@ def moments_faults(program: Program, query: Moments) -> Iterator[str]:
         return
     if panel.counts is not None:
         yield f'"{name}" sums counts'
-    sources = {r.name for r in program.references} | {s.name for s in program.sets}
-    if query.source not in sources:
+    scales = {reference.name for reference in program.references} & {query.source}
+    scales |= {"" for sets in program.sets if sets.name == query.source}
+    if not scales:
         yield f'the factors of "{name}" come from a table that is not declared'
+    elif query.standard.reference not in scales:
+        yield f'the scale of "{name}" is not that of its public table'
     yield from _standard(program, name, query.standard, panel, len(panel.genes))
     factors = len(query.loadings)
     if not 1 <= factors <= _MOST_FACTORS or not factors == len(query.divisors) == len(
@@ -61,8 +64,8 @@ def moments_faults(program: Program, query: Moments) -> Iterator[str]:
         if len(row) != len(panel.genes) or sum(v * v for v in row) > (2 * _ONE_LOADING) ** 2:
             yield f'the loadings of "{name}" are not of norm 1 over its genes'
             break
-    scales = (*query.divisors, *query.variances)
-    if not all(0 < v <= _GREATEST and _DENOMINATOR % v.denominator == 0 for v in scales):
+    sizes = (*query.divisors, *query.variances)
+    if not all(0 < v <= _GREATEST and _DENOMINATOR % v.denominator == 0 for v in sizes):
         yield f'a factor of "{name}" has no scale'
     if query.importance.error is not None:
         yield f'"{name}" asks for an accuracy, but has no cells of people'
@@ -197,6 +200,10 @@ def _standard(
         reference = next((r for r in program.references if r.name == standard.reference), None)
         if reference is None:
             yield f'the public scale of "{name}" comes from a table that is not declared'
+        elif reference.aligned_by and not any(
+            bridge.name == reference.aligned_by for bridge in program.bridges
+        ):
+            yield f'the public scale of "{name}" comes from a table that nothing aligns'
         elif program.reference_unit(reference) != panel.unit:
             yield f'the public scale of "{name}" comes from a table in another unit'
     else:
