@@ -97,7 +97,8 @@ def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
     ]
     return {
         "SLOT_ROUND": str(one_round.number),
-        "SLOT_WHEN": "before connecting" if one_round.number == 1 else "from what was opened",
+        "SLOT_WHEN": "before connecting" if one_round.number == 1 else "at this site again",
+        "SLOT_DELAY": f"{one_round.delay} s",
         "SLOT_ROUND_TITLE": f"Round {one_round.number} of {len(plan.rounds)}",
         "SLOT_OPENINGS": _tuple(openings),
     }
@@ -107,15 +108,18 @@ def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]
     query = plan.query(release.query)
     tables, labels, bins = plan.program.shape(query)
     place = source_lines.get(release.query, "")
-    halved = f"(of the last {release.halved}: half)" if release.halved else "below"
+    added = isinstance(query, VectorSum | SecondMoment)
+    draws = "one draw for each"
+    if release.halved:
+        draws += f" (the last {release.halved} of half the variance)"
     mapped = {
-        "identity": "the noised counts as they are",
+        "identity": f"the noised {'sums' if added else 'counts'} as they are",
         "centred": f"each row v of {bins} counts as {bins}*v - sum(v), its last entry left out",
     }[release.map]
     return {
         "SLOT_STATEMENT": query.statement + (f"  [{place}]" if place else ""),
         "SLOT_SHAPE": f"{tables} x {labels} x {bins} = {release.raw_cells} exact {_what(query)}",
-        "SLOT_HALVED": halved,
+        "SLOT_DRAWS": draws,
         "SLOT_OPENED": f"{release.opened} values: {mapped}",
         "SLOT_QUERY": literal(release.query),
         "SLOT_VARIANCE": _fraction(release.noise.party_variance),
@@ -124,8 +128,10 @@ def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]
 
 
 def _what(query: Query) -> str:
-    if isinstance(query, VectorSum | SecondMoment):
-        return f"sums of vectors clipped to {query.clip}"
+    if isinstance(query, SecondMoment):
+        return f"sums of products of scores, clipped to a norm of {query.clip}"
+    if isinstance(query, VectorSum):
+        return f"sums of vectors, clipped to a norm of {query.clip}"
     return "counts"
 
 
@@ -156,7 +162,11 @@ def _fill(piece: str, slots: Mapping[str, str]) -> str:
 def _fill_line(line: str, slots: Mapping[str, str]) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     if not line.lstrip().startswith("#"):
-        return _SLOT.sub(lambda slot: slots[slot[0]].replace("\n", f"\n{indent}"), line)
+        code = _SLOT.sub(lambda slot: slots[slot[0]].replace("\n", f"\n{indent}"), line)
+        if len(code) <= _WIDTH or "\n" in code or not code.endswith(")"):
+            return code
+        call, _, arguments = code[:-1].partition("(")  # a call, as ruff breaks it
+        return f"{call}(\n{indent}    {arguments}\n{indent})"
     filled = _SLOT.sub(lambda slot: printable(slots[slot[0]]), line)
     if len(filled) <= _WIDTH:
         return filled

@@ -33,17 +33,17 @@ async def protocol(party: Party) -> None:
     """Encode, add noise, map, store; then connect, share, add and open, round by round."""
     party.check_plan(PLAN_SHA256, PARTIES, THRESHOLD, MODULUS)
 
-    # Step 0: whatever depends on a site's people happens before it connects, so that the others
-    # can neither time it nor see it fail.
+    # Step 0: what the first round takes from a site's people happens before it connects, so that
+    # the others can neither time it nor see it fail.
     # <prepare>
 
     # ---- SLOT_ROUND_TITLE, SLOT_WHEN ----
     if party.draws(SLOT_ROUND):  # a restart uses what it stored and draws nothing
         # <release>
         # SLOT_STATEMENT
-        # Step 1: x, SLOT_SHAPE.  They never leave this process.
+        # Step 1: x, SLOT_SHAPE.  It never leaves this process.
         x = party.encode(SLOT_QUERY)
-        # Step 2: z, discrete Gaussian, one draw for each, of this party's variance SLOT_HALVED
+        # Step 2: z, discrete Gaussian, SLOT_DRAWS; the variance is this party's part.
         z = party.noise(SLOT_QUERY, SLOT_VARIANCE)
         # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
         y = apply_map(SLOT_MAP, x + z)
@@ -51,7 +51,7 @@ async def protocol(party: Party) -> None:
         # </release>
     # <wait>
 
-    # Shares leave at a time that the plan fixes, so that work on the rows does not show in it.
+    # Shares leave SLOT_DELAY after the last opening, so that work on the rows does not show in it.
     await party.wait(SLOT_ROUND)
 
     # </wait>

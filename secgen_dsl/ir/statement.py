@@ -63,8 +63,7 @@ def _moments(query: Moments) -> str:
 
 @canonical_statement.register
 def _vector_sum(query: VectorSum) -> str:
-    by = " by " + " * ".join(map(name_text, query.columns)) if query.columns else ""
-    return f"{query.content} of {query.serves}{by}"
+    return f"{query.content} of {query.serves}"  # whose labels are in its id
 
 
 @canonical_statement.register

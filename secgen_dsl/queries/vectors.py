@@ -3,10 +3,13 @@
 Every step is exact: values become multiples of 2^−20 (an exact scaling of a float64), all else is
 integer arithmetic with truncation towards zero, and the norm is compared with the clip in integers
 (PRIVACY 1.4, Clipping).
+
+Nothing can exceed 63 bits in a plan that verifies: scales are p/q with q | 1024 and p/q ≤ 10⁹ (two
+numbers of 53 and 10 bits are multiplied), loadings have a norm of at most 2, so that a score of
+10⁸ genes has at most 41 bits, and vectors are kept below a norm² of 2^62.
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
 from math import ceil, floor, isqrt
 
 import numpy as np
@@ -28,10 +31,15 @@ from secgen_dsl.queries.table import SampleTable
 _FINE = 2**20
 """Values are rounded to multiples of 2^−20 of the panel's unit."""
 
-_FACTOR_BITS = 32
-_DIVISOR_BITS = 20
 _SHRINK_BITS = 30
 _LIMIT = GREATEST_DEVIATION * QUANTUM
+
+_GREATEST_SCORE = 2**28 - 1
+"""Scores are clamped to it before their norm is taken: the squares of 64 stay below 2^62.
+
+Far beyond any clip in use; without it a plan with tiny divisors could make a norm overflow, and a
+row would go by unclipped.
+"""
 
 
 def vector_cells(query: VectorSum, program: Program, table: SampleTable) -> NDArray[np.int64]:
@@ -135,9 +143,9 @@ def _standardised(
             clamped = min(max(panel.missing, panel.low), panel.high)
             whole = np.where(absent, round(clamped * _FINE), whole)
         away = whole - round(centre * _FINE)
-        factor = round(Fraction(QUANTUM, _FINE) / scale * 2**_FACTOR_BITS)
-        reach = -(-(_LIMIT << _FACTOR_BITS) // max(factor, 1))  # beyond it the clamp decides
-        size = np.clip(np.abs(away), 0, reach) * factor >> _FACTOR_BITS
+        # 2^10·(away/2^20)·q/p, cut off where the clamp decides.
+        wide, reach = scale.numerator * (_FINE // QUANTUM), ceil(GREATEST_DEVIATION * scale * _FINE)
+        size = np.minimum(np.abs(away), reach) * scale.denominator // wide
         size = np.minimum(size, _LIMIT)
         kept = np.zeros_like(size) if panel.missing is None else size
         columns.append(np.sign(away) * np.where(absent, kept, size))
@@ -147,7 +155,7 @@ def _standardised(
 
 
 def _scores(program: Program, moments: Moments, table: SampleTable) -> NDArray[np.int64]:
-    """Each sample's divided factor scores, truncated; shape (samples, K)."""
+    """trunc(Σ loading·value/(2^14·divisor)) of every sample and factor; shape (samples, K)."""
     values = _standardised(
         program.panel(moments.panel), program.genes(moments), moments.standard, table
     )
@@ -155,8 +163,6 @@ def _scores(program: Program, moments: Moments, table: SampleTable) -> NDArray[n
     scores = values @ loadings.T
     divided = []
     for score, divisor in zip(scores.T, moments.divisors, strict=True):
-        factor = round(2**_DIVISOR_BITS / divisor)
-        # |score| < 6·2^10·√G·2^14·…: taken to the unit first, so that the product fits 63 bits.
-        size = (np.abs(score) // (LOADING_ONE // 16)) * factor // (16 << _DIVISOR_BITS)
-        divided.append(np.sign(score) * size)
+        size = np.abs(score) * divisor.denominator // (LOADING_ONE * divisor.numerator)
+        divided.append(np.sign(score) * np.minimum(size, _GREATEST_SCORE))
     return np.stack(divided, axis=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import (
     Marginal,
     Moments,
@@ -23,6 +23,13 @@ _MOST_FACTORS = 64
 _ONE_LOADING = 2**14
 _DENOMINATOR = 1024
 _GREATEST = 10**9
+_LEAST_SCALE = Fraction(1, 64)
+
+_VALUES_A_SECOND = 2_000_000
+_DRAWS_A_SECOND = 20_000
+_PEOPLE_IF_UNKNOWN = 10_000
+_LONGEST_WORK = 3600
+_LONGEST_DELAY = 4000
 
 
 def moments_faults(program: Program, query: Moments) -> Iterator[str]:
@@ -40,9 +47,12 @@ def moments_faults(program: Program, query: Moments) -> Iterator[str]:
         return
     if panel.counts is not None:
         yield f'"{name}" sums counts'
-    sources = {r.name for r in program.references} | {s.name for s in program.sets}
-    if query.source not in sources:
+    scales = {reference.name for reference in program.references} & {query.source}
+    scales |= {"" for sets in program.sets if sets.name == query.source}
+    if not scales:
         yield f'the factors of "{name}" come from a table that is not declared'
+    elif query.standard.reference not in scales:
+        yield f'the scale of "{name}" is not that of its public table'
     yield from _standard(program, name, query.standard, panel, len(panel.genes))
     factors = len(query.loadings)
     if not 1 <= factors <= _MOST_FACTORS or not factors == len(query.divisors) == len(
@@ -54,8 +64,8 @@ def moments_faults(program: Program, query: Moments) -> Iterator[str]:
         if len(row) != len(panel.genes) or sum(v * v for v in row) > (2 * _ONE_LOADING) ** 2:
             yield f'the loadings of "{name}" are not of norm 1 over its genes'
             break
-    scales = (*query.divisors, *query.variances)
-    if not all(0 < v <= _GREATEST and _DENOMINATOR % v.denominator == 0 for v in scales):
+    sizes = (*query.divisors, *query.variances)
+    if not all(0 < v <= _GREATEST and _DENOMINATOR % v.denominator == 0 for v in sizes):
         yield f'a factor of "{name}" has no scale'
     if query.importance.error is not None:
         yield f'"{name}" asks for an accuracy, but has no cells of people'
@@ -103,7 +113,10 @@ def added_faults(plan: Plan) -> Iterator[str]:
         if query.statement != canonical_statement(query):
             yield f'the statement of "{query.id}" does not say what is measured'
     wanted: dict[tuple[str, str], tuple[tuple[str, ...], int]] = {}
+    panels = {panel.name for panel in program.panels}
     for asked in program.queries:
+        if asked.panel not in panels:
+            continue  # a table without genes, or reported
         genes = len(program.genes(asked))
         if isinstance(asked, Moments):
             factors = len(asked.loadings)
@@ -138,19 +151,35 @@ def _rounds(plan: Plan, served: dict[tuple[str, str], VectorSum | SecondMoment])
         if x.noise.variance > 0
     }
     for one_round in plan.rounds:
-        if not 0 <= one_round.delay <= 4000 or (one_round.number == 1 and one_round.delay):
+        least = 0 if one_round.number == 1 else _least_delay(plan.program, one_round)
+        most = 0 if one_round.number == 1 else _LONGEST_DELAY
+        if not least <= one_round.delay <= most:
             yield f"round {one_round.number} does not wait as it should"
     for query in plan.program.queries:
         if not isinstance(query, Marginal) or query.learned is None:
             continue
-        sums = [served[query.id, content].id for content in ("means", "squares")]
-        if not {query.id, *sums} <= costs.keys():
-            continue  # reported as not released
+        keys = [(query.id, content) for content in ("means", "squares")]
+        sums = [served[key].id for key in keys if key in served]
+        if len(sums) < len(keys) or not {query.id, *sums} <= costs.keys():
+            continue  # reported
         if any(round_of[one] >= round_of[query.id] for one in sums):
             yield f'"{query.id}" is measured before its bins are learned'
         learning = sum((costs[one] for one in sums), Fraction(0))
         if learning > query.learned.part * (learning + costs[query.id]):
             yield f'learning the bins of "{query.id}" takes more than its part of the budget'
+
+
+def _least_delay(program: Program, later: Round) -> int:
+    """Seconds that work on the rows may take at a slow site: shares must not leave before."""
+    person = program.person
+    rows = (person.people_bound or _PEOPLE_IF_UNKNOWN) * person.samples
+    if person.per is not None:
+        column = next((c for c in program.columns if c.name == person.per), None)
+        rows *= 1 if column is None else len(column.values)
+    values = rows * sum(release.tables for release in later.releases)
+    draws = sum(release.raw_cells for release in later.releases)
+    seconds = 1 + values // _VALUES_A_SECOND + draws // _DRAWS_A_SECOND
+    return min(seconds, _LONGEST_WORK)
 
 
 def _has_histogram(plan: Plan, asked: Moments) -> bool:
@@ -171,14 +200,24 @@ def _standard(
         reference = next((r for r in program.references if r.name == standard.reference), None)
         if reference is None:
             yield f'the public scale of "{name}" comes from a table that is not declared'
+        elif reference.aligned_by and not any(
+            bridge.name == reference.aligned_by for bridge in program.bridges
+        ):
+            yield f'the public scale of "{name}" comes from a table that nothing aligns'
         elif program.reference_unit(reference) != panel.unit:
             yield f'the public scale of "{name}" comes from a table in another unit'
     else:
         middle, sixth = (panel.low + panel.high) / 2, (panel.high - panel.low) / 6
-        if set(standard.centres) - {middle} or set(standard.scales) - {sixth}:
+        if set(standard.centres) - {_stepped(middle)} or set(standard.scales) - {
+            max(_stepped(sixth), _LEAST_SCALE)
+        }:
             yield f'the scale of "{name}" is neither public nor that of its range'
-        return
+            return
     numbers = (*standard.centres, *standard.scales)
     fine = all(abs(v) <= _GREATEST and _DENOMINATOR % v.denominator == 0 for v in numbers)
-    if not fine or not all(scale >= Fraction(1, 64) for scale in standard.scales):
+    if not fine or not all(scale >= _LEAST_SCALE for scale in standard.scales):
         yield f'the public scale of "{name}" cannot be computed with'
+
+
+def _stepped(number: Fraction) -> Fraction:
+    return Fraction(round(number * _DENOMINATOR), _DENOMINATOR)

@@ -35,6 +35,13 @@ def constant(new: Any) -> Change:
 
 _HUGE = constant("2000000000")
 _TINY = constant("-2000000000")
+_LEARNED = constant(
+    {
+        "standard": {"reference": "", "centres": ["8"], "scales": ["2"]},
+        "quantiles": [["0"]],
+        "part": "1/2",
+    }
+)
 
 # Pattern of the path → a change that would make the plan promise more than it keeps.
 CLAIMED: dict[str, Change] = {
@@ -89,11 +96,14 @@ CLAIMED: dict[str, Change] = {
     "threshold": constant(0),
     "modulus": constant("257"),
     "rounds.*.number": more,
+    "rounds.*.delay": lambda v: 0 if v else 1,
     "rounds.*.releases.*.query": other,
     "rounds.*.releases.*.map": lambda v: "identity" if v == "centred" else "centred",
     "rounds.*.releases.*.tables": more,
     "rounds.*.releases.*.raw_cells": lambda v: v - 1,
+    "rounds.*.releases.*.halved": more,
     "rounds.*.releases.*.opened": more,
+    "rounds.*.releases.*.noise.kind": nonsense,
     "rounds.*.releases.*.noise.sensitivity_squared": half,
     "rounds.*.releases.*.noise.variance": half,
     "rounds.*.releases.*.noise.party_variance": half,
@@ -112,6 +122,7 @@ _QUERY: dict[str, Change] = {
     "bins": more,
     "binning": lambda v: "equal" if v in ("none", "at") else "at",
     "reference": other,
+    "learned": _LEARNED,
     "importance.weight": lambda v: "7" if v == "1" else "1",
     "importance.share": lambda v: "1/2" if v is None else half(v),
     "importance.error": constant({"unit": "people", "value": "5"}),
@@ -119,9 +130,27 @@ _QUERY: dict[str, Change] = {
 CLAIMED |= {f"added.*.{name}": change for name, change in _QUERY.items()}
 CLAIMED |= {f"program.queries.*.{name}": change for name, change in _QUERY.items()}
 CLAIMED |= {
+    "added.*.serves": other,
+    "added.*.content": lambda v: "means" if v == "squares" else "squares",
+    "added.*.coordinates": more,
+    "added.*.clip": lambda v: v // 2,
+}
+_STANDARD: dict[str, Change] = {"reference": other, "centres.*": _HUGE, "scales.*": constant("0")}
+CLAIMED |= {
+    f"program.queries.*.{place}.{name}": change
+    for place in ("standard", "learned.standard")
+    for name, change in _STANDARD.items()
+}
+CLAIMED |= {
     f"program.queries.*.{name}": change
     for name, change in {
         "edges.*.*": _HUGE,
+        "learned.part": half,
+        "learned.quantiles.*.*": _HUGE,
+        "source": other,
+        "loadings.*.*": constant(2**16),
+        "divisors.*": constant("0"),
+        "variances.*": constant("0"),
         "importance.error.unit": lambda v: "people" if v == "percent" else "percent",
         "importance.error.value": half,
         "sets": other,

@@ -158,7 +158,8 @@ def test_a_release_without_noise_fails(colorectal: PlannedStudy) -> None:
     data = json.loads(canonical_json(colorectal.plan))
     for index in range(len(data["rounds"][0]["releases"])):
         weaker = copy.deepcopy(data)
-        weaker["rounds"][0]["releases"][index] |= {"variance": "0", "party_variance": "0"}
+        noise = weaker["rounds"][0]["releases"][index]["noise"]
+        noise |= {"variance": "0", "party_variance": "0"}
         with pytest.raises(SecgenError):
             verify(read_node(Plan, json.dumps(weaker)))
 
@@ -170,8 +171,9 @@ def test_small_scales_are_not_centred(colorectal: PlannedStudy) -> None:
     index = next(i for i, r in enumerate(data["rounds"][0]["releases"]) if r["map"] == "centred")
     release = data["rounds"][0]["releases"][index]
     bins = 4
-    release |= {"variance": str(9 * bins), "party_variance": str(Fraction(9 * bins, 2))}
+    noise = release["noise"]
+    noise |= {"variance": str(9 * bins), "party_variance": str(Fraction(9 * bins, 2))}
     assert verify(read_node(Plan, json.dumps(data))).epsilon < 50
-    release |= {"variance": str(9 * bins - 1), "party_variance": str(Fraction(9 * bins - 1, 2))}
+    noise |= {"variance": str(9 * bins - 1), "party_variance": str(Fraction(9 * bins - 1, 2))}
     with pytest.raises(SecgenError, match="too small to centre"):
         verify(read_node(Plan, json.dumps(data)))

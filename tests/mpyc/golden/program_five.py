@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "ec867cf879aa41dea69d835ae548e3a2960272b21312678687e172ac00e561b3"
+PLAN_SHA256 = "9d4b224afd85a5e94cbeb0558cc45be1d09e3b1c21f43d0e6258a572beb877a5"
 PARTIES = (
     "a",
     "b",
@@ -25,30 +25,19 @@ async def protocol(party: Party) -> None:
     """Encode, add noise, map, store; then connect, share, add and open, round by round."""
     party.check_plan(PLAN_SHA256, PARTIES, THRESHOLD, MODULUS)
 
-    # Step 0: whatever depends on a site's people happens before it connects, for all rounds, so
-    # that the others can neither time it nor see it fail.
+    # Step 0: what the first round takes from a site's people happens before it connects, so that
+    # the others can neither time it nor see it fail.
 
     # ---- Round 1 of 2, before connecting ----
     if party.draws(1):  # a restart uses what it stored and draws nothing
         # marginal subtype  [colorectal.secgen:47]
-        # Step 1: x, 1 x 4 x 1 = 4 exact counts.  They never leave this process.
+        # Step 1: x, 1 x 4 x 1 = 4 exact counts.  It never leaves this process.
         x = party.encode("subtype")
-        # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
+        # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
         z = party.noise("subtype", Fraction(4))
         # Step 3: y, 4 values: the noised counts as they are.  The noise goes in before the map.
         y = apply_map("identity", x + z)
         party.keep(1, "subtype", y)
-
-    # ---- Round 2 of 2, before connecting ----
-    if party.draws(2):  # a restart uses what it stored and draws nothing
-        # marginal subtype * cycle in 4 equal bins  [colorectal.secgen:47]
-        # Step 1: x, 6 x 4 x 4 = 96 exact counts.  They never leave this process.
-        x = party.encode("subtype*cycle")
-        # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
-        z = party.noise("subtype*cycle", Fraction(5))
-        # Step 3: y, 96 values: the noised counts as they are.  The noise goes in before the map.
-        y = apply_map("identity", x + z)
-        party.keep(2, "subtype*cycle", y)
 
     # ---- Round 1 of 2, among the parties ----
     await party.connect()
@@ -64,6 +53,20 @@ async def protocol(party: Party) -> None:
     total += shares[4]
     openings = (("subtype", 4),)
     await party.open(1, total, openings)
+
+    # ---- Round 2 of 2, at this site again ----
+    if party.draws(2):  # a restart uses what it stored and draws nothing
+        # marginal subtype * cycle in 4 equal bins  [colorectal.secgen:47]
+        # Step 1: x, 6 x 4 x 4 = 96 exact counts.  It never leaves this process.
+        x = party.encode("subtype*cycle")
+        # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
+        z = party.noise("subtype*cycle", Fraction(5))
+        # Step 3: y, 96 values: the noised counts as they are.  The noise goes in before the map.
+        y = apply_map("identity", x + z)
+        party.keep(2, "subtype*cycle", y)
+
+    # Shares leave 1 s after the last opening, so that work on the rows does not show in it.
+    await party.wait(2)
 
     # ---- Round 2 of 2, among the parties ----
     # Step 3: every y of the round is on disk before a share of it leaves.

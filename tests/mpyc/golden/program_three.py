@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "71c0f435158b7f732454a568abc88ac966520378d7806550cff77d5b2fba33e4"
+PLAN_SHA256 = "c006c577018011e96835c6dc4d7ae8ddf8f9c7c52fe9f0451c8831ed11f34eb4"
 PARTIES = (
     "europe",
     "northeast",
@@ -23,24 +23,24 @@ async def protocol(party: Party) -> None:
     """Encode, add noise, map, store; then connect, share, add and open, round by round."""
     party.check_plan(PLAN_SHA256, PARTIES, THRESHOLD, MODULUS)
 
-    # Step 0: whatever depends on a site's people happens before it connects, for all rounds, so
-    # that the others can neither time it nor see it fail.
+    # Step 0: what the first round takes from a site's people happens before it connects, so that
+    # the others can neither time it nor see it fail.
 
     # ---- Round 1 of 1, before connecting ----
     if party.draws(1):  # a restart uses what it stored and draws nothing
         # marginal subtype * cycle in 4 equal bins  [colorectal.secgen:47]
-        # Step 1: x, 6 x 4 x 4 = 96 exact counts.  They never leave this process.
+        # Step 1: x, 6 x 4 x 4 = 96 exact counts.  It never leaves this process.
         x = party.encode("subtype*cycle")
-        # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
+        # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
         z = party.noise("subtype*cycle", Fraction(18))
         # Step 3: y, 72 values: each row v of 4 counts as 4*v - sum(v), its last entry left out.
         # The noise goes in before the map.
         y = apply_map("centred", x + z)
         party.keep(1, "subtype*cycle", y)
         # marginal subtype  [colorectal.secgen:47]
-        # Step 1: x, 1 x 4 x 1 = 4 exact counts.  They never leave this process.
+        # Step 1: x, 1 x 4 x 1 = 4 exact counts.  It never leaves this process.
         x = party.encode("subtype")
-        # Step 2: z, discrete Gaussian, one draw for each count; the variance is this party's part.
+        # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
         z = party.noise("subtype", Fraction(4))
         # Step 3: y, 4 values: the noised counts as they are.  The noise goes in before the map.
         y = apply_map("identity", x + z)
