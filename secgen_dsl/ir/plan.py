@@ -104,10 +104,15 @@ class Plan(Node):
 
     def query(self, name: str) -> Query:
         """What is measured under that id.  Raises KeyError if nothing is, as for moments."""
-        for query in (*self.program.queries, *self.added):
-            if query.id == name and not isinstance(query, Moments):
-                return query
-        raise KeyError(name)
+        return self.measured()[name]
+
+    def measured(self) -> dict[str, Query]:
+        """Everything that is measured, by its id."""
+        return {
+            query.id: query
+            for query in (*self.program.queries, *self.added)
+            if not isinstance(query, Moments)
+        }
 
     def releases(self) -> Iterator[Release]:
         """All releases, round by round."""

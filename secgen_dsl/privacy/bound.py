@@ -43,9 +43,10 @@ def compose(plan: Plan) -> Composition:
     """
     counts: Counter[tuple[Fraction, int]] = Counter()
     competing = False
+    queries = plan.measured()
     mu_squared = Fraction(0)
     for release in plan.releases():
-        query = plan.query(release.query)
+        query = queries[release.query]
         noise = release.noise
         mu_squared += noise.sensitivity_squared / noise.variance
         event = None
@@ -64,10 +65,11 @@ def slack_of(plan: Plan) -> Fraction:
     """What splitting and centring discrete noise add to ε, over all releases."""
     honest = len(plan.parties) - plan.threshold
     slack = Fraction(0)
+    queries = plan.measured()
     for release in plan.releases():
         party_variance = release.noise.party_variance / (2 if release.halved else 1)
         slack += split_noise_slack(release.raw_cells, party_variance, honest)
-        query = plan.query(release.query)
+        query = queries[release.query]
         if release.map == "centred" and isinstance(query, Marginal):
             touched = contribution_of(plan.program, query).touched_rows
             rows = release.tables * min(touched, plan.program.label_cells(query))

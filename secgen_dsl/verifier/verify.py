@@ -99,11 +99,7 @@ def _refuse(faults: Iterator[str]) -> None:
 
 
 def _release_faults(plan: Plan) -> Iterator[str]:
-    queries: dict[str, Query] = {
-        query.id: query
-        for query in (*plan.program.queries, *plan.added)
-        if not isinstance(query, Moments)
-    }
+    queries = plan.measured()
     if tuple(one_round.number for one_round in plan.rounds) != tuple(
         range(1, len(plan.rounds) + 1)
     ):
