@@ -15,7 +15,6 @@ from secgen_dsl.backends.mpyc.generate import generate_program, literal, printab
 from secgen_dsl.cli.study import plan_spec
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Plan
-
 from tests.conftest import SPECS
 
 from .plans import LINES, label_histogram, plan_five, plan_of, plan_three, program
