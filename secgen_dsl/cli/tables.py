@@ -1,7 +1,5 @@
 """The tables that `check` and `plan` print, and their JSON."""
 
-from fractions import Fraction
-
 import click
 
 from secgen_dsl.backends.mpyc.cost import (
@@ -11,13 +9,14 @@ from secgen_dsl.backends.mpyc.cost import (
     release_rounds,
 )
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.describe.measured import content_of_sum, error_words, sensitivity_words, short
 from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import (
     Asked,
     Marginal,
     PairMarginal,
     Program,
-    Query,
     SecondMoment,
     VectorSum,
     decimal_text,
@@ -64,15 +63,9 @@ def measured_words(prediction: Prediction) -> str:
     return "centred tables" if prediction.release.map == "centred" else "plain tables"
 
 
-def error_unit(query: Query) -> str:
-    """What the standard error of a query is in."""
-    if isinstance(query, SecondMoment):
-        return "sd²·people"
-    return "sd·people" if isinstance(query, VectorSum) else "people"
-
-
 def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str, object]:
     release = prediction.release
+    vector = content_of_sum(prediction.query) != ""
     return {
         "id": prediction.query.id,
         "statement": prediction.query.statement,
@@ -86,7 +79,9 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
         "variance": str(release.noise.variance),
         "party_variance": str(release.noise.party_variance),
         "share_of_budget": prediction.budget_share,
-        "standard_error_people": prediction.standard_error,
+        "standard_error_people": None if vector else prediction.standard_error,
+        "standard_error_of_a_sum": prediction.standard_error if vector else None,
+        "standard_error_of_a_mean": prediction.mean_error,
         "relative_error": prediction.relative_error,
         "expected": [
             {"label": cell.label, "people": cell.people, "relative_error": cell.relative_error}
@@ -105,9 +100,6 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         headings[2:2] = ["tables", "cells", "Δ²", "σ certified", "σ released", "bytes"]
     rows = [headings]
     for prediction in predict(plan):
-        error = f"±{_short(prediction.standard_error)} {error_unit(prediction.query)}"
-        if prediction.relative_error is not None:
-            error += f" ({100 * prediction.relative_error:.1f}%)"
         name = prediction.query.id + added_words(prediction)
         row = [name, measured_words(prediction)]
         if details:
@@ -115,12 +107,12 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
             row += [
                 f"{release.tables:,}",
                 f"{prediction.cells:,}",
-                decimal_text(Fraction(release.noise.sensitivity_squared)),
-                _short(prediction.certified_sigma),
-                _short(prediction.released_sigma),
+                sensitivity_words(prediction),
+                short(prediction.certified_sigma),
+                short(prediction.released_sigma),
                 f"{release_bytes(plan, release):,}",
             ]
-        rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error])
+        rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error_words(prediction)])
     click.echo(aligned(rows))
     privacy = plan.program.privacy
     people = plan.program.person.people_bound
@@ -136,6 +128,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         f"mu {float(planned.verified.composition.mu_squared) ** 0.5:.4f} "
         f"against any {plan.threshold} of {len(plan.parties)} parties",
         f"error        one standard error of a released cell ({of})",
+        *_sums_lines(plan),
         f"messages     {predicted_rounds(plan)} rounds, "
         f"{predicted_bytes(plan):,} bytes sent by each party",
         f"plan         {planned.verified.plan_sha256}",
@@ -150,6 +143,15 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     if planned.defaults:
         lines.append("filled in    " + "; ".join(planned.defaults))
     click.echo("\n".join(lines))
+
+
+def _sums_lines(plan: Plan) -> list[str]:
+    """How to read the errors of vectors; nothing where there is none."""
+    if not any(isinstance(query, VectorSum | SecondMoment) for query in plan.added):
+        return []
+    people = plan.program.person.people_bound
+    over = f"a mean over {people:,} people ÷ label cells" if people else "a sum over all people"
+    return [f"             of clipped sums: of {over}; sd: one of the gene's public scale"]
 
 
 def adjacency_words(program: Program) -> str:
@@ -198,7 +200,3 @@ def aligned(rows: list[list[str]]) -> str:
     ]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     return "\n".join(["", lines[0], rule, *lines[1:], ""])
-
-
-def _short(number: float) -> str:
-    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"

@@ -1,25 +1,24 @@
 """What the protocol description says, derived from the plan: no figure is written twice."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import erf, sqrt
-from types import MappingProxyType
 
+from secgen_dsl.describe.measured import added_for, error_words, measured_as, sensitivity_words
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
-from secgen_dsl.ir.plan import LinearMap, Plan
-from secgen_dsl.ir.program import Audience, Person, Study, decimal_text
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import (
+    Audience,
+    Marginal,
+    Person,
+    SecondMoment,
+    Study,
+    VectorSum,
+    decimal_text,
+)
 from secgen_dsl.planner.predict import Prediction, predict
 
 NOT_STATED = "Not stated; the institution completes this."
-
-MEASURED_AS: Mapping[LinearMap, str] = MappingProxyType(
-    {
-        "identity": "plain counts",
-        "centred": "counts with each row's mean taken out (after the noise went in)",
-    }
-)
-"""A release's map, in words."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,12 @@ class Disclosure:
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that the template prints."""
+    """Everything that the template prints.
+
+    Attributes:
+        sums: vectors are summed beside the counts.
+        learned: statements whose bins are learned.
+    """
 
     study: Study
     plan: Plan
@@ -53,6 +57,8 @@ class Content:
     flagged_of_1000: int
     people_bound: str
     replaced: bool
+    sums: bool
+    learned: tuple[str, ...]
     samples_rule: str
     samples_audience: str
     measurements_audience: str
@@ -88,6 +94,12 @@ def content_of(
         attacker_accuracy=attacker_accuracy(mu),
         flagged_of_1000=flagged_of_1000(mu),
         people_bound=f"{person.people_bound:,}" if person.people_bound else "",
+        sums=any(isinstance(query, VectorSum | SecondMoment) for query in plan.added),
+        learned=tuple(
+            query.statement
+            for query in plan.program.queries
+            if isinstance(query, Marginal) and query.learned is not None
+        ),
         replaced=plan.program.privacy.adjacency == "replace-one",
         samples_rule=_samples_rule(person),
         samples_audience=audience_words(samples.audience) if samples else "",
@@ -151,24 +163,16 @@ def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
     release = prediction.release
     return Disclosure(
         statement=prediction.query.statement
-        + ("" if prediction.asked else " (added: the rows' totals)"),
+        + ("" if prediction.asked else f" (added: {added_for(prediction)})"),
         source=sources.get(prediction.query.id, ""),
-        measured_as=MEASURED_AS[release.map],
+        measured_as=measured_as(prediction),
         values=release.opened,
-        sensitivity_squared=str(release.noise.sensitivity_squared),
+        sensitivity_squared=sensitivity_words(prediction),
         certified_sigma=f"{prediction.certified_sigma:.4g}",
         released_sigma=f"{prediction.released_sigma:.4g}",
         share=f"{100 * prediction.budget_share:.1f}%",
         error=error_words(prediction),
     )
-
-
-def error_words(prediction: Prediction) -> str:
-    """The predicted error of a cell: ``±8.7 people (3.5%)``."""
-    words = f"±{prediction.standard_error:.3g} people"
-    if prediction.relative_error is not None:
-        words += f" ({100 * prediction.relative_error:.1f}%)"
-    return words
 
 
 def _parties(plan: Plan, study: Study) -> tuple[tuple[str, str, str, str], ...]:

@@ -5,20 +5,24 @@ from dataclasses import replace
 from functools import partial
 
 from secgen_dsl.describe.changes import Change, figure, items, members, named_order, order, value
-from secgen_dsl.describe.content import MEASURED_AS, error_words
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.describe.measured import added_for, content_of_sum, error_words, measured_as, short
+from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
+    LearnedBins,
     Marginal,
+    Moments,
     NumberColumn,
     PairMarginal,
     Panel,
     Program,
     Reference,
+    Standard,
     Table,
     decimal_text,
 )
+from secgen_dsl.ir.statement import percent_text
 from secgen_dsl.planner.predict import Prediction, predict
 
 _DIGEST = 12
@@ -106,8 +110,62 @@ def queries_changes(old: Plan, new: Plan) -> Iterator[Change]:
         _query,
         partial(_changed_query, old.program, new.program),
     )
+    yield from items(
+        "query",
+        {each.id: each for each in old.program.queries if isinstance(each, Moments)},
+        {each.id: each for each in new.program.queries if isinstance(each, Moments)},
+        lambda query: query.statement,
+        _moments,
+    )
     asked = [[query.id for query in plan.program.queries] for plan in (old, new)]
     yield from order("queries", *asked)
+    yield from items(
+        "round",
+        {str(each.number): each for each in old.rounds},
+        {str(each.number): each for each in new.rounds},
+        lambda each: f"{len(each.releases)} queries, {_delay(each)}",
+        lambda what, one, other: value(f"{what}: shares leave", _delay(one), _delay(other)),
+    )
+
+
+def _delay(one_round: Round) -> str:
+    if one_round.number == 1:
+        return "at once"
+    return f"{one_round.delay} s after the round before was opened"
+
+
+def _moments(what: str, old: Moments, new: Moments) -> Iterator[Change]:
+    yield from value(f"{what}: statement", old.statement, new.statement)
+    yield from _standard(what, old.standard, new.standard)
+    if len(old.loadings) != len(new.loadings):
+        return  # the statements say so
+    factors = [
+        zip(each.loadings, each.divisors, each.variances, strict=True) for each in (old, new)
+    ]
+    moved = sum(one != other for one, other in zip(*factors, strict=True))
+    if moved:
+        note = f"other ones, {moved} of {len(new.loadings)}"
+        yield Change(f"{what}: factors", None, None, note=note)
+
+
+def _learned(what: str, old: LearnedBins, new: LearnedBins) -> Iterator[Change]:
+    yield from value(
+        f"{what}: for learning bins, at most", percent_text(old.part), percent_text(new.part)
+    )
+    yield from _standard(what, old.standard, new.standard)
+    if old.quantiles != new.quantiles and len(old.quantiles[0]) == len(new.quantiles[0]):
+        yield Change(f"{what}: quantiles of the learned bins", None, None, note="others")
+
+
+def _standard(what: str, old: Standard, new: Standard) -> Iterator[Change]:
+    """Another public scale, where the number of genes is the same; else the panel says so."""
+    if len(old.centres) != len(new.centres):
+        return
+    pairs = [zip(old.centres, old.scales, strict=True), zip(new.centres, new.scales, strict=True)]
+    moved = sum(one != other for one, other in zip(*pairs, strict=True))
+    if moved:
+        note = f"other ones for {moved} of {len(new.centres)} genes"
+        yield Change(f"{what}: public scale of genes", None, None, note=note)
 
 
 def _query(prediction: Prediction) -> str:
@@ -115,7 +173,7 @@ def _query(prediction: Prediction) -> str:
 
 
 def _statement(prediction: Prediction) -> str:
-    added = "" if prediction.asked else " (added by the planner: the rows' totals)"
+    added = "" if prediction.asked else f" (added by the planner: {added_for(prediction)})"
     return prediction.query.statement + added
 
 
@@ -127,18 +185,19 @@ def _changed_query(
         new.query, Marginal | PairMarginal
     ):
         yield from _edges(what, before, after, old.query, new.query)
+    one, other = (getattr(each.query, "learned", None) for each in (old, new))
+    if one is not None and other is not None:
+        yield from _learned(what, one, other)
     if isinstance(old.query, PairMarginal) and isinstance(new.query, PairMarginal):
         yield from members(f"{what}: pairs", _pair_names(old.query), _pair_names(new.query))
-    yield from value(
-        f"{what}: measured as", MEASURED_AS[old.release.map], MEASURED_AS[new.release.map]
-    )
+    yield from value(f"{what}: measured as", measured_as(old), measured_as(new))
     yield from figure(
         f"{what}: values opened", old.release.opened, new.release.opened, lambda x: f"{x:,.0f}"
     )
     yield from figure(
         f"{what}: squared sensitivity",
-        float(old.release.noise.sensitivity_squared),
-        float(new.release.noise.sensitivity_squared),
+        old.sensitivity**2,
+        new.sensitivity**2,
         lambda number: f"{number:.6g}",
     )
     yield from _accuracy(f"{what}: accuracy", old, new)
@@ -151,8 +210,10 @@ def _accuracy(what: str, old: Prediction, new: Prediction) -> Iterator[Change]:
 
 
 def _accuracy_words(prediction: Prediction) -> str:
+    cell = "" if content_of_sum(prediction.query) else " a cell"
+    noise = short(prediction.certified_sigma)
     return (
-        f"{error_words(prediction)} a cell, certified noise {prediction.certified_sigma:.3g}, "
+        f"{error_words(prediction)}{cell}, certified noise {noise}, "
         f"{100 * prediction.budget_share:.1f}% of the budget"
     )
 
@@ -161,6 +222,8 @@ def _edges(what: str, before: Program, after: Program, old: Table, new: Table) -
     """Genes whose bins have other edges though the statement asks for the same bins."""
     if (old.bins, old.binning, old.reference) != (new.bins, new.binning, new.reference):
         return  # the statements say so
+    if old.binning == "learned":
+        return  # there are none yet
     known = dict(zip(before.genes(old), old.edges, strict=True))
     moved = [
         gene

@@ -24,7 +24,9 @@ class Prediction:
         standard_error: of one cell of the query as released, in people; of one entry of a vector
             sum in people × public deviations (of a second moment: deviations squared).
         relative_error: ``standard_error`` over (bound on people ÷ label cells); None without a
-            stated bound.
+            stated bound, and of vectors.
+        mean_error: ``standard_error`` of a vector as that of a mean over so many people; None
+            without a stated bound, and of tables.
         expected: for the values that the spec expects a share of, the expected people and the
             error relative to them.
     """
@@ -40,6 +42,7 @@ class Prediction:
     budget_share: float
     standard_error: float
     relative_error: float | None
+    mean_error: float | None
     expected: tuple["ExpectedCell", ...]
 
 
@@ -79,8 +82,9 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     predictions = []
     for release in plan.releases():
         query = plan.query(release.query)
-        people_cells = None if isinstance(query, VectorSum | SecondMoment) else people
         label_cells = plan.program.label_cells(query)
+        cell_people = None if people is None else people / label_cells
+        vector = isinstance(query, VectorSum | SecondMoment)
         variance = plan.released_variance(release)
         cell_variance = float(variance)
         if release.map == "centred" and isinstance(query, Marginal):
@@ -102,7 +106,8 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
                     release.noise.sensitivity_squared / release.noise.variance / total
                 ),
                 standard_error=error,
-                relative_error=None if people_cells is None else error * label_cells / people_cells,
+                relative_error=None if vector or cell_people is None else error / cell_people,
+                mean_error=error / cell_people if vector and cell_people is not None else None,
                 expected=tuple(_expected(plan.program, query, error)),
             )
         )

@@ -27,7 +27,7 @@ _SPREAD = Fraction(2, 5)
 
 
 def standard_of_range(low: Fraction, high: Fraction, genes: int) -> Standard:
-    """The scale of a panel without a public table: the middle and a sixth of the range."""
+    """The scale without a public table: the middle and a sixth of the panel's range, to 1/1024."""
     centre, scale = _to_step((low + high) / 2), max(_to_step((high - low) / 6), _LEAST_SCALE)
     return Standard(reference="", centres=(centre,) * genes, scales=(scale,) * genes)
 

@@ -168,6 +168,27 @@ def resolve_learned(
     return LearnedBins(standard=found, quantiles=quantiles, part=part)
 
 
+def check_limit(reader: Reader) -> None:
+    """An error if the limit for learned bins is stated, and no bins are learned."""
+    wanted = any(
+        isinstance(getattr(line, "binning", None), tree.LearnedBins)
+        for block in reader.spec.all(tree.MeasureBlock)
+        for line in block.queries
+    )
+    if wanted:
+        return
+    for block in reader.spec.all(tree.PrivacyBlock):
+        for line in block.lines:
+            if isinstance(line, tree.LearnedLimit):
+                reader.found.error(
+                    "SG220",
+                    "no bins are learned that could use a part of the budget",
+                    line.span,
+                    "it would change nothing",
+                    "remove it, or write for a panel: in 4 learned bins",
+                )
+
+
 def _part(reader: Reader) -> Fraction:
     """What `learned bins using at most …` says, or 15%."""
     for block in reader.spec.all(tree.PrivacyBlock):

@@ -80,6 +80,13 @@ def resolve_pairs(
             "add: in 3 bins from REFERENCE, or: in 3 equal bins",
         )
         return None
+    if isinstance(line.binning, tree.LearnedBins):
+        reader.not_planned(
+            "bins are learned for marginals of a panel, not for pairs of its genes",
+            line.binning.span,
+            "write `in 3 bins from REFERENCE` or `in 3 equal bins`",
+        )
+        return None
     candidates = _candidates(reader, line, panel, files)
     if candidates is None:
         return None

@@ -6,10 +6,20 @@ from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
-from secgen_dsl.ir.program import Asked, Marginal, PairMarginal, Person, Program, Study
+from secgen_dsl.ir.program import (
+    Asked,
+    Marginal,
+    Moments,
+    PairMarginal,
+    Panel,
+    Person,
+    Program,
+    Study,
+)
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
+from secgen_dsl.semantics.moments import check_limit
 from secgen_dsl.semantics.pairs import resolve_sets
 from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resolve_simulate
 from secgen_dsl.semantics.reader import Reader
@@ -113,6 +123,7 @@ def _run(reader: Reader) -> Resolved:
             vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
             queries, spans = resolve_queries(reader, measure, vocabulary, binner)
     binner.read_all(panels)
+    check_limit(reader)
     if samples is not None and measure is not None:
         _check_cliques(reader, measure, columns, queries)
     check_name_spaces(reader, columns, panels)
@@ -123,6 +134,8 @@ def _run(reader: Reader) -> Resolved:
     if study is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
     _check_measured(reader, columns, person, queries)
+    if samples is not None:
+        _check_sampled(reader, panels, queries, spans)
     program = Program(
         format="secgen.program/3",
         silos=silos,
@@ -192,6 +205,37 @@ def _check_measured(
                 name.span,
                 "every site needs it, no result holds it",
                 f"measure it: {form}; or remove it here",
+            )
+
+
+def _check_sampled(
+    reader: Reader, panels: Sequence[Panel], queries: Sequence[Asked], spans: Mapping[str, Span]
+) -> None:
+    """Warn of panels whose genes no sample will hold: moments alone measure them."""
+    genes = {panel.name: panel.genes for panel in panels}
+    held: set[str] = set()
+    for query in queries:
+        if isinstance(query, PairMarginal):
+            held.update(query.genes)
+        elif isinstance(query, Marginal) and query.panel is not None:
+            held.update(genes[query.panel] if query.gene is None else (query.gene,))
+    warned: set[str] = set()
+    for query in queries:
+        if not isinstance(query, Moments) or query.panel in warned:
+            continue
+        warned.add(query.panel)
+        own = genes[query.panel]
+        absent = sum(gene not in held for gene in own)
+        if absent:
+            labels = " * ".join(query.columns)
+            reader.found.warn(
+                "SG222",
+                f"the samples will not hold {absent:,} of the {len(own):,} genes of "
+                f'"{query.panel}"',
+                spans[query.id],
+                "moments alone measure them, and this release draws no samples from moments",
+                f"add, for example: marginal {labels} * {query.panel} in 4 learned bins; or take "
+                "the moments from measurements.csv",
             )
 
 

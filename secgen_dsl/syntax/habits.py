@@ -229,6 +229,13 @@ def other_word(scene: Scene) -> Explanation | None:
             "in quotes it is a text",
             f"write {found[1:-1]} without quotes",
         )
+    if found == "using" and place.block == "measure":
+        return scene.say(
+            "SG110",
+            "what learning bins may use of the budget stands in `privacy`, once for all",
+            "not here",
+            "move it to: privacy { … learned bins using at most 15% }",
+        )
     home = HOMES.get(found, "") if scene.first else ""
     if home and home != place.block and found not in fault.words:
         where = f"in `{place.block}`" if place.braces else "outside all blocks"

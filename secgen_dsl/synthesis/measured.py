@@ -120,11 +120,11 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
     categories: list[CategoryCounts] = []
     genes: list[GeneContrasts] = []
     pairs: list[PairCounts] = []
-    opened = {one.query: one.values for one in measurements.measurements}
-    learned = with_learned_edges(plan, opened)
+    checked = {release.query: _opened_values(release, measurements) for release in plan.releases()}
+    learned = with_learned_edges(plan, {name: measurements.values(name) for name in checked})
     for release in plan.releases():
         query = plan.query(release.query)
-        values = _opened_values(release, measurements)
+        values = checked[release.query]
         if isinstance(query, VectorSum | SecondMoment):
             continue  # they decided bins; what moments tell of genes is not used yet
         if query not in plan.added:

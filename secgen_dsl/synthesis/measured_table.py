@@ -19,7 +19,7 @@ from secgen_dsl.ir.program import (
     as_table,
     decimal_text,
 )
-from secgen_dsl.ir.vectors import QUANTUM, coordinate_names
+from secgen_dsl.ir.vectors import COUNT_PART, QUANTUM, coordinate_names
 
 HEADER = ("marginal", "labels", "gene", "from", "to", "value", "kind", "noise_sd")
 
@@ -33,6 +33,10 @@ def write_measured_table(
     ``above mean``: how many people more than the row's mean the bin holds, (B·v − Σv)/B, with the
     last bin of each row derived from the others.  Adding the row's total from the label histogram,
     divided by B, gives the count.  ``noise_sd`` is the standard deviation of the value's noise.
+
+    Of vectors the kind is ``sum of clipped``: the sum over people of a gene's values on its public
+    scale (in standard deviations), of factor scores, or of their products; each person's vector is
+    shrunk to its clip first.  No table is cut, so ``from`` and ``to`` are empty.
 
     A number column's label is its bin.  A pair of genes is ``first × second``; the first gene's
     bin stands among the labels, the second's under ``from`` and ``to``.
@@ -82,8 +86,12 @@ def _lines(
 def _vector_lines(
     plan: Plan, query: Vector, release: Release, opened: tuple[int, ...]
 ) -> Iterator[tuple[str, ...]]:
-    """One line a coordinate, in units of the public scale (a second moment: squared)."""
+    """One line a coordinate, in units of the public scale (a second moment: squared).
+
+    The last of the sums of means is the number of people that they are of.
+    """
     unit = QUANTUM**2 if isinstance(query, SecondMoment) else QUANTUM
+    counts = isinstance(query, VectorSum) and query.content == "means"
     names = coordinate_names(plan.program, query)
     labels = [""] if isinstance(query, SecondMoment) else _labels(plan.program, query)
     values = iter(opened)
@@ -91,8 +99,11 @@ def _vector_lines(
         for position, name in enumerate(names):
             halved = position >= len(names) - release.halved
             noise = float(plan.released_variance(release) / (2 if halved else 1)) ** 0.5
-            shown = f"{next(values) / unit:.6f}"
-            yield (query.id, label, name, "", "", shown, "sum of clipped", f"{noise / unit:.6f}")
+            kind, own = "sum of clipped", unit
+            if counts and position == len(names) - 1:
+                kind, own = "count", query.clip // COUNT_PART
+            shown = f"{next(values) / own:.6f}"
+            yield (query.id, label, name, "", "", shown, kind, f"{noise / own:.6f}")
 
 
 def _tables(

@@ -35,7 +35,8 @@ QUERY_FIELDS = {
     "id", "statement", "source", "added_by_the_planner", "measured_as", "tables", "cells",
     "expected",
     "opened_values", "sensitivity_squared", "variance", "party_variance", "share_of_budget",
-    "standard_error_people", "relative_error", "rounds",
+    "standard_error_people", "standard_error_of_a_sum", "standard_error_of_a_mean",
+    "relative_error", "rounds",
     "bytes_sent_by_each_party",
 }  # fmt: skip
 

@@ -20,10 +20,11 @@ from tests.conftest import SPECS
 
 HERE = Path(__file__).resolve().parent
 STUDY = HERE / "study"
-CASES = HERE / "differences.txt"
+SPECS_OF = {"study.secgen": "differences.txt", "structure.secgen": "differences_structure.txt"}
+"""Spec in the folder → its cases.  One has tables only, the other moments and learned bins."""
 
-# One release of secgen has one format and one field, and plans have one round.
-FIXED = {"format", "program.format", "modulus", "rounds.*.number"}
+# One release of secgen has one format and one field.
+FIXED = {"format", "program.format", "modulus"}
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,16 @@ class Case:
         return text
 
 
-def read_cases() -> list[Case]:
-    blocks = CASES.read_text(encoding="utf-8").split("\n=== ")[1:]
+def read_cases(spec: str) -> list[Case]:
+    blocks = (HERE / SPECS_OF[spec]).read_text(encoding="utf-8").split("\n=== ")[1:]
     parts = [block.partition("\n---\n") for block in blocks]
     return [Case(above, said.strip("\n")) for above, _, said in parts]
+
+
+@dataclass(frozen=True)
+class Edited:
+    base: PlannedStudy
+    cases: dict[str, PlannedStudy]
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +65,25 @@ def base() -> PlannedStudy:
 
 
 @pytest.fixture(scope="module")
-def edited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PlannedStudy]:
-    """Every case, planned."""
+def all_edited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Edited]:
+    """Every case of every spec, planned."""
     folder = tmp_path_factory.mktemp("edited")
     shutil.copytree(STUDY, folder, dirs_exist_ok=True)
-    planned = {}
-    for case in read_cases():
-        spec = folder / "edited.secgen"
-        spec.write_text(case.edit((STUDY / "study.secgen").read_text(encoding="utf-8")), "utf-8")
-        planned[case.title] = plan_spec(spec)
-    return planned
+    found = {}
+    for name in SPECS_OF:
+        text = (STUDY / name).read_text(encoding="utf-8")
+        planned = {}
+        for case in read_cases(name):
+            spec = folder / "edited.secgen"
+            spec.write_text(case.edit(text), "utf-8")
+            planned[case.title] = plan_spec(spec)
+        found[name] = Edited(plan_spec(STUDY / name), planned)
+    return found
+
+
+@pytest.fixture(params=SPECS_OF)
+def edited(request: pytest.FixtureRequest, all_edited: dict[str, Edited]) -> Edited:
+    return all_edited[request.param]
 
 
 def said_of(found: Difference) -> str:
@@ -75,14 +91,16 @@ def said_of(found: Difference) -> str:
     return "\n".join(lines + [f"prose | {change.words()}" for change in found.prose])
 
 
-def test_recorded_cases(base: PlannedStudy, edited: dict[str, PlannedStudy]) -> None:
+@pytest.mark.parametrize("spec", SPECS_OF)
+def test_recorded_cases(spec: str, all_edited: dict[str, Edited]) -> None:
     """Exactly the lines that must appear, and no others."""
-    said = {title: said_of(compare(base, planned)) for title, planned in edited.items()}
+    found, path = all_edited[spec], HERE / SPECS_OF[spec]
+    said = {title: said_of(compare(found.base, case)) for title, case in found.cases.items()}
     if os.environ.get("SECGEN_UPDATE_GOLDEN"):
-        top = CASES.read_text(encoding="utf-8").partition("\n=== ")[0]
-        blocks = [f"\n=== {case.above}\n---\n{said[case.title]}\n" for case in read_cases()]
-        CASES.write_text(top + "".join(blocks), encoding="utf-8")
-    assert {case.title: case.said for case in read_cases()} == said
+        top = path.read_text(encoding="utf-8").partition("\n=== ")[0]
+        blocks = [f"\n=== {case.above}\n---\n{said[case.title]}\n" for case in read_cases(spec)]
+        path.write_text(top + "".join(blocks), encoding="utf-8")
+    assert {case.title: case.said for case in read_cases(spec)} == said
 
 
 def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -94,24 +112,24 @@ def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, data
 
 
-def test_every_part_of_a_plan_is_in_some_case(
-    base: PlannedStudy, edited: dict[str, PlannedStudy]
-) -> None:
+def test_every_part_of_a_plan_is_in_some_case(all_edited: dict[str, Edited]) -> None:
     """Together with the recorded lines: nothing of a plan can change unsaid."""
-    old = dict(leaves(json.loads(canonical_json(base.plan))))
-    touched = set()
-    for planned in edited.values():
-        new = dict(leaves(json.loads(canonical_json(planned.plan))))
-        touched |= {path for path, _ in old.items() ^ new.items()}
-    parts = {re.sub(r"\.[0-9]+(?=\.|$)", ".*", path) for path in old}
-    reached = {re.sub(r"\.[0-9]+(?=\.|$)", ".*", path) for path in touched}
-    assert parts - reached == FIXED
+    parts, touched = set(), set()
+    for edited in all_edited.values():
+        old = dict(leaves(json.loads(canonical_json(edited.base.plan))))
+        parts |= set(old)
+        for planned in edited.cases.values():
+            new = dict(leaves(json.loads(canonical_json(planned.plan))))
+            touched |= {path for path, _ in old.items() ^ new.items()}
+    kinds = [
+        {re.sub(r"\.[0-9]+(?=\.|$)", ".*", path) for path in each} for each in (parts, touched)
+    ]
+    assert kinds[0] - kinds[1] == FIXED
 
 
-def test_something_is_said_just_if_the_hashes_differ(
-    base: PlannedStudy, edited: dict[str, PlannedStudy]
-) -> None:
-    for title, planned in edited.items():
+def test_something_is_said_just_if_the_hashes_differ(edited: Edited) -> None:
+    base = edited.base
+    for title, planned in edited.cases.items():
         for found in (compare(base, planned), compare(planned, base)):
             same = planned.verified.plan_sha256 == base.verified.plan_sha256
             assert found.same is same, title
@@ -123,10 +141,10 @@ def test_a_plan_against_itself(base: PlannedStudy) -> None:
     assert (found.same, found.sections, found.prose) == (True, (), ())
 
 
-def test_figures_turn_around(base: PlannedStudy, edited: dict[str, PlannedStudy]) -> None:
+def test_figures_turn_around(edited: Edited) -> None:
     """From new to old every change is the same one backwards."""
-    for title, planned in edited.items():
-        forth, back = compare(base, planned), compare(planned, base)
+    for title, planned in edited.cases.items():
+        forth, back = compare(edited.base, planned), compare(planned, edited.base)
         changes = [c for s in forth.sections for c in s.changes]
         turned = {c.what: c for s in back.sections for c in s.changes}
         assert {c.what for c in changes} == set(turned), title

@@ -1,6 +1,5 @@
 """What the statements of the language mean: from text to the program's fields."""
 
-import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from secgen_dsl.ir.program import (
     Audience,
     CategoryColumn,
     ErrorTarget,
+    Marginal,
+    Moments,
     NumberColumn,
     PairMarginal,
     Program,
@@ -46,6 +47,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "r.csv").write_text(REFERENCE)
     (tmp_path / "r2.csv").write_text(REFERENCE)
     (tmp_path / "s.gmt").write_text(GMT)
+    (tmp_path / "few.csv").write_text("\n".join(REFERENCE.split("\n")[:9]))
     return tmp_path
 
 
@@ -292,13 +294,67 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
         },
         [("SG220", "error 5%")],
     ),
+    ({"measure": "measure { moments p by subtype in 3 factors from r }"}, [("SG214", "3")]),
+    ({"measure": "measure { moments p by subtype in 3 factors from hallmark }"}, [("SG220", "3")]),
+    ({"measure": "measure { moments p by subtype in 65 factors from r }"}, [("SG216", "65")]),
+    ({"measure": "measure { moments p by p in 2 factors from r }"}, [("SG205", "p")]),
+    ({"measure": "measure { moments p by sex * sex in 2 factors from r }"}, [("SG207", "sex")]),
+    ({"measure": "measure { moments q by sex in 2 factors from r }"}, [("SG205", "q")]),
+    ({"measure": "measure { moments p by sex in 2 factors from q }"}, [("SG205", "q")]),
     (
-        {"measure": "measure { moments p by subtype in 3 factors from r share 60%; marginal sex }"},
-        [("SG112", "moments p by subtype in 3 factors from r share 60%")],
+        {"measure": "measure { moments p by sex in 2 factors from r error 5% }"},
+        [("SG220", "error 5%")],
     ),
     (
-        {"measure": "measure { marginal subtype * p in 4 learned bins }"},
+        {
+            "public": 'public r from "r.csv" vst',
+            "measure": "measure { moments p by sex in 2 factors from r }",
+        },
+        [("SG212", "r")],
+    ),
+    (
+        {
+            "measure": "measure { moments p by sex in 2 factors from r\n"
+            "moments p by sex in 2 factors from r weight 2 }"
+        },
+        [("SG215", "moments p by sex in 2 factors from r weight 2")],
+    ),
+    (
+        {
+            "measure": "measure { moments p by sex in 2 factors from few }",
+            "public": 'public r from "r.csv" log2\npublic few from "few.csv" log2',
+        },
+        [("SG214", "few")],
+    ),
+    ({"measure": "measure { marginal subtype * p in 65 learned bins }"}, [("SG211", "65")]),
+    (
+        {"measure": "measure { marginal subtype * p in 4 learned bins from q }"},
+        [("SG205", "q")],
+    ),
+    (
+        {"measure": "measure { marginal pairs of p in 3 learned bins }"},
+        [("SG112", "in 3 learned bins")],
+    ),
+    (
+        {
+            "columns": "columns { subtype category { X, Y }; age number 0..99 in 4 learned bins }",
+            "measure": "measure { marginal age }",
+        },
         [("SG112", "in 4 learned bins")],
+    ),
+    *(
+        (
+            {
+                "panel": "panel p expression counts as log2(cpm + 1) 0..20 "
+                "library size from column x { A, B, C }",
+                "measure": f"measure {{ {statement} }}",
+            },
+            [("SG112", place)],
+        )
+        for statement, place in (
+            ("moments p by sex in 2 factors from r", "p"),
+            ("marginal subtype * p in 4 learned bins", "in 4 learned bins"),
+        )
     ),
     (
         {"columns": "columns { subtype category { X, Y }; flags mutation { } }"},
@@ -401,7 +457,18 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
             "privacy": "privacy { add or remove one person; epsilon 1\n"
             "learned bins using at most 15% }"
         },
-        [("SG112", "learned bins using at most 15%")],
+        [("SG220", "learned bins using at most 15%")],
+    ),
+    *(
+        (
+            {
+                "privacy": "privacy { add or remove one person; epsilon 1\n"
+                f"learned bins using at most {percent}% }}",
+                "measure": "measure { marginal subtype * p in 4 learned bins }",
+            },
+            [("SG216", percent)],
+        )
+        for percent in ("0", "100")
     ),
     (
         {"silos": 'silos hold patients { a terms open approval "x"; b terms open; c terms open }'},
@@ -426,16 +493,75 @@ def test_faults(folder: Path, blocks: dict[str, str], expected: list[tuple[str, 
 STUDY_B = """
 sets hallmark from "s.gmt"
 measure {
-  moments  p by subtype     in 12 factors from r            share 60%
+  moments  p by subtype     in 2 factors from r            share 60%
   marginal subtype * p      in 4 learned bins                       share 30%
   marginal pairs of p within hallmark { FIRST, SECOND } in 3 bins from r keep 40 by correlation in r
 }
 """
 
 
-def test_study_b_is_typed_and_only_not_planned(folder: Path) -> None:
+def test_study_b_plans(folder: Path) -> None:
     sets, measure = STUDY_B.strip().split("\n", 1)
-    found = errors(folder, sets=sets, measure=measure)
-    assert [code for code, _ in found] == ["SG112", "SG112"]
-    assert re.match("moments", found[0][1])
-    assert found[1][1] == "in 4 learned bins"
+    found = resolved(folder, sets=sets, measure=measure)
+    moments, learned, pairs = found.program.queries
+    assert isinstance(moments, Moments)
+    assert (len(moments.loadings), moments.source, moments.standard.reference) == (2, "r", "r")
+    assert isinstance(learned, Marginal)
+    assert learned.learned is not None
+    assert (learned.binning, learned.edges, learned.learned.part) == (
+        "learned",
+        (),
+        Fraction(3, 20),
+    )
+    assert learned.learned.standard.centres == (10, 10, 10)  # the middle of the range
+    assert "learned bins using at most 15%" in found.defaults
+    plan = plan_program(found.program)
+    verify(plan)
+    assert [[release.query for release in one.releases] for one in plan.rounds] == [
+        [
+            pairs.id, "subtype", "means of moments p by subtype", "scores of moments p by subtype",
+            "second moment of moments p by subtype", "means of subtype*p", "squares of subtype*p",
+        ],
+        ["subtype*p"],
+    ]  # fmt: skip
+
+
+def test_moments_of_gene_sets(folder: Path) -> None:
+    """Each set is a factor: its genes with equal loadings, on the scale of the range."""
+    measure = "measure { moments p by sex in 2 factors from hallmark; marginal subtype }"
+    query = program_of(folder, measure=measure).queries[0]
+    assert isinstance(query, Moments)
+    assert query.standard.reference == ""
+    assert set(query.standard.scales) == {Fraction(round(Fraction(20, 6) * 1024), 1024)}
+    assert query.loadings == ((11585, 11585, 0), (0, 11585, 11585))  # 2^14/√2
+
+
+def test_the_budgets_part_for_learning_is_kept(folder: Path) -> None:
+    for percent, part in (("15", Fraction(3, 20)), ("40", Fraction(2, 5))):
+        privacy = BLOCKS["privacy"][:-1] + f"; learned bins using at most {percent}% }}"
+        measure = "measure { marginal subtype * p in 4 learned bins from r; marginal sex }"
+        plan = plan_program(program_of(folder, measure=measure, privacy=privacy))
+        costs = {r.query: r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()}
+        learning = costs["means of subtype*p"] + costs["squares of subtype*p"]
+        own = learning + costs["subtype*p"]
+        assert part * Fraction(99, 100) < learning / own <= part
+
+
+@pytest.mark.parametrize(
+    ("measure", "genes"),
+    [
+        ("moments p by subtype in 2 factors from r", "3 of the 3"),
+        (
+            "moments p by subtype in 2 factors from r; marginal sex * p.B in 2 equal bins",
+            "2 of the 3",
+        ),
+        ("moments p by subtype in 2 factors from r; marginal sex * p in 2 equal bins", ""),
+    ],
+)
+def test_samples_without_genes_are_warned_of(folder: Path, measure: str, genes: str) -> None:
+    text = f"measure {{ {measure}; marginal subtype }}"
+    warnings = {w.code: w.message for w in resolved(folder, measure=text).warnings}
+    assert ("SG222" in warnings) is bool(genes)
+    assert genes in warnings.get("SG222", "")
+    release = "release { measurements to silos }"
+    assert "SG222" not in {w.code for w in resolved(folder, measure=text, release=release).warnings}
