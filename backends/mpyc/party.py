@@ -25,12 +25,15 @@ from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Measurement, Measurements, Plan, Release, Round
 from secgen_dsl.ir.program import Program, as_table
 from secgen_dsl.queries.contribution import raw_cells
+from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.noise import NoiseSource, draw_cells
 from secgen_dsl.runtime.openings import OpeningsManifest
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
 from secgen_dsl.runtime.transport import Mesh, Session
+
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 class Party:
@@ -74,6 +77,8 @@ class Party:
         self._report = report
         self._manifest = OpeningsManifest(plan)
         self._mesh: Mesh | None = None
+        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._drawn: dict[str, NDArray[np.int64]] = {}
         self._kept: dict[int, dict[str, NDArray[np.int64]]] = {}
         self._stored: dict[int, NDArray[np.int64]] = {}
         self._opened: list[NDArray[np.int64]] = []
@@ -123,25 +128,32 @@ class Party:
         return False
 
     def encode(self, name: str) -> NDArray[np.int64]:
-        """Step 1: x, in the query's shape; learned edges are those of the rounds opened so far."""
+        """Step 1: x, in the query's shape; learned edges are those of the rounds opened so far.
+
+        It cannot be changed: ``keep`` compares with it.
+        """
         self._release(name)
         query = self._plan.query(name)
         program = self._learned()
         if query not in self._plan.added:
             query = as_table(program.query(name))
-        return raw_cells(program, query, self._table)
+        self._counts[name] = _sealed(raw_cells(program, query, self._table))
+        return self._counts[name]
 
     def noise(self, marginal: str, variance: Fraction) -> NDArray[np.int64]:
-        """Step 2: z, one independent draw for each raw cell, in the shape of x.
+        """Step 2: z, one independent draw for each raw cell, in the shape of x; once a release.
 
         Args:
             marginal: whose cells.
             variance: σᵢ², as the plan has it.
 
         Raises:
-            SecgenError: SG514, the plan has another variance, or the source gave something else.
+            SecgenError: SG514, the plan has another variance, noise was drawn for these cells
+                before, or the source gave something else.
         """
         release = self._release(marginal)
+        if marginal in self._drawn:
+            raise _departs(f"the noise of {marginal!r} is drawn twice")
         if variance != release.noise.party_variance:
             raise _departs(
                 f"the variance of {marginal!r} is {release.noise.party_variance} in the plan"
@@ -150,10 +162,17 @@ class Party:
             drawn = draw_cells(self._noise, release)
         except ValueError as error:
             raise _departs(str(error)) from error
-        return drawn.reshape(self._plan.program.shape(self._plan.query(marginal)))
+        shape = self._plan.program.shape(self._plan.query(marginal))
+        self._drawn[marginal] = _sealed(drawn.reshape(shape))
+        return self._drawn[marginal]
 
     def keep(self, number: int, marginal: str, contribution: NDArray[np.int64]) -> None:
-        """Keep y of one release until its round is stored."""
+        """Keep y of one release until its round is stored.
+
+        Raises:
+            SecgenError: SG514, y is not the plan's map of this release's own x + z.  So noise is
+                used once, before the map, and for nothing else.
+        """
         release = self._release(marginal)
         if all(release is not one for one in self._round(number).releases):
             raise _departs(f"{marginal!r} is not measured in round {number}")
@@ -162,6 +181,12 @@ class Party:
         kept = self._kept.setdefault(number, {})
         if marginal in kept:
             raise _departs(f"{marginal!r} is contributed twice in round {number}")
+        if marginal not in self._counts or marginal not in self._drawn:
+            raise _departs(f"{marginal!r} is contributed without its counts and noise")
+        own = apply_map(release.map, self._counts.pop(marginal) + self._drawn[marginal])
+        self._drawn[marginal] = _NOTHING  # that there was a draw is remembered
+        if not np.array_equal(contribution, own):
+            raise _departs(f"what {marginal!r} contributes is not the map of its counts and noise")
         kept[marginal] = contribution
 
     def store(self, number: int) -> None:
@@ -362,6 +387,11 @@ def _by_query(
     ends = np.cumsum([values for _, values in openings])
     parts = np.split(opened, ends[:-1])
     return {marginal: part for (marginal, _), part in zip(openings, parts, strict=True)}
+
+
+def _sealed(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    cells.setflags(write=False)
+    return cells
 
 
 def _release_of_secgen() -> str:

@@ -1,16 +1,17 @@
 """From a spec file, or a compiled bundle, to a verified plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Marginal, Moments, SecondMoment, Study, VectorSum
 from secgen_dsl.public.files import PublicFile
 
 if TYPE_CHECKING:
+    from secgen_dsl.semantics.resolve import Resolved
     from secgen_dsl.verifier import Verified
 
 PlaceT = TypeVar("PlaceT")
@@ -64,7 +65,10 @@ def plan_source(source: Source, folder: Path) -> PlannedStudy:
     from secgen_dsl.planner.plan import plan_program
     from secgen_dsl.verifier import verify
 
-    plan = plan_program(resolved.program)
+    try:
+        plan = plan_program(resolved.program)
+    except SecgenError as error:
+        raise _in_the_spec(error, resolved) from error
     verified = verify(plan)
     return PlannedStudy(
         plan=plan,
@@ -78,6 +82,17 @@ def plan_source(source: Source, folder: Path) -> PlannedStudy:
         defaults=resolved.defaults,
         warnings=resolved.warnings
         + plan_warnings(plan, verified.epsilon, resolved.spans, resolved.epsilon),
+    )
+
+
+def _in_the_spec(error: SecgenError, resolved: "Resolved") -> SecgenError:
+    """The planner's faults at what the spec says: it knows statements, but not where they stand."""
+    spans = {
+        query.statement: resolved.spans[query.id] for query in reversed(resolved.program.queries)
+    }
+    return SecgenError(
+        replace(each, span=spans.get(each.place, resolved.epsilon), place="")
+        for each in error.diagnostics
     )
 
 

@@ -20,6 +20,7 @@ from secgen_dsl.ir.program import (
 )
 from secgen_dsl.planner.plan import draft
 from secgen_dsl.planner.predict import Prediction, predict
+from secgen_dsl.planner.redundant import redundant
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE, WARNING_PARTY_VARIANCE
 
 GREATEST_ERROR = 0.5
@@ -44,7 +45,12 @@ def plan_warnings(
         spans: id of each query that the spec asks for → its statement.
         epsilon: where the budget is stated.
     """
-    return (*_little_noise(plan, certified, epsilon), *_drowned(plan, spans))
+    predictions = predict(plan)
+    return (
+        *_little_noise(plan, certified, epsilon),
+        *_drowned(plan, predictions, spans),
+        *redundant(plan, predictions, spans),
+    )
 
 
 def _little_noise(plan: Plan, certified: float, place: Span) -> Iterator[Diagnostic]:
@@ -114,13 +120,15 @@ def _all_ample(program: Program, epsilon: Fraction) -> bool:
     )
 
 
-def _drowned(plan: Plan, spans: Mapping[str, Span]) -> Iterator[Diagnostic]:
+def _drowned(
+    plan: Plan, predictions: Sequence[Prediction], spans: Mapping[str, Span]
+) -> Iterator[Diagnostic]:
     """SG314: a statement's table of greatest error, if it is beyond ``GREATEST_ERROR``.
 
     A statement that asks for an accuracy has said what is enough.
     """
     worst: dict[tuple[str, int], Prediction] = {}
-    for prediction in predict(plan):
+    for prediction in predictions:
         query, error = prediction.query, prediction.relative_error
         if isinstance(query, VectorSum | SecondMoment):
             continue

@@ -5,13 +5,14 @@ from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan
-from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.program import Program, SecondMoment, VectorSum
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.expansion import expand, rounds_of
 from secgen_dsl.planner.strategy import choose
 from secgen_dsl.privacy.bound import certified_epsilon, compose, mu_for, slack_of
 from secgen_dsl.privacy.pld import TooManyKindsError
+from secgen_dsl.privacy.sensitivity import contribution_of
 
 ACCOUNTING_RESERVE = Fraction(1, 2048)
 """Part of ε and of δ kept back: certificates round up (discretised loss, tails, FFT error), and a
@@ -30,7 +31,8 @@ def plan_program(program: Program) -> Plan:
     The result still has to be verified (``secgen_dsl.verifier``).
 
     Raises:
-        SecgenError: SG312, no accountant could certify so much noise, or so many noises.
+        SecgenError: SG312, no accountant could certify so much noise, or so many noises; SG313,
+            an accuracy that is out of reach; SG317, sums beyond the field of the shares.
     """
     budget = program.privacy.epsilon
     reserve = ACCOUNTING_RESERVE
@@ -43,7 +45,36 @@ def plan_program(program: Program) -> Plan:
         if reserve >= 1:
             break
         plan = _plan(program, reserve)
+    _check_field(plan)
     return plan
+
+
+def _check_field(plan: Plan) -> None:
+    """Every sum that may be opened fits the field: p > 2·(n·|q| + 12σ) (PROTOCOL, Sizing)."""
+    people = plan.program.person.people_bound or 2**32
+    for release in plan.releases():
+        query = plan.query(release.query)
+        samples = contribution_of(plan.program, query).samples
+        greatest, gain = 1, 1
+        if isinstance(query, VectorSum):
+            greatest = query.clip
+        elif isinstance(query, SecondMoment):
+            greatest = query.clip**2
+        elif release.map == "centred":
+            greatest, gain = query.bins - 1, query.bins * (query.bins - 1)
+        noise = 12 * math.isqrt(math.ceil(gain * plan.released_variance(release))) + 12
+        most = (plan.modulus - 1) // 2 - noise
+        if people * samples * greatest < most:
+            continue
+        served = query.serves if isinstance(query, VectorSum | SecondMoment) else query.id
+        statements = {asked.id: asked.statement for asked in plan.program.queries}
+        raise fail(
+            "SG317",
+            f'the sums of "{query.statement}" may be too great for the field of the shares',
+            place=statements.get(served, "measure"),
+            next_step=f"state a bound on people of at most {most // (samples * greatest):,} in "
+            "`person` (at most … people in all), or use fewer genes or factors",
+        )
 
 
 def draft(program: Program) -> Plan:

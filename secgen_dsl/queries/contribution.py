@@ -50,8 +50,14 @@ def raw_cells(program: Program, query: Query, table: SampleTable) -> NDArray[np.
     Returns:
         Integers of shape ``program.shape(query)``.  In a table, adding a sample adds 1 to at most
         one cell of each table (PRIVACY 1.3, first row); in a vector sum, a vector of bounded norm.
+
+    Raises:
+        TypeError: the encoder gave something else.  No float is on the path from here to what is
+            opened (PRIVACY 7.3, S05).
     """
     cells: NDArray[np.int64] = encode(query, program, table)
+    if cells.dtype != np.int64 or cells.shape != program.shape(query):
+        raise TypeError(f"the encoder of {query.id!r} does not give integers of the query's shape")
     return cells
 
 

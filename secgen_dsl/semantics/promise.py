@@ -173,7 +173,9 @@ def _mechanism(reader: Reader, known: Mapping[str, object]) -> None:
         )
 
 
-def resolve_release(reader: Reader, silos: Sequence[Silo]) -> tuple[SampleRelease | None, Audience]:
+def resolve_release(
+    reader: Reader, silos: Sequence[Silo], person: Person | None
+) -> tuple[SampleRelease | None, Audience]:
     """What is released, and to whom."""
     block = reader.block(tree.ReleaseBlock, "release", "release { samples 500 to silos as csv }")
     if block is None:
@@ -187,6 +189,7 @@ def resolve_release(reader: Reader, silos: Sequence[Silo]) -> tuple[SampleReleas
     line = known.get("samples")
     if isinstance(line, tree.SamplesLine):
         rows = reader.whole(line.rows, 1, _MAXIMUM_ROWS, "the number of samples")
+        _check_rows(reader, line.rows, rows, person)
         formats = _formats(reader, line)
         samples = SampleRelease(
             rows=rows, audience=_audience(reader, line.audience, silos), formats=formats
@@ -197,6 +200,19 @@ def resolve_release(reader: Reader, silos: Sequence[Silo]) -> tuple[SampleReleas
     else:
         reader.defaults.append("measurements to silos")
     return samples, measurements
+
+
+def _check_rows(reader: Reader, number: tree.Number, rows: int, person: Person | None) -> None:
+    """Warn if the samples are as many as the people (PRIVACY 7.3, S15)."""
+    if person is None or rows != person.people_bound:
+        return
+    reader.found.warn(
+        "SG316",
+        f"there are as many samples as people are stated: {rows:,}",
+        number.span,
+        "readers will take each sample for a patient",
+        "choose another number: it is free, and more samples tell no more of anybody",
+    )
 
 
 def _formats(reader: Reader, line: tree.SamplesLine) -> tuple[SampleFormat, ...]:
@@ -289,4 +305,19 @@ def resolve_simulate(reader: Reader, silos: Sequence[Silo]) -> dict[str, Path]:
             )
         else:
             files[line.silo.text] = reader.folder / line.file.text
+            _check_not_public(reader, line)
     return files
+
+
+def _check_not_public(reader: Reader, line: tree.SampleFile) -> None:
+    """A silo's own table is no public file (PRIVACY 7.3, S03)."""
+    own = (reader.folder / line.file.text).resolve()
+    if any((reader.folder / name).resolve() == own for name in reader.files):
+        reader.found.error(
+            "SG213",
+            f'a public file of this spec is the table of the silo "{line.silo.text}"',
+            line.file.span,
+            "the patients' own rows",
+            "name a table of other people, who are public: bins from the patients' own rows move "
+            "with each patient, by more than the noise hides",
+        )

@@ -106,7 +106,7 @@ def _run(reader: Reader) -> Resolved:
     check_units_agree(reader, panels)
     privacy, person = resolve_privacy(reader, person)
     expectations = resolve_expectations(reader, columns)
-    samples, measurements = resolve_release(reader, silos)
+    samples, measurements = resolve_release(reader, silos, person)
     measure = reader.block(tree.MeasureBlock, "measure", "measure { marginal COLUMN }")
     queries: tuple[Asked, ...] = ()
     spans: dict[str, Span] = {}

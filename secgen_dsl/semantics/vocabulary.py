@@ -20,6 +20,7 @@ from secgen_dsl.public.files import gene_list
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
+from secgen_dsl.syntax.later import mixes_people
 
 MAXIMUM_GENES = 20_000
 _GREATEST = 10**9
@@ -27,6 +28,9 @@ _GREATEST = 10**9
 
 MUTATION_VALUES = ("yes", "no", "untested")
 """Of each column of a mutation line."""
+
+_OF_ALL_SAMPLES = ("vst", "rlog")
+"""Units whose transform takes size factors and dispersions from all samples of a matrix."""
 
 _CATCH_ALLS = frozenset(
     {
@@ -279,10 +283,30 @@ def resolve_panels(reader: Reader) -> tuple[Panel, ...]:
 
 def _unit(reader: Reader, line: tree.PanelLine) -> tuple[str, bool]:
     """The unit of the bins, and whether it is computed from counts."""
-    check_unit(reader, line.unit)
+    mixing = None if line.unit.text in UNITS else mixes_people(line.unit.text)
+    if mixing is not None:
+        reader.found.error(
+            "SG219",
+            f'"{mixing[0]}" would look at several people before they are counted',
+            line.unit.span,
+            "one of them changes it for all",
+            mixing[1],
+        )
+    else:
+        check_unit(reader, line.unit)
     conversion = line.transform
     sizes = [clause for clause in line.clauses if isinstance(clause, tree.LibrarySize)]
     if conversion is None:
+        if line.unit.text in _OF_ALL_SAMPLES:
+            reader.found.warn(
+                "SG223",
+                f"{line.unit.text} values of a patient depend on the others who are transformed "
+                "along: epsilon does not count that",
+                line.unit.span,
+                "not row by row",
+                "use a unit of each sample's own numbers: counts as log2(cpm + 1), log2_tpm; or "
+                "let sites transform with factors and dispersions fixed from public samples",
+            )
         for clause in sizes:
             reader.found.error(
                 "SG220",
@@ -293,11 +317,13 @@ def _unit(reader: Reader, line: tree.PanelLine) -> tuple[str, bool]:
             )
         return line.unit.text, False
     if not conversion.counts:
+        mixing = mixes_people(conversion.text)
         reader.found.error(
             "SG219",
-            f'"{conversion.text}" is not a conversion that a site can do row by row',
+            f'"{conversion.text}" is not a conversion '
+            + ("that a site can do row by row" if mixing else "of the language"),
             conversion.span,
-            "would need other people's rows",
+            "would need other people's rows" if mixing else "unknown",
             f"write: counts as {COUNT_TRANSFORM}; size factors, quantile normalisation, z-scores, "
             "batch correction and filters by variance mix people, so that one of them changes all",
         )

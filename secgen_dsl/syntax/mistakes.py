@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from secgen_dsl.diagnostics.diagnostic import nearest
 from secgen_dsl.syntax.habits import comment, missing_word, odd_number, other_word
-from secgen_dsl.syntax.later import LATER, OPENS_LATER
+from secgen_dsl.syntax.later import LATER, OPENS_LATER, mixes_people
 from secgen_dsl.syntax.scene import BARE, TEXT, WORD, Explanation, Scene
 from secgen_dsl.syntax.shapes import BLOCKS, KEYWORDS, SELDOM, STATEMENTS
 
@@ -289,6 +289,26 @@ def _thousands(scene: Scene) -> Explanation | None:
     )
 
 
+def _mixing(scene: Scene) -> Explanation | None:
+    """A step over several people's rows, such as a normalisation (PRIVACY 7.3, S04)."""
+    fault, place = scene.fault, scene.place
+    listed = place.in_list and not place.list_closed
+    elsewhere = place.braces and place.block not in ("measure", "panel")
+    if fault.only_text or listed or elsewhere:
+        return None
+    found = mixes_people(scene.text, fault.start)
+    if found is None:
+        return None
+    name, next_step = found
+    return scene.say(
+        "SG219",
+        f'"{name}" would look at several people before they are counted',
+        "one of them changes it for all",
+        next_step,
+        length=len(name),
+    )
+
+
 def _later(scene: Scene) -> Explanation | None:
     """A word of a later release, here or (``to named "…"``) just before."""
     if scene.fault.only_text:
@@ -470,6 +490,7 @@ _EXPLANATIONS: tuple[Callable[[Scene], Explanation | None], ...] = (
     _closes_nothing,
     _quotes,
     _thousands,
+    _mixing,
     _later,
     odd_number,
     _odd_name,

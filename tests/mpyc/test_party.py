@@ -1,13 +1,14 @@
 """The party refuses every step that its plan does not have."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.party import Party
@@ -107,8 +108,14 @@ def test_noise_of_another_variance(party: Party) -> None:
         party.noise("age", Fraction(4))
 
 
+def contribution(party: Party, name: str) -> NDArray[np.int64]:
+    release = next(release for release in PLAN.releases() if release.query == name)
+    noised = party.encode(name) + party.noise(name, release.noise.party_variance)
+    return apply_map(release.map, noised)
+
+
 def test_contributions_that_the_plan_does_not_have(party: Party) -> None:
-    right = np.zeros(4, dtype=np.int64)
+    right = contribution(party, "subtype")
     for number, marginal, values in (
         (2, "subtype", right),
         (1, "age", right),
@@ -122,6 +129,54 @@ def test_contributions_that_the_plan_does_not_have(party: Party) -> None:
         party.keep(1, "subtype", right)
     with refused("SG514.*lacks"):
         party.store(1)
+
+
+def test_noise_is_drawn_once_for_each_release(party: Party) -> None:
+    """S07: neither drawn again until it suits, nor used for another release."""
+    right = contribution(party, "subtype")
+    variance = next(r for r in PLAN.releases() if r.query == "subtype").noise.party_variance
+    with refused("SG514.*drawn twice"):
+        party.noise("subtype", variance)
+    party.keep(1, "subtype", right)
+    with refused("SG514.*drawn twice"):
+        party.noise("subtype", variance)
+
+
+NOT_ITS_OWN: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "no noise": lambda x, z, other: apply_map("centred", x),
+    "another release's noise": lambda x, z, other: apply_map("centred", x + other),
+    "noise after the map": lambda x, z, other: apply_map("centred", x) + z.reshape(-1)[:72],
+    "its noise twice": lambda x, z, other: apply_map("centred", x + 2 * z),
+    "another map": lambda x, z, other: (x + z).reshape(-1)[:72],
+    "other counts": lambda x, z, other: apply_map("centred", x + 1 - np.indices(x.shape)[2] + z),
+}
+
+
+@pytest.mark.parametrize("fault", NOT_ITS_OWN)
+def test_only_the_map_of_own_counts_and_own_noise_is_kept(party: Party, fault: str) -> None:
+    releases = {release.query: release for release in PLAN.releases()}
+    name = "subtype*cycle"
+    x, z = party.encode(name), party.noise(name, releases[name].noise.party_variance)
+    other = party.noise("subtype", releases["subtype"].noise.party_variance)
+    with refused("SG514.*not the map of its counts and noise"):
+        party.keep(1, name, NOT_ITS_OWN[fault](x, z, np.resize(other, x.shape)))
+    with refused("SG514.*without its counts"):  # there is no second attempt
+        party.keep(1, name, apply_map("centred", x + z))
+    with refused("SG514.*lacks"):
+        party.store(1)
+
+
+def test_counts_and_noise_cannot_be_changed_in_place(party: Party) -> None:
+    variance = next(r for r in PLAN.releases() if r.query == "subtype").noise.party_variance
+    for cells in (party.encode("subtype"), party.noise("subtype", variance)):
+        with pytest.raises(ValueError, match="read-only"):
+            np.add(cells, 1, out=cells)
+
+
+def test_nothing_is_kept_without_counts_and_noise(party: Party) -> None:
+    party.encode("subtype")
+    with refused("SG514.*without its counts and noise"):
+        party.keep(1, "subtype", np.zeros(4, dtype=np.int64))
 
 
 def test_nothing_is_shared_before_it_is_stored(party: Party) -> None:

@@ -4,6 +4,7 @@ import math
 import time
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,6 +216,22 @@ def test_a_new_query_kind_needs_no_change_here() -> None:
     encode.register(People, people_cells)
     table = table_of([{"subtype": "", "sex": "", "grade": "", "A": 0, "B": 0, "C": 0}])
     assert encode(People(), PROGRAM, table).tolist() == [[[1]]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [np.zeros((1, 4, 1)), np.zeros((1, 4, 1), dtype=np.int32), np.zeros(4, dtype=np.int64)],
+    ids=["floats", "32 bits", "another shape"],
+)
+def test_an_encoder_that_gives_no_integers_is_refused(wrong: NDArray[Any]) -> None:
+    class Odd(Marginal):
+        """A query whose encoder breaks its promise."""
+
+    encode.register(Odd, lambda query, program, table: wrong)
+    query = Odd(**dict(make_marginal(["subtype"])))
+    program = make_program([SUBTYPE], [], [make_marginal(["subtype"])])
+    with pytest.raises(TypeError, match="integers of the query's shape"):
+        raw_cells(program, query, make_table({"subtype": []}, {}))
 
 
 def test_a_thousand_genes_and_people_take_well_under_a_second() -> None:
