@@ -5,6 +5,7 @@ and losses up where they are drawn or reported, down where an accountant takes c
 """
 
 import math
+from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,14 @@ import mpmath
 
 UNIT = 2.0**-53
 """Unit roundoff u of float64."""
+
+
+_SIX_DIGITS_UP = Context(prec=6, rounding=ROUND_CEILING)
+
+
+def six_digits_up(number: float) -> str:
+    """Decimal text of six digits, rounded up: for reports and certificates."""
+    return str(_SIX_DIGITS_UP.create_decimal_from_float(number))
 
 
 def float_not_below(value: Fraction) -> float:
