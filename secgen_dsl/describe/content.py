@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import erf, sqrt
 from types import MappingProxyType
 
+from secgen_dsl.describe.guarantees import guarantee_rows, has_estimates
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import LinearMap, Plan
@@ -49,6 +50,8 @@ class Content:
     epsilon: str
     delta: str
     certified_epsilon: str
+    guarantees: tuple[tuple[str, ...], ...]
+    estimates: bool
     attacker_accuracy: str
     flagged_of_1000: int
     people_bound: str
@@ -82,9 +85,9 @@ def content_of(
         study_sha256=sha256_of(study),
         epsilon=decimal_text(plan.program.privacy.epsilon),
         delta=decimal_text(plan.program.privacy.delta),
-        certified_epsilon=max(
-            (a.epsilon for a in certificate.accountings if a.role == "certifies"), key=float
-        ),
+        certified_epsilon=next(a.epsilon for a in certificate.accountings if a.role == "certifies"),
+        guarantees=tuple(map(tuple, guarantee_rows(plan, certificate.guarantees))),
+        estimates=has_estimates(certificate.guarantees),
         attacker_accuracy=attacker_accuracy(mu),
         flagged_of_1000=flagged_of_1000(mu),
         people_bound=f"{person.people_bound:,}" if person.people_bound else "",

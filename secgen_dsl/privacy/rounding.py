@@ -15,12 +15,14 @@ UNIT = 2.0**-53
 """Unit roundoff u of float64."""
 
 
-_SIX_DIGITS_UP = Context(prec=6, rounding=ROUND_CEILING)
-
-
 def six_digits_up(number: float) -> str:
-    """Decimal text of six digits, rounded up: for reports and certificates."""
-    return str(_SIX_DIGITS_UP.create_decimal_from_float(number))
+    """Decimal text of six digits, rounded up: for certificates."""
+    return str(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(number))
+
+
+def three_digits_up(number: str) -> str:
+    """Decimal text of three digits without exponent, rounded up: for tables that people read."""
+    return f"{Context(prec=3, rounding=ROUND_CEILING).create_decimal(number):f}"
 
 
 def float_not_below(value: Fraction) -> float:
