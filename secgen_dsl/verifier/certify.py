@@ -37,7 +37,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
     """
     privacy = plan.program.privacy
     composition = verified.composition
-    accountings = []
+    accountings: list[Accounting] = []
     for accountant, role in ROLES[composition.shifts].items():
         if role == "checks" and independent:
             accountings += _checked(accountant, composition, privacy.delta)
