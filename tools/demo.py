@@ -39,11 +39,12 @@ def main() -> None:
     receipt = json.loads((OUT / "receipt.json").read_text())
     certificate = json.loads((OUT / "certificate.json").read_text())
     measured = {
-        m["marginal"]: m["values"]
+        m["query"]: m["values"]
         for m in json.loads((OUT / "measurements.json").read_text())["measurements"]
     }
     print("\nWhat happened")
-    certified = [a["epsilon"] for a in certificate["accountings"] if a["role"] == "certifies"]
+    within = ("certifies", "confirms")
+    certified = [a["epsilon"] for a in certificate["accountings"] if a["role"] in within]
     delta = float(Fraction(certificate["delta"]))
     print(f"  budget      epsilon {certificate['epsilon']} at delta {delta:g}")
     print(f"  certified   epsilon {' and '.join(certified)}, by two accountants")

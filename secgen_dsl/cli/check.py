@@ -10,7 +10,7 @@ from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @format_option
-@click.option("--certify", "independent", is_flag=True, help="Ask the second accountant too.")
+@click.option("--certify", "independent", is_flag=True, help="Ask all accountants.")
 @command
 def check(spec: Path, output: Format, independent: bool) -> None:
     """Check SPEC: language, plan and privacy budget.  Needs no data."""
@@ -34,7 +34,7 @@ def check(spec: Path, output: Format, independent: bool) -> None:
     if certificate is not None:
         for accounting in certificate.accountings:
             click.echo(
-                f"accountant   epsilon {accounting.epsilon} — {accounting.accountant} "
-                f"({accounting.version})"
+                f"{accounting.role:<12} epsilon {accounting.epsilon} — {accounting.accountant} "
+                f"({accounting.version}){'' if accounting.covers == 'plan' else ', largest group'}"
             )
     click.echo(f"{spec} is sound: the plan keeps its budget.")

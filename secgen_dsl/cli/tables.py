@@ -9,6 +9,12 @@ from secgen_dsl.backends.mpyc.cost import (
     release_rounds,
 )
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.describe.guarantees import (
+    CERTIFIED_NOTE,
+    ESTIMATE_NOTE,
+    guarantee_rows,
+    has_estimates,
+)
 from secgen_dsl.describe.measured import content_of_sum, error_words, sensitivity_words, short
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
@@ -22,6 +28,7 @@ from secgen_dsl.ir.program import (
     decimal_text,
 )
 from secgen_dsl.planner.predict import Prediction, predict
+from secgen_dsl.privacy.guarantees import guarantees
 
 
 def plan_json(planned: PlannedStudy) -> dict[str, object]:
@@ -40,6 +47,7 @@ def plan_json(planned: PlannedStudy) -> dict[str, object]:
             "certified_epsilon": planned.verified.epsilon,
             "mu": float(planned.verified.composition.mu_squared) ** 0.5,
         },
+        "guarantees": [one.model_dump(mode="json") for one in guarantees(plan)],
         "parties": list(plan.parties),
         "tolerated_colluding": plan.threshold,
         "rounds_of_messages": predicted_rounds(plan),
@@ -143,6 +151,12 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     if planned.defaults:
         lines.append("filled in    " + "; ".join(planned.defaults))
     click.echo("\n".join(lines))
+    if details:
+        found = guarantees(plan)
+        click.echo(aligned(guarantee_rows(plan, found)))
+        click.echo(CERTIFIED_NOTE)
+        if has_estimates(found):
+            click.echo(ESTIMATE_NOTE)
 
 
 def _sums_lines(plan: Plan) -> list[str]:

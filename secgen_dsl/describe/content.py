@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import erf, sqrt
 
+from secgen_dsl.describe.guarantees import guarantee_rows, has_estimates
 from secgen_dsl.describe.measured import added_for, error_words, measured_as, sensitivity_words
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
@@ -53,6 +54,8 @@ class Content:
     epsilon: str
     delta: str
     certified_epsilon: str
+    guarantees: tuple[tuple[str, ...], ...]
+    estimates: bool
     attacker_accuracy: str
     flagged_of_1000: int
     people_bound: str
@@ -88,9 +91,9 @@ def content_of(
         study_sha256=sha256_of(study),
         epsilon=decimal_text(plan.program.privacy.epsilon),
         delta=decimal_text(plan.program.privacy.delta),
-        certified_epsilon=max(
-            (a.epsilon for a in certificate.accountings if a.role == "certifies"), key=float
-        ),
+        certified_epsilon=next(a.epsilon for a in certificate.accountings if a.role == "certifies"),
+        guarantees=tuple(map(tuple, guarantee_rows(plan, certificate.guarantees))),
+        estimates=has_estimates(certificate.guarantees),
         attacker_accuracy=attacker_accuracy(mu),
         flagged_of_1000=flagged_of_1000(mu),
         people_bound=f"{person.people_bound:,}" if person.people_bound else "",

@@ -448,6 +448,10 @@ class Expectation(Node):
     provenance: str
 
 
+Adjacency = Literal["add-or-remove", "replace-one"]
+"""What two neighbouring inputs differ by."""
+
+
 class Privacy(Node):
     """The promise.
 
@@ -458,7 +462,7 @@ class Privacy(Node):
         delta: 0 < delta < 1.
     """
 
-    adjacency: Literal["add-or-remove", "replace-one"]
+    adjacency: Adjacency
     epsilon: Rational
     delta: Rational
 

@@ -1,69 +1,84 @@
 """What a whole plan promises: slack and certified ε of its releases, by the accountant that may.
 
 The planner asks to know what it has to keep back; the verifier asks to check.  Which accountant
-may certify what is PRIVACY 1.4: one-dimensional privacy loss distributions where every person has
-at most one sample in a group of cells and only cells are counted, else Rényi.
+may certify what is one table, ``accountants.ROLES``: one-dimensional privacy loss distributions
+where every person has at most one sample in a group of cells and only cells are counted, else
+Rényi.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
+from secgen_dsl.ir.certificate import Observer
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Marginal, Moments, PairMarginal, Program
-from secgen_dsl.privacy.events import ShiftedGaussian, event_of
+from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program
+from secgen_dsl.privacy.accountants import certifier
+from secgen_dsl.privacy.events import Composition, ShiftedGaussian, event_of
 from secgen_dsl.privacy.gdp import mu_for_budget
-from secgen_dsl.privacy.pld import epsilon_upper_bound
-from secgen_dsl.privacy.renyi import epsilon_from_zcdp, mu_for_zcdp_budget
-from secgen_dsl.privacy.rounding import float_not_below
-from secgen_dsl.privacy.sensitivity import contribution_of
+from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
+from secgen_dsl.privacy.sensitivity import contribution_of, sensitivity_squared
 from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
 
 
 @dataclass(frozen=True)
-class Composition:
-    """The releases of a plan, as the accountants take them.
+class Case:
+    """Which worlds shall not be told apart, and by whom.
 
     Attributes:
-        events: equal ones together; None if Rényi has to certify.
-        mu_squared: Σ Δ²/σ².
-        slack: ε that splitting and centring discrete noise add (``slack``).
+        adjacency: how the worlds differ.
+        people: k ≥ 1, in how many people.
+        against: who looks on.
     """
 
-    events: tuple[ShiftedGaussian, ...] | None
-    mu_squared: Fraction
-    slack: Fraction
+    adjacency: Adjacency
+    people: int = 1
+    against: Observer = "tolerated"
 
 
-def compose(plan: Plan) -> Composition:
-    """The composition of all releases of a plan.
+def compose(plan: Plan, case: Case | None = None) -> Composition:
+    """The composition of all releases of a plan, as its own promise needs it, or another case.
+
+    *k people* change what is opened by at most k times as much (the triangle inequality), in
+    whatever cells: their shifts compete, so Rényi has to certify, with k²·Δ².
+
+    *Outsiders* know no party's noise, so that of all m adds up to m·σᵢ².
+
+    *All others* see what each site adds by itself, with that site's own noise σᵢ².  A person with
+    up to k samples at each of s sites then shifts s groups of values by k, not one by k·s.
 
     Raises:
         ValueError: a release so noiseless that no bound exists.
     """
+    program, sites = _program_seen(plan, case)
+    honest = _honest(plan, case)
+    people = 1 if case is None else case.people
     counts: Counter[tuple[Fraction, int]] = Counter()
-    competing = False
-    queries = plan.measured()
+    competing = people > 1
     mu_squared = Fraction(0)
+    queries = plan.measured()
     for release in plan.releases():
         query = queries[release.query]
-        noise = release.noise
-        mu_squared += noise.sensitivity_squared / noise.variance
+        variance = honest * release.noise.party_variance
+        moved = sensitivity_squared(program, query, release.map)
+        mu_squared += sites * people**2 * moved / variance
         event = None
         if isinstance(query, Marginal | PairMarginal):
-            contribution = contribution_of(plan.program, query)
-            event = event_of(release.map, release.tables, query.bins, noise.variance, contribution)
+            contribution = contribution_of(program, query)
+            event = event_of(release.map, release.tables, query.bins, variance, contribution)
         if event is None:
             competing = True
         else:
-            counts[event.variance, event.shift] += event.count
+            counts[event.variance, event.shift] += sites * event.count
     events = tuple(ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items())
-    return Composition(None if competing else events, mu_squared, slack_of(plan))
+    return Composition(None if competing else events, mu_squared, slack_of(plan, case))
 
 
-def slack_of(plan: Plan) -> Fraction:
+def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     """What splitting and centring discrete noise add to ε, over all releases."""
-    honest = len(plan.parties) - plan.threshold
+    program, sites = _program_seen(plan, case)
+    honest = _honest(plan, case)
+    people = 1 if case is None else case.people
     slack = Fraction(0)
     queries = plan.measured()
     for release in plan.releases():
@@ -71,10 +86,31 @@ def slack_of(plan: Plan) -> Fraction:
         slack += split_noise_slack(release.raw_cells, party_variance, honest)
         query = queries[release.query]
         if release.map == "centred" and isinstance(query, Marginal):
-            touched = contribution_of(plan.program, query).touched_rows
-            rows = release.tables * min(touched, plan.program.label_cells(query))
-            slack += centring_slack(rows, query.bins, release.noise.variance)
+            touched = people * contribution_of(program, query).touched_rows
+            rows = sites * release.tables * min(touched, program.label_cells(query))
+            variance = honest * release.noise.party_variance
+            slack += centring_slack(rows, query.bins, variance)
     return slack
+
+
+def _honest(plan: Plan, case: Case | None) -> int:
+    """How many parties' noise adds up, unknown to the observer."""
+    parties = len(plan.parties)
+    if case is None or case.against == "tolerated":
+        return parties - plan.threshold
+    return parties if case.against == "outsiders" else 1
+
+
+def _program_seen(plan: Plan, case: Case | None) -> tuple[Program, int]:
+    """The program with the case's person, and at how many sites each is seen by itself."""
+    program = plan.program
+    if case is None:
+        return program, 1
+    person, sites = program.person, 1
+    if case.against == "all-others":
+        person, sites = person.model_copy(update={"silos": 1}), person.silos
+    privacy = program.privacy.model_copy(update={"adjacency": case.adjacency})
+    return program.model_copy(update={"person": person, "privacy": privacy}), sites
 
 
 def needs_renyi(program: Program) -> bool:
@@ -98,15 +134,9 @@ def mu_for(program: Program, epsilon: Fraction, delta: Fraction) -> Fraction:
 
 
 def certified_epsilon(composition: Composition, delta: Fraction) -> float:
-    """An upper bound on ε at δ, all slack included, rounded up.
+    """An upper bound on ε at δ by the accountant that certifies, all slack included, rounded up.
 
     Raises:
         ValueError: no bound exists.
     """
-    if composition.events is not None:
-        return epsilon_upper_bound(composition.events, delta, slack=composition.slack)
-    if composition.slack >= 1:
-        raise ValueError("a slack of 1 or more leaves no guarantee")
-    # e^−a ≥ 1 − a, exactly in rationals.
-    inner = epsilon_from_zcdp(composition.mu_squared / 2, delta * (1 - composition.slack))
-    return float_not_below(Fraction(inner) + Fraction(float_not_below(composition.slack)))
+    return certifier(composition).epsilon(composition, delta)

@@ -15,6 +15,7 @@ plan reduces to one such event:
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.privacy.sensitivity import Contribution
@@ -45,6 +46,30 @@ class ShiftedGaussian:
     def mu_squared(self) -> Fraction:
         """count·d²/V, its part in a plan's μ²."""
         return self.count * self.shift**2 / self.variance
+
+
+Shifts = Literal["one-dimensional", "competing"]
+"""What a person does to the opened values: see ``Composition.shifts``."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Everything that is released, as the accountants take it.
+
+    Attributes:
+        events: equal ones together; None where no one-dimensional events are known to dominate.
+        mu_squared: Σ Δ²/σ²; the whole is μ²/2-zCDP, up to the slack.
+        slack: what splitting and centring discrete noise add to ε (``slack``).
+    """
+
+    events: tuple[ShiftedGaussian, ...] | None
+    mu_squared: Fraction
+    slack: Fraction
+
+    @property
+    def shifts(self) -> Shifts:
+        """Whether a person shifts single values, or may choose between several ways (``renyi``)."""
+        return "competing" if self.events is None else "one-dimensional"
 
 
 def event_of(

@@ -49,6 +49,9 @@ from secgen_dsl.privacy.spectrum import Spectrum
 _CUT = 32.0
 """Mass e^−32 of the tilted law may lie on either side of the window."""
 
+_NEAR = 12.0
+"""Of ln δ: so far from the δ that a convolution was tilted to, its errors are still negligible."""
+
 _LARGEST_ATOMS = 2**25
 _MOST_ATOMS = 2**28
 _CHUNK = 2**18
@@ -91,7 +94,25 @@ def epsilon_upper_bound(
         ValueError: a number out of its range, or a standard deviation beyond 10⁶
             (TooManyKindsError: more than ``MOST_DISTINCT`` kinds of events).
     """
-    if not _SMALLEST_DELTA <= delta < 1:
+    (bound,) = epsilon_upper_bounds(events, (delta,), slack=slack, interval=interval)
+    return bound
+
+
+def epsilon_upper_bounds(
+    events: Sequence[ShiftedGaussian],
+    deltas: Sequence[Fraction],
+    *,
+    slack: Fraction = Fraction(0),
+    interval: float = 1e-4,
+) -> tuple[float, ...]:
+    """``epsilon_upper_bound`` at several δ, for hardly more than the cost of the first.
+
+    One tilted convolution serves all δ that lie near the one it was tilted to.
+
+    Raises:
+        ValueError: as above, or no δ at all.
+    """
+    if not deltas or not all(_SMALLEST_DELTA <= delta < 1 for delta in deltas):
         raise ValueError("δ must be at least 10^−250 and less than 1")
     if slack < 0:
         raise ValueError("a slack must not be negative")
@@ -99,24 +120,19 @@ def epsilon_upper_bound(
     # e^−a ≥ 1 − a exactly in rationals; a slack of 1 or more has eaten the guarantee.
     if slack >= 1:
         raise ValueError("a slack of 1 or more leaves no guarantee")
-    target = float_not_above(delta * (1 - slack))
     if not events:
-        return slack_above
-    losses = _discretise(events, interval, math.log(1 / float(target)))
-    # The Chernoff point of a Gaussian loss; any λ is sound, a good one is also tight.
-    tilt = math.sqrt(2 * math.log(1 / target) / losses.mu_squared)
-    for _ in range(200):
-        tail = _compose(losses, tilt)
-        if tail.delta(tail.highest) > target:
-            tilt *= 2
-        elif tail.lowest > 0 and tail.delta(tail.lowest) <= target:
-            tilt /= 2
-        else:
-            break
-    bound = tail.epsilon(target) + slack_above
-    if bound == 0:
-        return 0.0
-    return math.nextafter(bound * (1 + 8 * UNIT), math.inf)
+        return (slack_above,) * len(deltas)
+    targets = [float_not_above(delta * (1 - slack)) for delta in deltas]
+    losses = _discretise(events, interval, math.log(1 / float(min(targets))))
+    around = targets[0]
+    tail = _tail_around(losses, around)
+    bounds = []
+    for target in targets:
+        if abs(math.log(target / around)) > _NEAR or not tail.reaches(target):
+            around, tail = target, _tail_around(losses, target)
+        bound = tail.epsilon(target) + slack_above
+        bounds.append(math.nextafter(bound * (1 + 8 * UNIT), math.inf) if bound else 0.0)
+    return tuple(bounds)
 
 
 def delta_upper_bound(
@@ -219,6 +235,11 @@ class _Tail:
         """The last grid point, above which only ``beyond`` is left."""
         return float(self.losses[-1]) + self.rounding
 
+    def reaches(self, target: float) -> bool:
+        """Whether δ(ε) = target lies within the window."""
+        fits = self.delta(self.highest) <= target
+        return fits and (self.lowest <= 0 or self.delta(self.lowest) > target)
+
     def delta(self, epsilon: float) -> float:
         """An upper bound on δ(ε), for ε ≥ ``lowest``."""
         epsilon -= self.rounding
@@ -249,6 +270,18 @@ class _Tail:
         while self.delta(guess) > target:
             guess, step = guess + step, 2 * step
         return min(guess, top + self.rounding)
+
+
+def _tail_around(losses: _Losses, target: float) -> _Tail:
+    """The composition, tilted so that the ε of the target lies within its window."""
+    # The Chernoff point of a Gaussian loss; any λ is sound, a good one is also tight.
+    tilt = math.sqrt(2 * math.log(1 / target) / losses.mu_squared)
+    for _ in range(200):
+        tail = _compose(losses, tilt)
+        if tail.reaches(target):
+            break
+        tilt *= 2 if tail.delta(tail.highest) > target else 0.5
+    return tail
 
 
 def _merged(events: Sequence[ShiftedGaussian]) -> list[ShiftedGaussian]:

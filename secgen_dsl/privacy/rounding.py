@@ -5,6 +5,7 @@ and losses up where they are drawn or reported, down where an accountant takes c
 """
 
 import math
+from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,16 @@ import mpmath
 
 UNIT = 2.0**-53
 """Unit roundoff u of float64."""
+
+
+def six_digits_up(number: float) -> str:
+    """Decimal text of six digits, rounded up: for certificates."""
+    return str(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(number))
+
+
+def three_digits_up(number: str) -> str:
+    """Decimal text of three digits without exponent, rounded up: for tables that people read."""
+    return f"{Context(prec=3, rounding=ROUND_CEILING).create_decimal(number):f}"
 
 
 def float_not_below(value: Fraction) -> float:

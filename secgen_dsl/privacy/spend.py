@@ -27,8 +27,8 @@ from pydantic import Field
 
 from secgen_dsl.ir.base import Node, Rational
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.privacy.bound import Composition, certified_epsilon, compose
-from secgen_dsl.privacy.events import ShiftedGaussian
+from secgen_dsl.privacy.bound import certified_epsilon, compose
+from secgen_dsl.privacy.events import Composition, ShiftedGaussian
 from secgen_dsl.privacy.gdp import epsilon_for_mu
 from secgen_dsl.privacy.pld import epsilon_upper_bound
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp

@@ -1,152 +1,165 @@
-"""The certificate of a verified plan: our accountant, and on demand an independent one."""
+"""The certificate of a verified plan: all accountants' numbers, each with its role."""
 
 import re
-from decimal import ROUND_CEILING, Context
+from dataclasses import replace
 from fractions import Fraction
-from math import sqrt
-
-import numpy as np
 
 from secgen_dsl import __version__
-from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.certificate import Accounting, Certificate
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.certificate import Accounting, Certificate, Role
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.privacy.gdp import epsilon_for_mu, mu_squared
-from secgen_dsl.privacy.renyi import epsilon_from_zcdp
+from secgen_dsl.privacy.accountants import LATTICE, ROLES, Accountant, certifier
+from secgen_dsl.privacy.events import Composition
+from secgen_dsl.privacy.guarantees import guarantees
+from secgen_dsl.privacy.rounding import six_digits_up, sqrt_not_below
 from secgen_dsl.verifier.verify import Verified
 
-_ZCDP = "zCDP to (epsilon, delta), Canonne-Kamath-Steinke"
-_PLD = "privacy loss distribution, connect-the-dots (secgen, numpy)"
-_SECOND_PLD = "privacy loss distribution, connect-the-dots (dp-accounting)"
-_SECOND_RENYI = "Rényi differential privacy (dp-accounting)"
-_SECOND_EPSILON = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?(E-[0-9]{1,3})?")
-_VERSION = re.compile(r"(secgen|numpy|dp-accounting) [0-9A-Za-z.+]{1,40}")
-_SPARE = Fraction(1, 100)
-"""The second accountant's number may lie this share below ours, and no more."""
+INDEPENDENT: frozenset[Role] = frozenset({"confirms", "checks"})
+"""Roles of the accountants that are asked only on demand: their libraries take seconds to load."""
 
-_SIX_DIGITS_UP = Context(prec=6, rounding=ROUND_CEILING)
+_EPSILON = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?(E-[0-9]{1,3})?")
+_VERSION = re.compile(r"[a-z-]{1,20} [0-9A-Za-z.+]{1,40}")
+_SPARE = Fraction(1, 100)
+"""A confirming accountant's number may lie this share below ours, and no more."""
+
+_AGREEMENT = Fraction(1, 1000)
+"""The exact lattice and the certifying accountant differ by less, in ε or in parts of ε."""
 
 
 def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate:
     """The certificate of a plan that ``verify`` accepted.
 
     Args:
-        independent: also ask dp-accounting (takes seconds to import).
+        independent: also ask dp-accounting and the exact lattice (takes seconds).
 
     Raises:
-        SecgenError: SG321 if the independent accountant does not confirm the budget.
+        SecgenError: SG321 if an independent accountant does not confirm the budget.
     """
     privacy = plan.program.privacy
-    delta = float(privacy.delta)
     composition = verified.composition
-    events = composition.events
-    accountings = [
-        Accounting(
-            accountant=_ZCDP if events is None else _PLD,
-            version=f"secgen {__version__}" if events is None else f"numpy {np.__version__}",
-            epsilon=_up(verified.epsilon),
-            role="certifies",
-        )
-    ]
-    if independent:
-        from secgen_dsl.privacy.second_opinion import (
-            second_epsilon,
-            second_opinion_version,
-            second_renyi_epsilon,
-        )
-
-        # Its grid must be fine beside a small ε, or its rounding alone exceeds the budget.
-        interval = float(min(Fraction(1, 10_000), privacy.epsilon / 2000))
-        slack = composition.slack
-        if events is None:
-            epsilon = second_renyi_epsilon(composition.mu_squared, privacy.delta, slack=slack)
-        else:
-            epsilon = second_epsilon(events, privacy.delta, slack=slack, interval=interval)
-        if not Fraction(epsilon) <= privacy.epsilon:
-            raise fail(
-                "SG321",
-                f"the second accountant finds epsilon {epsilon:.6g}, more than the budget",
-                place="plan",
-                next_step="do not run this plan; report it with the spec",
-            )
-        accountings.append(
-            Accounting(
-                accountant=_SECOND_RENYI if events is None else _SECOND_PLD,
-                version=second_opinion_version(),
-                epsilon=_up(epsilon),
-                role="certifies",
-            )
-        )
-    mu = float(composition.mu_squared) ** 0.5
-    accountings.append(
-        Accounting(
-            accountant="Gaussian DP, closed form",
-            version=f"secgen {__version__}",
-            epsilon=_up(epsilon_for_mu(mu, delta)),
-            role="shown",
-        )
-    )
-    if events is not None:
-        accountings.append(
-            Accounting(
-                accountant=_ZCDP,
-                version=f"secgen {__version__}",
-                epsilon=_up(epsilon_from_zcdp(composition.mu_squared / 2, privacy.delta)),
-                role="shown",
-            )
-        )
+    accountings: list[Accounting] = []
+    for accountant, role in ROLES[composition.shifts].items():
+        if role == "checks" and independent:
+            accountings += _checked(accountant, composition, privacy.delta)
+        elif role not in INDEPENDENT or independent:
+            epsilon = accountant.epsilon(composition, privacy.delta)
+            if role == "confirms" and not Fraction(epsilon) <= privacy.epsilon:
+                raise _not_confirmed(
+                    f"the second accountant finds epsilon {epsilon:.6g}, more than the budget"
+                )
+            accountings.append(_accounting(accountant, role, epsilon))
     return Certificate(
-        format="secgen.certificate/1",
+        format="secgen.certificate/2",
         plan_sha256=verified.plan_sha256,
         secgen_version=__version__,
         epsilon=privacy.epsilon,
         delta=privacy.delta,
-        mu=_up(mu),
-        slack=_up(float(composition.slack)),
+        mu=six_digits_up(sqrt_not_below(composition.mu_squared)),
+        slack=six_digits_up(float(composition.slack)),
         accountings=tuple(accountings),
-        outsider_epsilon=_up(epsilon_for_mu(_mu_with(plan, len(plan.parties)), delta)),
-        floor_epsilon=_up(epsilon_for_mu(_mu_with(plan, 1), delta)),
+        guarantees=guarantees(plan),
     )
 
 
 def is_certificate_of(stated: Certificate, plan: Plan, verified: Verified) -> bool:
     """Whether a certificate says what ``certify`` says of a plan that ``verify`` accepted.
 
-    All but the second accountant's number and the libraries' versions must be the same; that
-    number must lie within the budget and at most 1 % below ours (asking it again takes seconds).
+    What our own accountants say is computed again and must be the same.  Of the others (asking
+    them takes seconds) only what can be told without them is checked: they must all be there, the
+    confirming one within the budget and at most 1 % below ours, the lattice as near as it has to
+    be.
     """
     fresh = certify(plan, verified, independent=False)
-    ours, *shown = fresh.accountings
-    if len(stated.accountings) != len(fresh.accountings) + 1:
-        return False
-    first, second, *others = stated.accountings
-    renyi = verified.composition.events is None
+    roles = {one.name: role for one, role in ROLES[verified.composition.shifts].items()}
+    own = [one for one in stated.accountings if roles.get(one.accountant) not in INDEPENDENT]
+    others = [one for one in stated.accountings if roles.get(one.accountant) in INDEPENDENT]
+    names = [one.accountant for one in others]
+    required = {name for name, role in roles.items() if role == "confirms"}
     return (
-        stated.model_copy(update={"accountings": fresh.accountings}) == fresh
+        stated.model_copy(update={"accountings": ()})
+        == fresh.model_copy(update={"accountings": ()})
+        and [_without_version(one) for one in own]
+        == [_without_version(one) for one in fresh.accountings]
+        and all(_VERSION.fullmatch(one.version) for one in stated.accountings)
+        and required <= set(names)
+        and len(set(names)) == len(names)
         and all(
-            _without_version(one) == _without_version(other)
-            for one, other in zip([first, *others], [ours, *shown], strict=True)
+            one.role == roles[one.accountant] and _plausible(one, plan, verified) for one in others
         )
-        and all(_VERSION.fullmatch(each.version) for each in stated.accountings)
-        and second.accountant == (_SECOND_RENYI if renyi else _SECOND_PLD)
-        and second.role == "certifies"
-        and _SECOND_EPSILON.fullmatch(second.epsilon) is not None
-        and (1 - _SPARE) * Fraction(ours.epsilon)
-        <= Fraction(second.epsilon)
-        <= plan.program.privacy.epsilon
     )
 
 
-def _without_version(accounting: Accounting) -> tuple[str, str, str]:
-    return accounting.accountant, accounting.epsilon, accounting.role
+def _plausible(stated: Accounting, plan: Plan, verified: Verified) -> bool:
+    """Whether an independent accountant may have said this."""
+    if _EPSILON.fullmatch(stated.epsilon) is None:
+        return False
+    number, ours = Fraction(stated.epsilon), Fraction(verified.epsilon)
+    if stated.role == "confirms":
+        fits = (1 - _SPARE) * ours <= number <= plan.program.privacy.epsilon
+        return fits and stated.covers == "plan"
+    if stated.covers == "largest group":
+        ours = Fraction(_of_largest_group(verified.composition, plan.program.privacy.delta))
+    return _agree(number, ours)
 
 
-def _mu_with(plan: Plan, draws: int) -> float:
-    """μ against somebody to whom the noise of ``draws`` parties is unknown."""
-    pairs = ((r.noise.sensitivity_squared, draws * r.noise.party_variance) for r in plan.releases())
-    return sqrt(mu_squared(pairs))
+def _checked(
+    accountant: Accountant, composition: Composition, delta: Fraction
+) -> tuple[Accounting, ...]:
+    """The exact lattice's number of the whole, or of the largest group of equal noise.
+
+    Nothing where δ, or the lattice of the largest group, is beyond what it can compute.
+    """
+    try:
+        found = accountant.epsilon(composition, delta)
+        ours, covers = certifier(composition).epsilon(composition, delta), "plan"
+    except ValueError:
+        try:
+            found = accountant.epsilon(_largest_group(composition), delta)
+        except ValueError:
+            return ()
+        ours, covers = _of_largest_group(composition, delta), "largest group"
+    if not _agree(Fraction(found), Fraction(ours)):
+        raise _not_confirmed(
+            f"the exact lattice finds epsilon {found:.6g} where {ours:.6g} is certified"
+        )
+    return (_accounting(LATTICE, "checks", found).model_copy(update={"covers": covers}),)
 
 
-def _up(number: float) -> str:
-    """Six digits, rounded up."""
-    return str(_SIX_DIGITS_UP.create_decimal_from_float(number))
+def _largest_group(composition: Composition) -> Composition:
+    """The events of equal noise that spend most, with all of the slack."""
+    if composition.events is None:
+        raise ValueError("competing shifts have no groups of equal noise")
+    largest = max(composition.events, key=lambda event: (event.mu_squared, event.variance))
+    return replace(composition, events=(largest,), mu_squared=largest.mu_squared)
+
+
+def _of_largest_group(composition: Composition, delta: Fraction) -> float:
+    group = _largest_group(composition)
+    return certifier(group).epsilon(group, delta)
+
+
+def _agree(number: Fraction, ours: Fraction) -> bool:
+    return abs(number - ours) <= _AGREEMENT * max(Fraction(1), ours)
+
+
+def _accounting(accountant: Accountant, role: Role, epsilon: float) -> Accounting:
+    return Accounting(
+        accountant=accountant.name,
+        version=accountant.version,
+        covers="plan",
+        epsilon=six_digits_up(epsilon),
+        role=role,
+    )
+
+
+def _without_version(accounting: Accounting) -> Accounting:
+    return accounting.model_copy(update={"version": ""})
+
+
+def _not_confirmed(message: str) -> SecgenError:
+    return fail(
+        "SG321",
+        message,
+        place="plan",
+        next_step="do not run this plan; report it with the spec",
+    )

@@ -20,7 +20,8 @@ from secgen_dsl.ir.program import (
     Table,
     VectorSum,
 )
-from secgen_dsl.privacy.bound import Composition, certified_epsilon, compose
+from secgen_dsl.privacy.bound import certified_epsilon, compose
+from secgen_dsl.privacy.events import Composition
 from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
 from secgen_dsl.privacy.sensitivity import contribution_of, sensitivity_squared

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from secgen_dsl import __version__
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.privacy.guarantees import guarantees
 from tests.cli.commands import secgen
 from tests.conftest import SPECS
 
@@ -30,6 +32,7 @@ RESULTS = {
 PLAN_FIELDS = {
     "ok", "diagnostics", "plan_sha256", "program_sha256", "study_sha256", "budget", "parties",
     "tolerated_colluding", "rounds_of_messages", "bytes_sent_by_each_party", "defaults", "queries",
+    "guarantees",
 }  # fmt: skip
 QUERY_FIELDS = {
     "id", "statement", "source", "added_by_the_planner", "measured_as", "tables", "cells",
@@ -115,6 +118,22 @@ def test_plan_shows_noise_and_bytes() -> None:
     assert ended.code == 0
     for word in ("σ certified", "σ released", "share of budget", "centred tables", "added: labels"):
         assert word in ended.out
+
+
+def test_plan_shows_what_the_noise_is_worth_in_other_cases(two_hospitals: PlannedStudy) -> None:
+    shown = secgen("plan", STUDY_D).out
+    found = secgen("plan", STUDY_D, "--json").json["guarantees"]
+    assert found == [one.model_dump(mode="json") for one in guarantees(two_hospitals.plan)]
+    rows = [line for line in shown.split("\n") if re.match("(one person|[0-9] people), ", line)]
+    assert len(rows) == len(found) == 7
+    for row, one in zip(rows, found, strict=True):
+        *_, first, second, third = row.split()
+        for text, point in zip((first, second, third), one["epsilons"], strict=True):
+            exact = float(point["certified"])
+            assert exact <= float(text) < 1.011 * exact
+    assert "certified bound" in shown
+    # Only `plan` shows them: `check` stays short.
+    assert "outsiders" not in secgen("check", STUDY_D).out
 
 
 def test_describe(tmp_path: Path) -> None:

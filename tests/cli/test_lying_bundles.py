@@ -85,7 +85,15 @@ def _second(data: Any) -> Any:
     return found
 
 
-FAKE = {"accountant": "A national institute", "version": "9", "epsilon": "1", "role": "certifies"}
+def _lattice(data: Any) -> Any:
+    (found,) = (a for a in data["accountings"] if a["role"] == "checks")
+    return found
+
+
+FAKE = {
+    "accountant": "A national institute", "version": "9", "covers": "plan", "epsilon": "1",
+    "role": "certifies",
+}  # fmt: skip
 CERTIFICATE = "the certificate does not hold the plan's figures"
 PLAN = "the plan is not the one of its spec and public files"
 STUDY = "the study is not the one of its spec"
@@ -131,6 +139,33 @@ LIES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a third accountant": (
         _json("certificate.json", lambda d: d["accountings"].append(FAKE)),
+        CERTIFICATE,
+    ),
+    "the second's role": (
+        _json("certificate.json", lambda d: _second(d).update(role="certifies")),
+        CERTIFICATE,
+    ),
+    "the second twice": (
+        _json("certificate.json", lambda d: d["accountings"].append(_second(d))),
+        CERTIFICATE,
+    ),
+    "the lattice": (
+        _json("certificate.json", lambda d: _lattice(d).update(epsilon="0.9")),
+        CERTIFICATE,
+    ),
+    "what the lattice covers": (
+        _json("certificate.json", lambda d: _lattice(d).update(covers="largest group")),
+        CERTIFICATE,
+    ),
+    "a group's guarantee": (
+        _json(
+            "certificate.json",
+            lambda d: d["guarantees"][2]["epsilons"][0].update(certified="1.1"),
+        ),
+        CERTIFICATE,
+    ),
+    "the floor": (
+        _json("certificate.json", lambda d: d["guarantees"].pop()),
         CERTIFICATE,
     ),
     "a version that steers the terminal": (
