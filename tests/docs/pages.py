@@ -4,7 +4,7 @@ A fenced block with `title="FILE"` is written to that file.  A `console` block h
 `$ ` and under each one what it prints.  Both happen in the order of the page, in a folder of its
 own that holds a link to `specs/`.  What a command prints must be what the page shows:
 
-- hashes and times may differ;
+- hashes, times and the versions of libraries may differ;
 - the class `.varies` says that figures and the order of lines may differ too (noise is fresh);
 - a line `…` stands for any lines, or none.
 
@@ -35,6 +35,7 @@ _FENCE = re.compile(
 _TITLE = re.compile(r'title="([^"]+)"')
 _SHELL = re.compile(r"""[|<>;&$*"'\\~]""")
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_VERSION = re.compile(r"\((dp-accounting|mpmath|numpy|scipy|secgen) [0-9][0-9a-z.+]*\)")
 _TIME = re.compile(r" *\b[0-9]+\.[0-9] s\b")
 _NUMBERS = re.compile(r"(?:[ ±-]*[0-9][0-9,.]*(?:e[+-]?[0-9]+)?)+")
 
@@ -144,7 +145,7 @@ def same(shown: str, printed: str, *, varies: bool) -> bool:
 
 
 def _masked(text: str, varies: bool) -> list[str]:
-    text = _TIME.sub(" TIME", _HASH.sub("HASH", text))
+    text = _VERSION.sub(r"(\1 VERSION)", _TIME.sub(" TIME", _HASH.sub("HASH", text)))
     if varies:
         text = _NUMBERS.sub(" #", text)
     return [line.strip() if varies else line for line in text.splitlines()]
