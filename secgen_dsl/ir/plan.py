@@ -1,7 +1,8 @@
 """The plan: a program with its rounds, noise and openings.  Its SHA-256 is what sites approve."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from secgen_dsl.ir.base import BigInteger, Node, Rational
@@ -104,10 +105,13 @@ class Plan(Node):
 
     def query(self, name: str) -> Query:
         """What is measured under that id.  Raises KeyError if nothing is, as for moments."""
-        for query in (*self.program.queries, *self.added):
-            if query.id == name and not isinstance(query, Moments):
-                return query
-        raise KeyError(name)
+        return self._queries[name]
+
+    @cached_property
+    def _queries(self) -> Mapping[str, Query]:
+        """Of two with one id, which the verifier refuses, the first counts."""
+        every = (*self.program.queries, *self.added)
+        return {query.id: query for query in reversed(every) if not isinstance(query, Moments)}
 
     def releases(self) -> Iterator[Release]:
         """All releases, round by round."""
