@@ -473,7 +473,7 @@ class SampleRelease(Node):
     formats: tuple[SampleFormat, ...]
 
 
-_Named = TypeVar("_Named", Panel, Reference, Bridge)
+_Named = TypeVar("_Named", Reference, Bridge)
 
 
 class Program(Node):
@@ -513,7 +513,7 @@ class Program(Node):
 
     def panel(self, name: str) -> Panel:
         """The panel of that name.  Raises KeyError if there is none."""
-        return _named(self.panels, name)
+        return self._panels[name]
 
     def reference(self, name: str) -> Reference:
         """The public reference of that name.  Raises KeyError if there is none."""
@@ -549,7 +549,7 @@ class Program(Node):
             return query.bins
         if isinstance(query, SecondMoment):
             return 1
-        return prod(self._sizes[name] for name in query.columns)
+        return prod(map(self._sizes.__getitem__, query.columns))
 
     def tables(self, query: Query) -> int:
         """Number of tables: 1, the number of genes of a panel, or the number of gene pairs."""
@@ -581,6 +581,10 @@ class Program(Node):
     @cached_property
     def _sizes(self) -> Mapping[str, int]:
         return {name: len(column.values) for name, column in self._columns.items()}
+
+    @cached_property
+    def _panels(self) -> Mapping[str, Panel]:
+        return {panel.name: panel for panel in reversed(self.panels)}
 
     @cached_property
     def _queries(self) -> Mapping[str, Marginal | PairMarginal | Moments]:

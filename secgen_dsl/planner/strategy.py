@@ -62,11 +62,17 @@ def _may_be_centred(query: Asked) -> bool:
 
 
 def _parts(program: Program) -> tuple[Part, ...]:
-    """The queries by what they share: marginals and moments by the same labels, a histogram."""
+    """The queries by the labels whose histogram centred tables need; all others together."""
+    served = {
+        frozenset(query.columns)
+        for query in program.queries
+        if isinstance(query, Moments) or (isinstance(query, Marginal) and query.panel is not None)
+    }
     parts: dict[object, dict[object, list[Asked]]] = {}
     for query in program.queries:
-        labels = query.id if isinstance(query, PairMarginal) else frozenset(query.columns)
-        parts.setdefault(labels, {}).setdefault(_alike(program, query), []).append(query)
+        labels = None if isinstance(query, PairMarginal) else frozenset(query.columns)
+        part = parts.setdefault(labels if labels in served else None, {})
+        part.setdefault(_alike(program, query), []).append(query)
     numbers: dict[
         object, int
     ] = {}  # a number is quicker to compare than the key that it stands for
@@ -106,6 +112,7 @@ def _measured(
     """
     queries: list[Table | Moments] = [*program.queries]
     asked = {query.id for query in queries}
+    taken = set(asked)
     histograms: dict[frozenset[str], Marginal] = {
         frozenset(m.columns): m
         for m in program.queries
@@ -127,8 +134,9 @@ def _measured(
         labels = frozenset(marginal.columns)
         own_pool = pools.get(marginal.id, "")
         if labels not in histograms:
-            histograms[labels] = _histogram(marginal, {query.id for query in queries})
+            histograms[labels] = _histogram(marginal, taken)
             queries.append(histograms[labels])
+            taken.add(histograms[labels].id)
             pools[histograms[labels].id] = own_pool
         histogram = histograms[labels]
         if not own_pool and histogram.id not in asked:
@@ -151,12 +159,13 @@ def _measured(
             measured.append(replace(item, copies=copies.get(query.id, 1)))
             continue
         item = _one(program, query, linear_map, asked=query.id in asked)
+        added = Fraction(0)
         if isinstance(query, Marginal) and query.panel is None:
-            added = burden.get(frozenset(query.columns), Fraction(0))
-            item = replace(item, coefficient=item.coefficient + added)
+            added = burden.get(frozenset(query.columns), added)
         measured.append(
             replace(
                 item,
+                coefficient=item.coefficient + added if added else item.coefficient,
                 pool=pools.get(query.id, ""),
                 ceiling=ceilings.get(query.id),
                 copies=copies.get(query.id, 1),

@@ -9,14 +9,14 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import LinearMap, Plan
 from secgen_dsl.ir.program import Marginal, Moments, PairMarginal, Program
 from secgen_dsl.privacy.events import ShiftedGaussian, event_of
 from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.pld import epsilon_upper_bound
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp, mu_for_zcdp_budget
-from secgen_dsl.privacy.rounding import float_not_below
-from secgen_dsl.privacy.sensitivity import contribution_of
+from secgen_dsl.privacy.rounding import float_not_below, total
+from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
 from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
 
 
@@ -41,37 +41,49 @@ def compose(plan: Plan) -> Composition:
     Raises:
         ValueError: a release so noiseless that no bound exists.
     """
-    counts: Counter[tuple[Fraction, int]] = Counter()
-    competing = False
-    mu_squared = Fraction(0)
+    alike: Counter[tuple[LinearMap, int, int, Contribution | None, Fraction, Fraction]] = Counter()
     for release in plan.releases():
         query = plan.query(release.query)
-        noise = release.noise
-        mu_squared += noise.sensitivity_squared / noise.variance
-        event = None
+        contribution, bins = None, 0
         if isinstance(query, Marginal | PairMarginal):
-            contribution = contribution_of(plan.program, query)
-            event = event_of(release.map, release.tables, query.bins, noise.variance, contribution)
+            contribution, bins = contribution_of(plan.program, query), query.bins
+        noise = release.noise
+        numbers = noise.sensitivity_squared, noise.variance
+        alike[release.map, release.tables, bins, contribution, *numbers] += 1
+    counts: Counter[tuple[Fraction, int]] = Counter()
+    competing = False
+    costs = []
+    for (linear_map, tables, bins, contribution, sensitivity, variance), many in alike.items():
+        costs.append(many * sensitivity / variance)
+        event = None
+        if contribution is not None:
+            event = event_of(linear_map, tables, bins, variance, contribution)
         if event is None:
             competing = True
         else:
-            counts[event.variance, event.shift] += event.count
+            counts[event.variance, event.shift] += many * event.count
     events = tuple(ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items())
-    return Composition(None if competing else events, mu_squared, slack_of(plan))
+    return Composition(None if competing else events, total(costs), slack_of(plan))
 
 
 def slack_of(plan: Plan) -> Fraction:
     """What splitting and centring discrete noise add to ε, over all releases."""
     honest = len(plan.parties) - plan.threshold
-    slack = Fraction(0)
+    splits: Counter[tuple[int, Fraction]] = Counter()
+    centrings: Counter[tuple[int, int, Fraction]] = Counter()
     for release in plan.releases():
-        party_variance = release.noise.party_variance / (2 if release.halved else 1)
-        slack += split_noise_slack(release.raw_cells, party_variance, honest)
+        variance = release.noise.party_variance
+        splits[release.raw_cells, variance / 2 if release.halved else variance] += 1
         query = plan.query(release.query)
         if release.map == "centred" and isinstance(query, Marginal):
             touched = contribution_of(plan.program, query).touched_rows
             rows = release.tables * min(touched, plan.program.label_cells(query))
-            slack += centring_slack(rows, query.bins, release.noise.variance)
+            centrings[rows, query.bins, release.noise.variance] += 1
+    slack = Fraction(0)
+    for (cells, variance), count in splits.items():
+        slack += count * split_noise_slack(cells, variance, honest)
+    for (rows, bins, variance), count in centrings.items():
+        slack += count * centring_slack(rows, bins, variance)
     return slack
 
 
