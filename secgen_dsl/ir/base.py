@@ -8,7 +8,7 @@ is therefore the same on every machine, and its SHA-256 is what the sites approv
 import hashlib
 import re
 from fractions import Fraction
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
@@ -17,9 +17,19 @@ _RATIONAL = re.compile(r"-?[0-9]{1,1000}(/[0-9]{1,1000})?")
 
 
 class Node(BaseModel):
-    """A frozen, strict model: an unknown field or a value of another type is an error."""
+    """A frozen, strict model: an unknown field or a value of another type is an error.
+
+    What a node derives from its fields it may keep (``cached_property``); a changed copy does not
+    take it over.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
 
 def _read_rational(value: object) -> Fraction:

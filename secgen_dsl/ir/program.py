@@ -4,7 +4,9 @@ A program knows nothing of a site's files, of positions in the spec's text, or o
 will be spent.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
+from functools import cached_property
 from math import prod
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
@@ -475,7 +477,7 @@ class SampleRelease(Node):
     formats: tuple[SampleFormat, ...]
 
 
-_Named = TypeVar("_Named", CategoryColumn | NumberColumn, Panel, Reference, Bridge)
+_Named = TypeVar("_Named", Reference, Bridge)
 
 
 class Program(Node):
@@ -511,11 +513,11 @@ class Program(Node):
 
     def column(self, name: str) -> CategoryColumn | NumberColumn:
         """The column of that name.  Raises KeyError if there is none."""
-        return _named(self.columns, name)
+        return self._columns[name]
 
     def panel(self, name: str) -> Panel:
         """The panel of that name.  Raises KeyError if there is none."""
-        return _named(self.panels, name)
+        return self._panels[name]
 
     def reference(self, name: str) -> Reference:
         """The public reference of that name.  Raises KeyError if there is none."""
@@ -534,10 +536,7 @@ class Program(Node):
 
     def query(self, name: str) -> Marginal | PairMarginal | Moments:
         """The query of that id.  Raises KeyError if there is none."""
-        for query in self.queries:
-            if query.id == name:
-                return query
-        raise KeyError(name)
+        return self._queries[name]
 
     def genes(self, query: Marginal | PairMarginal | Moments) -> tuple[str, ...]:
         """The genes that ``query`` counts or sums; none without a panel."""
@@ -554,7 +553,7 @@ class Program(Node):
             return query.bins
         if isinstance(query, SecondMoment):
             return 1
-        return prod(len(self.column(name).values) for name in query.columns)
+        return prod(map(self._sizes.__getitem__, query.columns))
 
     def tables(self, query: Query) -> int:
         """Number of tables: 1, the number of genes of a panel, or the number of gene pairs."""
@@ -575,6 +574,25 @@ class Program(Node):
         if isinstance(query, SecondMoment):
             return 1, 1, query.coordinates * (query.coordinates + 1) // 2
         return self.tables(query), self.label_cells(query), query.bins
+
+    # Specs have thousands of queries and hundreds of columns.  Of two with one name, which the
+    # verifier refuses, the first counts.
+
+    @cached_property
+    def _columns(self) -> Mapping[str, CategoryColumn | NumberColumn]:
+        return {column.name: column for column in reversed(self.columns)}
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
+        return {name: len(column.values) for name, column in self._columns.items()}
+
+    @cached_property
+    def _panels(self) -> Mapping[str, Panel]:
+        return {panel.name: panel for panel in reversed(self.panels)}
+
+    @cached_property
+    def _queries(self) -> Mapping[str, Marginal | PairMarginal | Moments]:
+        return {query.id: query for query in reversed(self.queries)}
 
 
 class Study(Node):

@@ -1,10 +1,11 @@
 """How the budget is divided: closed form, in decimal arithmetic that is the same everywhere."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, localcontext
+from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from fractions import Fraction
+from typing import TypeAlias
 
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import Marginal, Moments, Table
@@ -13,7 +14,7 @@ from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 VARIANCE_STEP = 16
 """Variances are rounded up to multiples of 1/16."""
 
-_DIGITS = 60
+_CONTEXT = Context(prec=60)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Measured:
         pool: id of the query whose ``share`` pays for this one; empty: the common pool.
         ceiling: greatest σ² that keeps an accuracy target, a multiple of 1/16; None without one.
         learning: part of its cost that goes to learning its bins, 0 ≤ part < 1 (``expansion``).
+        copies: it stands for so many alike queries; more than one only while choices are tried.
     """
 
     query: Table | Moments
@@ -38,6 +40,7 @@ class Measured:
     pool: str
     ceiling: Fraction | None
     learning: Fraction = Fraction(0)
+    copies: int = 1
 
     def least_variance(self, honest_parties: int) -> Fraction:
         """The floor of σ²: every party's share σ²/(m − t) must stay above the guards.
@@ -70,16 +73,177 @@ class OutOfReachError(ValueError):
         self.needed = needed
 
 
+@dataclass(frozen=True)
+class Optimum:
+    """How a pool is divided best.
+
+    Attributes:
+        scale: λ.
+        multiplier: λ² where the whole budget is spent, else 0: by so much the objective falls for
+            each bit of μ² more.
+        objective: Σ T·a·σ².
+    """
+
+    scale: Decimal
+    multiplier: Decimal
+    objective: Decimal
+
+
+class Kind:
+    """What queries of one noise have in common: one variable of the problem.
+
+    Numbers that the solution needs again and again are kept as decimals.
+
+    Attributes:
+        example: one of these queries.
+        steepness: Δ/√a: between floor and ceiling σ² is this times the scale λ.
+        starts: below that λ the variance is at its floor.
+        ends: above that λ it is at its ceiling; None without one.
+        load: T·Δ², what it takes of μ² times σ².
+        price: T·a, what σ² adds to the objective.
+    """
+
+    __slots__ = ("ceiling", "ends", "example", "floor", "load", "price", "starts", "steepness")
+
+    def __init__(self, example: Measured, floor: Fraction) -> None:
+        self.example = example
+        with localcontext(_CONTEXT):
+            ratio = example.table_sensitivity_squared / example.coefficient
+            self.steepness = _decimal(ratio).sqrt()
+            self.floor = _decimal(floor)
+            self.ceiling = None if example.ceiling is None else _decimal(example.ceiling)
+            self.starts = self.floor / self.steepness
+            self.ends = None if self.ceiling is None else self.ceiling / self.steepness
+            self.load = _decimal(example.tables * example.table_sensitivity_squared)
+            self.price = _decimal(example.tables * example.coefficient)
+
+    def variance(self, scale: Decimal) -> Decimal:
+        """σ² at λ."""
+        if scale <= self.starts:
+            return self.floor
+        if self.ends is not None and self.ceiling is not None and scale >= self.ends:
+            return self.ceiling
+        return self.steepness * scale
+
+    def price_at(self, best: Optimum) -> Decimal:
+        """The least T·a·σ² + ν·T·Δ²/σ², with the multiplier ν of a pool's optimum."""
+        if self.ceiling is not None and self.ceiling < self.floor:
+            return Decimal("Infinity")
+        with localcontext(_CONTEXT):
+            variance = self.variance(best.scale) if best.multiplier else self.floor
+            return self.price * variance + best.multiplier * self.load / variance
+
+
+Kinds: TypeAlias = Counter[Kind]
+"""How many queries there are of each kind."""
+
+
+class Sorter:
+    """Finds the kind of a query; equal queries of one pool have the same one."""
+
+    def __init__(self, honest_parties: int) -> None:
+        self._honest = honest_parties
+        self._kinds: dict[tuple[object, ...], Kind] = {}
+
+    def kind(self, item: Measured) -> Kind:
+        """The kind of a measured query."""
+        floor = item.least_variance(self._honest)
+        numbers = (
+            item.tables,
+            item.table_sensitivity_squared,
+            item.coefficient,
+            item.ceiling,
+            floor,
+            item.pool,
+        )
+        found = self._kinds.get(numbers)
+        if found is None:
+            found = self._kinds[numbers] = Kind(item, floor)
+        return found
+
+
+def optimum(kinds: Kinds, budget: Fraction) -> Optimum:
+    """The least Σ T·a·σ² of a pool that keeps Σ T·Δ²/σ² ≤ μ_p², floors and ceilings.
+
+    By Lagrange ``σᵢ² = (Δᵢ/√aᵢ)·λ``, cut off at floor and ceiling (PRIVACY 2.1; the problem is
+    convex and separable, so that this is its optimum), with the least λ that keeps the budget.
+
+    Args:
+        budget: μ_p² > 0.
+
+    Raises:
+        OutOfReachError: an accuracy target needs more than the pool has, or less noise than the
+            floor.
+    """
+    for kind in kinds:
+        if kind.ceiling is not None and kind.ceiling < kind.floor:
+            raise OutOfReachError(kind.example, None)
+    limited = [(kind, count) for kind, count in kinds.items() if kind.ceiling is not None]
+    needed = least_budget(kinds)
+    if needed > budget or (needed == budget and len(limited) < len(kinds)):
+        dearest = max(limited, key=lambda pair: pair[0].load / (pair[0].ceiling or 1))
+        raise OutOfReachError(dearest[0].example, needed)
+    with localcontext(_CONTEXT):
+        scale, spent = _least_scale(kinds, _decimal(budget))
+        objective = sum(
+            (count * kind.price * kind.variance(scale) for kind, count in kinds.items()),
+            Decimal(0),
+        )
+        return Optimum(scale, scale * scale if spent else Decimal(0), objective)
+
+
+def least_budget(kinds: Kinds) -> Fraction:
+    """What the accuracy targets of a pool take of μ² if they are just kept."""
+    return sum(
+        (
+            count * kind.example.cost(kind.example.ceiling)
+            for kind, count in kinds.items()
+            if kind.example.ceiling is not None
+        ),
+        Fraction(0),
+    )
+
+
+def _least_scale(kinds: Kinds, budget: Decimal) -> tuple[Decimal, bool]:
+    """The least λ at which the budget is kept, and whether it is spent."""
+    ends = (kind.ends for kind in kinds)
+    breaks = sorted({*(kind.starts for kind in kinds), *(end for end in ends if end is not None)})
+    low, high = 0, len(breaks)  # the first breakpoint at which the budget is kept
+    while low < high:
+        middle = (low + high) // 2
+        fixed, free = _spent(kinds, breaks[middle], breaks[middle])
+        if fixed + free / breaks[middle] <= budget:
+            high = middle
+        else:
+            low = middle + 1
+    if low == 0:
+        return breaks[0], False  # all at their floors, or before
+    below = breaks[low - 1]
+    above = breaks[low] if low < len(breaks) else below * 2
+    fixed, free = _spent(kinds, below, above)
+    return (above, True) if free == 0 else (free / (budget - fixed), True)
+
+
+def _spent(kinds: Kinds, low: Decimal, high: Decimal) -> tuple[Decimal, Decimal]:
+    """μ² of those fixed for λ between two breakpoints, and λ·μ² of those that are free."""
+    fixed = free = Decimal(0)
+    for kind, count in kinds.items():
+        if high <= kind.starts:
+            fixed += count * kind.load / kind.floor
+        elif kind.ends is not None and kind.ceiling is not None and low >= kind.ends:
+            fixed += count * kind.load / kind.ceiling
+        else:
+            free += count * kind.load / kind.steepness
+    return fixed, free
+
+
 def allocate(
     measured: Sequence[Measured], mu: Fraction, honest_parties: int
 ) -> tuple[Fraction, ...]:
     """The variance σ² of one raw cell of each measured query.
 
-    μ² is divided among the pools: a query with ``share`` has its own.  Within a pool of μ_p²,
-    Σ T·a·σ² is minimal subject to Σ T·Δ²/σ² ≤ μ_p², floors and ceilings: by Lagrange
-    ``σᵢ² = (Δᵢ/√aᵢ)·λ``, cut off at floor and ceiling (PRIVACY 2.1; the problem is convex and
-    separable, so that this is its optimum), with the least λ that keeps the budget.  Rounded up,
-    so that the budget holds.
+    μ² is divided among the pools: a query with ``share`` has its own.  Each pool is divided as
+    ``optimum`` says, and variances are rounded up, so that the budget holds.
 
     Args:
         mu: μ > 0.
@@ -89,15 +253,22 @@ def allocate(
         OutOfReachError: an accuracy target needs more than its pool has, or less noise than the
             floor.
     """
-    pools: dict[str, list[int]] = defaultdict(list)
-    for position, item in enumerate(measured):
-        pools[item.pool].append(position)
-    variances: dict[int, Fraction] = {}
-    for pool, positions in pools.items():
-        own = [measured[position] for position in positions]
-        found = _allocate_pool(own, mu**2 * _part(measured, pool), honest_parties)
-        variances.update(zip(positions, found, strict=True))
-    return tuple(variances[position] for position in range(len(measured)))
+    sorter = Sorter(honest_parties)
+    sorted_kinds = [sorter.kind(item) for item in measured]
+    stated = shares(measured)
+    variances: dict[Kind, Fraction] = {}
+    for pool, kinds in pools_of(Counter(sorted_kinds)).items():
+        scale = optimum(kinds, mu**2 * part_of(pool, stated)).scale
+        variances |= {kind: _rounded(kind, scale, honest_parties) for kind in kinds}
+    return tuple(variances[kind] for kind in sorted_kinds)
+
+
+def pools_of(kinds: Kinds) -> Mapping[str, Kinds]:
+    """Pool → its kinds."""
+    pools: dict[str, Kinds] = defaultdict(Counter)
+    for kind, count in kinds.items():
+        pools[kind.example.pool][kind] = count
+    return pools
 
 
 def shares(measured: Sequence[Measured]) -> Mapping[str, Fraction]:
@@ -109,86 +280,18 @@ def shares(measured: Sequence[Measured]) -> Mapping[str, Fraction]:
     }
 
 
-def _part(measured: Sequence[Measured], pool: str) -> Fraction:
-    stated = shares(measured)
+def part_of(pool: str, stated: Mapping[str, Fraction]) -> Fraction:
+    """The part of μ² that a pool has: its query's share, or what all shares leave."""
     return stated[pool] if pool else 1 - sum(stated.values(), Fraction(0))
 
 
-def _allocate_pool(
-    measured: Sequence[Measured], budget: Fraction, honest_parties: int
-) -> list[Fraction]:
-    floors = [item.least_variance(honest_parties) for item in measured]
-    for item, floor in zip(measured, floors, strict=True):
-        if item.ceiling is not None and item.ceiling < floor:
-            raise OutOfReachError(item, None)
-    at_ceilings = [item for item in measured if item.ceiling is not None]
-    needed = sum((item.cost(item.ceiling or Fraction(1)) for item in at_ceilings), Fraction(0))
-    if needed > budget or (needed == budget and len(at_ceilings) < len(measured)):
-        raise OutOfReachError(max(at_ceilings, key=lambda x: x.cost(x.ceiling or budget)), needed)
-    with localcontext() as context:
-        context.prec = _DIGITS
-        steepness = [
-            _decimal(item.table_sensitivity_squared / item.coefficient).sqrt() for item in measured
-        ]
-        bounds = _Bounds(measured, floors, steepness)
-        scale = bounds.scale_within(budget)
-        variances = []
-        for item, floor, steep in zip(measured, floors, steepness, strict=True):
-            steps = (steep * scale * VARIANCE_STEP).to_integral_value(ROUND_CEILING)
-            variance = max(Fraction(int(steps), VARIANCE_STEP), floor)
-            variances.append(variance if item.ceiling is None else min(variance, item.ceiling))
-    return variances
-
-
-class _Bounds:
-    """Where the optimum, as a function of the scale λ, meets floors and ceilings."""
-
-    def __init__(
-        self, measured: Sequence[Measured], floors: Sequence[Fraction], steepness: Sequence[Decimal]
-    ) -> None:
-        self._measured = measured
-        self._floors = floors
-        self._steepness = steepness
-        # Below its first number a query is at its floor, above its second at its ceiling.
-        self._from = [_decimal(f) / s for f, s in zip(floors, steepness, strict=True)]
-        self._to = [
-            None if item.ceiling is None else _decimal(item.ceiling) / steep
-            for item, steep in zip(measured, steepness, strict=True)
-        ]
-
-    def scale_within(self, budget: Fraction) -> Decimal:
-        """The least λ at which the budget is kept."""
-        breaks = sorted({*self._from, *(to for to in self._to if to is not None)})
-        low, high = 0, len(breaks)  # the first breakpoint at which the budget is kept
-        while low < high:
-            middle = (low + high) // 2
-            fixed, free = self._spent(breaks[middle], breaks[middle])
-            if fixed + free / breaks[middle] <= _decimal(budget):
-                high = middle
-            else:
-                low = middle + 1
-        if low == 0:
-            return breaks[0]  # all at their floors, or before: less than the budget is spent
-        below = breaks[low - 1]
-        above = breaks[low] if low < len(breaks) else below * 2
-        fixed, free = self._spent(below, above)
-        if free == 0:
-            return above
-        return free / (_decimal(budget) - fixed)
-
-    def _spent(self, low: Decimal, high: Decimal) -> tuple[Decimal, Decimal]:
-        """μ² of those fixed for λ between two breakpoints, and λ·μ² of those that are free."""
-        fixed = free = Decimal(0)
-        columns = zip(self._measured, self._floors, self._steepness, strict=True)
-        for position, (item, floor, steep) in enumerate(columns):
-            end = self._to[position]
-            if high <= self._from[position]:
-                fixed += _decimal(item.cost(floor))
-            elif end is not None and item.ceiling is not None and low >= end:
-                fixed += _decimal(item.cost(item.ceiling))
-            else:
-                free += item.tables * _decimal(item.table_sensitivity_squared) / steep
-        return fixed, free
+def _rounded(kind: Kind, scale: Decimal, honest_parties: int) -> Fraction:
+    """The variance at λ, a multiple of 1/16 between floor and ceiling."""
+    item = kind.example
+    with localcontext(_CONTEXT):
+        steps = (kind.steepness * scale * VARIANCE_STEP).to_integral_value(ROUND_CEILING)
+    variance = max(Fraction(int(steps), VARIANCE_STEP), item.least_variance(honest_parties))
+    return variance if item.ceiling is None else min(variance, item.ceiling)
 
 
 def _decimal(number: Fraction) -> Decimal:

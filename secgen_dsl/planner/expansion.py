@@ -60,8 +60,8 @@ def expand(
     taken = {item.query.id for item in measured}
     for item, variance in zip(measured, variances, strict=True):
         query = item.query
-        cost = item.cost(variance)
         if isinstance(query, Moments):
+            cost = item.cost(variance)
             parts: tuple[VectorSum | SecondMoment, ...] = _vectors_of_moments(program, query)
             added += [
                 _vector(program, part, cost * share, honest, taken)
@@ -69,7 +69,7 @@ def expand(
             ]
             continue
         learning = item.learning
-        kept = _rounded_up(variance / (1 - learning))
+        kept = _rounded_up(variance / (1 - learning)) if learning else variance
         if learning and isinstance(query, Marginal):
             added += [
                 _vector(

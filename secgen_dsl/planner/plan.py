@@ -113,13 +113,16 @@ def _plan(program: Program, reserve: Fraction) -> Plan:
     epsilon = program.privacy.epsilon * (1 - reserve)
     delta = program.privacy.delta * (1 - ACCOUNTING_RESERVE)
     mu = mu_for(program, epsilon, delta)
+    honest = len(program.parties) - program.tolerated
     try:
         measured = choose(program, mu)
-        plan = _with_noise(program, measured, mu)
+        plan = _with_noise(program, measured, allocate(measured, mu, honest))
         slack = slack_of(plan)
         if slack > 0:
             # More noise only lowers the slack, so one correction is enough.
-            plan = _with_noise(program, measured, mu_for(program, epsilon - slack, delta))
+            less = mu_for(program, epsilon - slack, delta)
+            if less != mu:
+                plan = _with_noise(program, measured, allocate(measured, less, honest))
     except OutOfReachError as error:
         raise _out_of_reach(error, mu) from error
     return plan
@@ -145,9 +148,11 @@ def _out_of_reach(error: OutOfReachError, mu: Fraction) -> SecgenError:
     )
 
 
-def _with_noise(program: Program, measured: tuple[Measured, ...], mu: Fraction) -> Plan:
+def _with_noise(
+    program: Program, measured: tuple[Measured, ...], variances: tuple[Fraction, ...]
+) -> Plan:
     honest = len(program.parties) - program.tolerated
-    expanded = expand(program, measured, allocate(measured, mu, honest), honest)
+    expanded = expand(program, measured, variances, honest)
     rounds = rounds_of(program, expanded, honest)
     asked = {query.id for query in program.queries}
     return Plan(

@@ -1,20 +1,24 @@
 """How each query is measured: plain tables, or row-centred tables beside a label histogram."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Importance, Marginal, Moments, PairMarginal, Program, Query, Table
-from secgen_dsl.ir.statement import canonical_statement
-from secgen_dsl.planner.allocation import (
-    VARIANCE_STEP,
-    Measured,
-    OutOfReachError,
-    allocate,
-    objective,
+from secgen_dsl.ir.program import (
+    Asked,
+    Importance,
+    Marginal,
+    Moments,
+    PairMarginal,
+    Program,
+    Query,
+    Table,
 )
+from secgen_dsl.ir.statement import canonical_statement
+from secgen_dsl.planner.allocation import VARIANCE_STEP, Measured
+from secgen_dsl.planner.search import Part, search
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
 
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
@@ -25,9 +29,8 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
 
     Row-centred tables with a label histogram are ResidualPlanner's optimum for one label × gene
     workload (PRIVACY 2.2).  With several workloads that share label histograms, floors on the noise
-    and accuracy targets, the best choice is found by toggling one marginal at a time, from all
-    centred; each toggle must lower the objective of the optimal allocation.  Under replace-one a
-    centred table costs as much as a plain one (``sensitivity``), so that none is used.
+    and accuracy targets, the best choice is searched for (``search``), from all centred.  Under
+    replace-one a centred table costs as much as a plain one (``sensitivity``): none is used.
 
     Args:
         mu: μ > 0 of the whole plan; floors and targets make the choice depend on it.
@@ -35,40 +38,81 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
     Raises:
         OutOfReachError: no choice keeps the accuracy targets within the budget.
     """
-    candidates = [m for m in program.queries if isinstance(m, Marginal) and m.panel is not None]
-    if program.privacy.adjacency == "replace-one":
-        candidates = []
     honest = len(program.parties) - program.tolerated
-    refused: list[OutOfReachError] = []
+    by_id = {query.id: query for query in program.queries}
+    stated = {
+        query.id: query.importance.share
+        for query in program.queries
+        if query.importance.share is not None
+    }
 
-    def cost(centred: set[str]) -> Fraction | None:
-        measured = _measured(program, centred)
-        try:
-            return objective(measured, allocate(measured, mu, honest))
-        except OutOfReachError as error:
-            refused.append(error)
-            return None
+    def measure(copies: Mapping[str, int], centred: frozenset[str]) -> tuple[Measured, ...]:
+        queries = tuple(by_id[name] for name in copies)
+        return _measured(program.model_copy(update={"queries": queries}), centred, copies)
 
-    centred = {m.id for m in candidates}
-    best = cost(centred)
-    improved = True
-    while improved:
-        improved = False
-        for marginal in candidates:
-            toggled = centred ^ {marginal.id}
-            toggled_cost = cost(toggled)
-            if toggled_cost is not None and (best is None or toggled_cost < best):
-                centred, best, improved = toggled, toggled_cost, True
-    if best is None and cost(set()) is not None:
-        centred, best = set(), Fraction(0)
-    if best is None:
-        raise min(refused, key=lambda e: (e.needed is None, e.needed or 0))
-    return _measured(program, centred)
+    if program.privacy.adjacency == "replace-one" or not any(map(_may_be_centred, by_id.values())):
+        centred: frozenset[str] = frozenset()
+    else:
+        centred = search(_parts(program), measure, stated, mu, honest)
+    return _measured(program, centred, {})
 
 
-def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...]:
+def _may_be_centred(query: Asked) -> bool:
+    return isinstance(query, Marginal) and query.panel is not None
+
+
+def _parts(program: Program) -> tuple[Part, ...]:
+    """The queries by the labels whose histogram centred tables need; all others together."""
+    served = {
+        frozenset(query.columns)
+        for query in program.queries
+        if isinstance(query, Moments) or (isinstance(query, Marginal) and query.panel is not None)
+    }
+    parts: dict[object, dict[object, list[Asked]]] = {}
+    for query in program.queries:
+        labels = None if isinstance(query, PairMarginal) else frozenset(query.columns)
+        part = parts.setdefault(labels if labels in served else None, {})
+        part.setdefault(_alike(program, query), []).append(query)
+    numbers: dict[
+        object, int
+    ] = {}  # a number is quicker to compare than the key that it stands for
+    return tuple(
+        Part(
+            groups=tuple(tuple(query.id for query in group) for group in groups.values()),
+            candidates=tuple(_may_be_centred(group[0]) for group in groups.values()),
+            shape=tuple(
+                (numbers.setdefault(key, len(numbers)), len(group)) for key, group in groups.items()
+            ),
+        )
+        for groups in parts.values()
+    )
+
+
+def _alike(program: Program, query: Asked) -> object:
+    """Equal for queries of the same labels that cost the same either way."""
+    kind = query.kind
+    if isinstance(query, Moments):
+        shape: tuple[int, ...] = (len(program.genes(query)), program.label_cells(query))
+    else:
+        shape = program.shape(query)
+    by_person = not isinstance(query, PairMarginal) and program.person.per in query.columns
+    panel = isinstance(query, Marginal) and query.panel is not None
+    own_pool = query.id if query.importance.share is not None else ""
+    learning = Fraction(0) if isinstance(query, Moments) else learning_part(query)
+    return kind, panel, shape, by_person, query.importance, own_pool, learning
+
+
+def _measured(
+    program: Program, centred: Collection[str], copies: Mapping[str, int]
+) -> tuple[Measured, ...]:
+    """All measured queries, those of the ids ``centred`` centred.
+
+    Args:
+        copies: id → how many alike queries it stands for; 1 unless it is given.
+    """
     queries: list[Table | Moments] = [*program.queries]
     asked = {query.id for query in queries}
+    taken = set(asked)
     histograms: dict[frozenset[str], Marginal] = {
         frozenset(m.columns): m
         for m in program.queries
@@ -90,8 +134,9 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
         labels = frozenset(marginal.columns)
         own_pool = pools.get(marginal.id, "")
         if labels not in histograms:
-            histograms[labels] = _histogram(marginal, {query.id for query in queries})
+            histograms[labels] = _histogram(marginal, taken)
             queries.append(histograms[labels])
+            taken.add(histograms[labels].id)
             pools[histograms[labels].id] = own_pool
         histogram = histograms[labels]
         if not own_pool and histogram.id not in asked:
@@ -101,7 +146,7 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
         else:
             tables, label_cells, bins = program.shape(marginal)
             extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
-        burden[labels] = burden.get(labels, Fraction(0)) + extra
+        burden[labels] = burden.get(labels, Fraction(0)) + copies.get(marginal.id, 1) * extra
         if isinstance(marginal, Marginal) and marginal.importance.error is not None:
             row, total = _centred_ceilings(program, marginal, histogram)
             _lower(ceilings, marginal.id, row)
@@ -110,14 +155,22 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
     for query in queries:
         linear_map: LinearMap = "centred" if query.id in centred else "identity"
         if isinstance(query, Moments):
-            measured.append(replace(_of_moments(program, query), pool=pools.get(query.id, "")))
+            item = replace(_of_moments(program, query), pool=pools.get(query.id, ""))
+            measured.append(replace(item, copies=copies.get(query.id, 1)))
             continue
         item = _one(program, query, linear_map, asked=query.id in asked)
+        added = Fraction(0)
         if isinstance(query, Marginal) and query.panel is None:
-            added = burden.get(frozenset(query.columns), Fraction(0))
-            item = replace(item, coefficient=item.coefficient + added)
-        ceiling = ceilings.get(query.id)
-        measured.append(replace(item, pool=pools.get(query.id, ""), ceiling=ceiling))
+            added = burden.get(frozenset(query.columns), added)
+        measured.append(
+            replace(
+                item,
+                coefficient=item.coefficient + added if added else item.coefficient,
+                pool=pools.get(query.id, ""),
+                ceiling=ceilings.get(query.id),
+                copies=copies.get(query.id, 1),
+            )
+        )
     return tuple(measured)
 
 

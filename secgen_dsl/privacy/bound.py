@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.certificate import Observer
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import LinearMap, Plan
 from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program
 from secgen_dsl.privacy.accountants import certifier
 from secgen_dsl.privacy.events import Composition, ShiftedGaussian, event_of
 from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
-from secgen_dsl.privacy.sensitivity import contribution_of, sensitivity_squared
+from secgen_dsl.privacy.rounding import total
+from secgen_dsl.privacy.sensitivity import Contribution, contribution_of, sensitivity_squared
 from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
 
 
@@ -53,25 +54,30 @@ def compose(plan: Plan, case: Case | None = None) -> Composition:
     program, sites = _program_seen(plan, case)
     honest = _honest(plan, case)
     people = 1 if case is None else case.people
-    counts: Counter[tuple[Fraction, int]] = Counter()
-    competing = people > 1
-    mu_squared = Fraction(0)
     queries = plan.measured()
+    alike: Counter[tuple[LinearMap, int, int, Contribution | None, Fraction, Fraction]] = Counter()
     for release in plan.releases():
         query = queries[release.query]
-        variance = honest * release.noise.party_variance
-        moved = sensitivity_squared(program, query, release.map)
-        mu_squared += sites * people**2 * moved / variance
-        event = None
+        contribution, bins = None, 0
         if isinstance(query, Marginal | PairMarginal):
-            contribution = contribution_of(program, query)
-            event = event_of(release.map, release.tables, query.bins, variance, contribution)
+            contribution, bins = contribution_of(program, query), query.bins
+        moved = sensitivity_squared(program, query, release.map)
+        variance = honest * release.noise.party_variance
+        alike[release.map, release.tables, bins, contribution, moved, variance] += 1
+    counts: Counter[tuple[Fraction, int]] = Counter()
+    competing = people > 1
+    costs = []
+    for (linear_map, tables, bins, contribution, moved, variance), many in alike.items():
+        costs.append(many * sites * people**2 * moved / variance)
+        event = None
+        if contribution is not None:
+            event = event_of(linear_map, tables, bins, variance, contribution)
         if event is None:
             competing = True
         else:
-            counts[event.variance, event.shift] += sites * event.count
+            counts[event.variance, event.shift] += many * sites * event.count
     events = tuple(ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items())
-    return Composition(None if competing else events, mu_squared, slack_of(plan, case))
+    return Composition(None if competing else events, total(costs), slack_of(plan, case))
 
 
 def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
@@ -79,17 +85,22 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     program, sites = _program_seen(plan, case)
     honest = _honest(plan, case)
     people = 1 if case is None else case.people
-    slack = Fraction(0)
     queries = plan.measured()
+    splits: Counter[tuple[int, Fraction]] = Counter()
+    centrings: Counter[tuple[int, int, Fraction]] = Counter()
     for release in plan.releases():
-        party_variance = release.noise.party_variance / (2 if release.halved else 1)
-        slack += split_noise_slack(release.raw_cells, party_variance, honest)
+        variance = release.noise.party_variance
+        splits[release.raw_cells, variance / 2 if release.halved else variance] += 1
         query = queries[release.query]
         if release.map == "centred" and isinstance(query, Marginal):
             touched = people * contribution_of(program, query).touched_rows
             rows = sites * release.tables * min(touched, program.label_cells(query))
-            variance = honest * release.noise.party_variance
-            slack += centring_slack(rows, query.bins, variance)
+            centrings[rows, query.bins, honest * variance] += 1
+    slack = Fraction(0)
+    for (cells, variance), count in splits.items():
+        slack += count * split_noise_slack(cells, variance, honest)
+    for (rows, bins, variance), count in centrings.items():
+        slack += count * centring_slack(rows, bins, variance)
     return slack
 
 

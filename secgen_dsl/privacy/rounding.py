@@ -5,6 +5,7 @@ and losses up where they are drawn or reported, down where an accountant takes c
 """
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from typing import Any
@@ -79,6 +80,17 @@ def multiple_not_below(value: Any, bits: int) -> Fraction:
     """
     with mpmath.workprec(max(value.bc, 64) + 64):
         return Fraction(int(mpmath.ceil(mpmath.ldexp(value, bits))), 2**bits)
+
+
+def total(values: Sequence[Fraction]) -> Fraction:
+    """The exact sum.
+
+    In halves: thousands of denominators make long numbers, and then few additions have to do.
+    """
+    if len(values) <= 2:
+        return sum(values, Fraction(0))
+    middle = len(values) // 2
+    return total(values[:middle]) + total(values[middle:])
 
 
 def exact(value: Fraction) -> Any:

@@ -57,6 +57,9 @@ def split_noise_slack(raw_cells: int, party_variance: Fraction, honest_parties: 
         return Fraction(0)
     if party_variance < Fraction(1, 2):
         raise ValueError(f"the bound holds for variances of at least 1/2, not {party_variance}")
+    if 9 * party_variance > _BITS + (20 * raw_cells * honest_parties).bit_length():
+        # 2dτ ≤ 20·d·n·exp(−π²s²), by k/(k + 1) ≥ 1/2; π² > 9 and e > 2: less than the grid's step.
+        return Fraction(1, 2**_BITS)
     with mpmath.workdps(_DIGITS):
         exponent = -2 * mpmath.pi**2 * exact(party_variance)
         tau = 10 * mpmath.fsum(mpmath.exp(exponent * k / (k + 1)) for k in range(1, honest_parties))

@@ -397,8 +397,8 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
         [("SG220", "library size from column x")],
     ),
     (
-        {"panel": "panel p expression log2 0..20 { A, B }\npanel q expression log2_tpm 0..20 { B }"},
-        [("SG212", "log2_tpm")],
+        {"panel": "panel p expression log2 0..20 { A, B }\npanel q expression tpm 0..20 { B }"},
+        [("SG212", "tpm")],
     ),
     ({"public": 'public r from "r.csv" log2 aligned by b'}, [("SG205", "b")]),
     (
