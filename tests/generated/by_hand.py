@@ -1,4 +1,4 @@
-"""Counts of samples by their definition: one sample and one cell at a time, in exact arithmetic.
+"""Counts and clipped sums by their definition: one sample and one cell at a time, exactly.
 
 Nothing of ``queries`` is used.  LANGUAGE is the source: a bin is [a, b), the last closed; numbers
 clamp to the range; a value that is missing or unknown adds nothing unless the spec says otherwise.
@@ -8,19 +8,31 @@ import math
 from bisect import bisect_right
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import CategoryColumn, Marginal, PairMarginal, Panel, Program, Query
+from secgen_dsl.ir.program import (
+    CategoryColumn,
+    Marginal,
+    Moments,
+    PairMarginal,
+    Panel,
+    Program,
+    Query,
+    SecondMoment,
+    VectorSum,
+)
 from secgen_dsl.queries.table import SampleTable
 from tests.generated.words import compared
 
 
 def counts_by_hand(program: Program, query: Query, table: SampleTable) -> list[int]:
-    """The raw cells of a query, in C order of (tables, label cells, bins)."""
+    """The raw cells of a query, in C order of its shape."""
+    if isinstance(query, VectorSum | SecondMoment):
+        return vector_by_hand(program, query, table)
     counts: dict[tuple[int, ...], int] = {}
     for row in range(table.rows):
         for cell in _cells(program, query, table, row):
@@ -119,12 +131,102 @@ def _threshold(edge: Fraction) -> Fraction:
         return max(Fraction(0), Fraction(round((power - 1) * 10**6), 10**6))
 
 
-def norm_squared(linear_map: LinearMap, change: NDArray[np.int64]) -> Fraction:
+def vector_by_hand(
+    program: Program, query: VectorSum | SecondMoment, table: SampleTable
+) -> list[int]:
+    """Sums of clipped vectors by label cell; of a second moment K squares, then the products."""
+    rows = [clipped_by_hand(program, query, table, row) for row in range(table.rows)]
+    if isinstance(query, SecondMoment):
+        pairs = [(k, k) for k in range(query.coordinates)]
+        pairs += list(combinations(range(query.coordinates), 2))
+        return [sum(row[i] * row[j] for row in rows) for i, j in pairs]
+    sizes = [len(program.column(name).values) for name in query.columns]
+    sums = {cell: [0] * query.coordinates for cell in product(*map(range, sizes))}
+    for row, vector in enumerate(rows):
+        labels = tuple(_label(program, name, table, row) for name in query.columns)
+        if None not in labels:
+            sums[labels] = [a + b for a, b in zip(sums[labels], vector, strict=True)]  # type: ignore[index]
+    return [value for cell in sums.values() for value in cell]
+
+
+def clipped_by_hand(
+    program: Program, query: VectorSum | SecondMoment, table: SampleTable, row: int
+) -> list[int]:
+    """The clipped vector of one sample."""
+    served = program.query(query.serves)
+    assert isinstance(served, Marginal | Moments)
+    assert served.panel is not None
+    standard = served.standard if isinstance(served, Moments) else served.learned.standard  # type: ignore[union-attr]
+    panel = program.panel(served.panel)
+    values = [
+        _standardised(panel, float(table.expression[gene][row]), centre, scale)
+        for gene, centre, scale in zip(
+            program.genes(served), standard.centres, standard.scales, strict=True
+        )
+    ]
+    content = query.content if isinstance(query, VectorSum) else "scores"
+    if content == "scores":
+        assert isinstance(served, Moments)
+        scores = [
+            _whole(sum(a * b for a, b in zip(loadings, values, strict=True)) / (2**14 * divisor))
+            for loadings, divisor in zip(served.loadings, served.divisors, strict=True)
+        ]
+        return shrunk([_between(score, 2**28 - 1) for score in scores], query.clip**2)
+    if content == "squares":
+        return shrunk([value**2 // 1024 for value in values], query.clip**2)
+    counted = query.clip // 4
+    return [*shrunk(values, query.clip**2 - counted**2, root=True), counted]
+
+
+def shrunk(vector: list[int], most: int, *, root: bool = False) -> list[int]:
+    """A vector whose norm² exceeds C² is multiplied by ⌊2^30·C/‖v‖⌋/2^30, towards zero.
+
+    Args:
+        most: C², or with ``root`` a number whose root is rounded down to give C.
+    """
+    bound = math.isqrt(most) ** 2 if root else most
+    norm = sum(value**2 for value in vector)
+    if norm <= bound:
+        return vector
+    factor = Fraction(math.isqrt(bound * 2**60 // norm), 2**30)
+    return [_whole(value * factor) for value in vector]
+
+
+def _standardised(panel: Panel, value: float, centre: Fraction, scale: Fraction) -> int:
+    """(value − centre)/scale in units of 2^−10, within ±6; the value is a multiple of 2^−20."""
+    low, high = math.ceil(panel.low * 2**20), math.floor(panel.high * 2**20)
+    if not math.isnan(value):
+        exact = Fraction(max(min(value, 2.0**40), -(2.0**40)))
+        fine = min(max(round(exact * 2**20), low), high)
+    elif panel.missing is None:
+        return 0
+    else:
+        fine = round(min(max(panel.missing, panel.low), panel.high) * 2**20)
+    away = (Fraction(fine, 2**20) - centre) / scale
+    return _between(_whole(away * 1024), 6 * 1024)
+
+
+def _whole(number: Fraction) -> int:
+    """Towards zero."""
+    return math.trunc(number)
+
+
+def _between(number: int, most: int) -> int:
+    return max(-most, min(number, most))
+
+
+def norm_squared(linear_map: LinearMap, change: NDArray[np.int64], halved: int = 0) -> Fraction:
     """‖P·d‖², the change of raw cells in the metric of the noise that goes in before the map.
 
     Args:
         change: shape (tables, label cells, bins).
+        halved: the last so many cells have noise of half the variance: they count twice.
     """
+    if halved:
+        cells = [int(value) for value in change.reshape(-1)]
+        return Fraction(
+            sum(value**2 for value in cells) + sum(value**2 for value in cells[-halved:])
+        )
     total = Fraction(0)
     bins = change.shape[-1]
     for row in change.reshape(-1, bins).tolist():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.generated.drafts import Draft, PanelDraft
 from tests.generated.layout import Block, Statement
-from tests.generated.vocabulary import given_bins
+from tests.generated.vocabulary import ROWS, given_bins
 
 MOST_CELLS = 1500
 """Raw cells of a whole spec: a run of it takes milliseconds."""
@@ -23,12 +23,19 @@ class _Query:
         same: what it measures; a second such statement is an error.
         queries: how many marginals it stands for.
         cells: raw cells of all of them.
+        learned: its bins are learned.
     """
 
     words: Statement
     same: tuple[object, ...]
     queries: int
     cells: int
+    learned: bool = False
+
+    @property
+    def of_people(self) -> bool:
+        """Whether it has cells of people, whose error may be asked for."""
+        return self.words[0] == "marginal"
 
 
 def declare_measure(draft: Draft) -> None:
@@ -50,6 +57,16 @@ def declare_measure(draft: Draft) -> None:
     importance = _importance(draft, queries)
     lines = [(*query.words, *own) for query, own in zip(queries, importance, strict=True)]
     draft.blocks.append(Block(("measure",), tuple(lines)))
+    if any(query.learned for query in queries) and draft.flag():
+        _limit_learning(draft)
+
+
+def _limit_learning(draft: Draft) -> None:
+    """``learned bins using at most …`` among the lines of ``privacy``."""
+    place = next(k for k, block in enumerate(draft.blocks) if block.head == ("privacy",))
+    percent = draft.number(Decimal(draft.pick(("1", "15", "50.5", "99"))))
+    line = ("learned", "bins", "using", "at", "most", percent, "%")
+    draft.blocks[place] = Block(("privacy",), (*(draft.blocks[place].lines or ()), line))
 
 
 def _each_same(query: _Query) -> Iterator[object]:
@@ -65,6 +82,8 @@ def _each_same(query: _Query) -> Iterator[object]:
 def _candidates(draft: Draft) -> Iterator[_Query]:
     if draft.panels and draft.rarely():
         yield from _pairs(draft)
+    elif draft.panels and draft.rarely():
+        yield from _moments(draft)
     else:
         yield from _marginal(draft)
 
@@ -97,6 +116,8 @@ def _marginal(draft: Draft) -> Iterator[_Query]:
         name = panel.name if gene is None else f"{panel.name}.{gene}"
         factors.append(draft.name(name, only_name=False))
         count, kind, bins = _bins(draft, panel, genes)
+        if panel.unit == panel.site_unit and draft.rarely():
+            kind, bins = _learned(draft, panel, genes, count)
         tables = len(genes)
     draft.random.shuffle(factors)
     words = ["marginal"]
@@ -106,7 +127,56 @@ def _marginal(draft: Draft) -> Iterator[_Query]:
         (*words[:-1], *bins),
         (expanded, panel and panel.name, gene, count, kind),
         len(expanded),
-        len(expanded) * cells * tables * count,
+        len(expanded) * (cells * tables * count + (2 * tables + 1) * ("learned" in bins)),
+        "learned" in bins,
+    )
+
+
+def _learned(
+    draft: Draft, panel: PanelDraft, genes: tuple[str, ...], count: int
+) -> tuple[str, Statement]:
+    """Learned bins on the scale of the range, or of a public table."""
+    words: Statement = ("in", draft.number(count), "learned", "bins")
+    tables = [
+        table for table in draft.tables if table.unit == panel.unit and set(genes) <= table.columns
+    ]
+    if not tables or draft.flag():
+        return "learned", words
+    table = draft.draw(st.sampled_from(tables))
+    return f"learned from {table.name}", (*words, "from", draft.name(table.name))
+
+
+def _moments(draft: Draft) -> Iterator[_Query]:
+    """Moments with factors from a public table, or from gene sets."""
+    panel = draft.draw(st.sampled_from(draft.panels))
+    if panel.unit != panel.site_unit:  # sums are of values, not of counts that become values
+        return
+    names = list(draft.values)
+    columns = draft.draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
+    sources: dict[str, range] = {}
+    for table in draft.tables:
+        most = min(len(panel.genes), ROWS) - 1
+        if table.unit == panel.unit and set(panel.genes) <= table.columns and most:
+            sources[table.name] = range(1, min(most, 4) + 1)
+    for name, sets in draft.sets.items():
+        sources.pop(name, None)  # such a name means the sets
+        useful = sum(len(set(genes) & set(panel.genes)) > 1 for genes in sets.values())
+        if useful:
+            sources[name] = range(useful, useful + 1)
+    if not sources:
+        return
+    source = draft.pick(list(sources))
+    factors = draft.random.choice(sources[source])
+    labels: list[str] = []
+    for column in columns:
+        labels += [draft.name(column, only_name=False), "*"]
+    words = ("moments", draft.name(panel.name), "by", *labels[:-1], "in", str(factors))
+    cells = prod(len(draft.values[column]) for column in columns) * (factors + 1)
+    yield _Query(
+        (*words, "factors", "from", draft.name(source)),
+        ("moments", panel.name, source, frozenset(columns)),
+        1,
+        cells + len(panel.genes) + 1 + factors * (factors + 1) // 2,
     )
 
 
@@ -181,14 +251,14 @@ def _importance(draft: Draft, queries: list[_Query]) -> list[Statement]:
         for position in shared:
             percents[position] = draft.random.randint(1, 90 // len(shared))
     statements = []
-    for percent in percents:
+    for percent, query in zip(percents, queries, strict=True):
         clauses: list[Statement] = []
         if percent:
             clauses.append(("share", draft.number(percent), "%"))
         elif draft.flag():
             weight = draft.pick(("2", "10", "0.5", "0.01", "1", "1000000", "0.000001"))
             clauses.append(("weight", draft.number(Decimal(weight))))
-        if draft.rarely():
+        if query.of_people and draft.rarely():
             clauses.append(_error(draft))
         draft.random.shuffle(clauses)
         statements.append(tuple(word for clause in clauses for word in clause))

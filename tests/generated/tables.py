@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from secgen_dsl.ir.program import CategoryColumn, Panel, Program, Query
+from secgen_dsl.ir.program import CategoryColumn, Moments, Panel, Program
 from secgen_dsl.queries.table import SampleTable
 
 _UNLISTED = ("", "no such value", "0", "0.0", " yes", "YES", "nan", "\u200b", "Ω", "1e400", "ﬁ")
@@ -72,12 +72,12 @@ def table_of(program: Program, samples: Sequence[Sample]) -> SampleTable:
 
 
 def edges_of(program: Program, panel: Panel, gene: str) -> list[Fraction]:
-    """All edges of a gene, in any query."""
-    queries: list[Query] = [query for query in program.queries if query.panel == panel.name]
+    """All edges of a gene, in any query that has them."""
     return [
         edge
-        for query in queries
-        for name, edges in zip(program.genes(query), query.edges, strict=True)
+        for query in program.queries
+        if query.panel == panel.name and not isinstance(query, Moments)
+        for name, edges in zip(program.genes(query), query.edges, strict=bool(query.edges))
         if name == gene
         for edge in edges
     ]

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secgen_dsl.backends.plaintext.backend import run_plaintext
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.learned import with_learned_edges
+from secgen_dsl.ir.plan import Plan, Release
+from secgen_dsl.ir.program import as_table
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.verifier import verify
@@ -20,27 +22,37 @@ from tests.generated.tables import random_tables
 
 
 def opened_by_hand(plan: Plan, tables: dict[str, SampleTable]) -> dict[str, list[int]]:
-    """Marginal → the sum over all parties of A(x + z), from counts by hand."""
-    opened = {}
+    """Query → the sum over all parties of A(x + z), from counts and sums by hand."""
+    opened: dict[str, list[int]] = {}
     for release in plan.releases():
         query = plan.query(release.query)
+        if query not in plan.added:  # edges come from what was opened before
+            query = as_table(with_learned_edges(plan, opened).query(query.id))
         total = [0] * release.raw_cells
         for index, party in enumerate(plan.parties):
             table = tables.get(party, empty_table(plan.program))
             counts = counts_by_hand(plan.program, query, table)
-            noise = InjectedNoise(index).draw(
-                release.query, release.raw_cells, release.noise.party_variance
-            )
-            total = [a + b + c for a, b, c in zip(total, counts, noise.tolist(), strict=True)]
+            noise = noise_by_hand(InjectedNoise(index), release)
+            total = [a + b + c for a, b, c in zip(total, counts, noise, strict=True)]
             encoded = raw_cells(plan.program, query, table)
             assert encoded.shape == plan.program.shape(query)
             assert encoded.reshape(-1).tolist() == counts
-        opened[release.query] = mapped_by_hand(release.map, total, query.bins)
+        bins = plan.program.shape(query)[2]
+        opened[release.query] = mapped_by_hand(release.map, total, bins)
     return opened
 
 
+def noise_by_hand(source: InjectedNoise, release: Release) -> list[int]:
+    """The products of a second moment, which come last, get half the variance of the squares."""
+    variance = release.noise.party_variance
+    plain = source.draw(release.query, release.raw_cells - release.halved, variance).tolist()
+    if not release.halved:
+        return plain
+    return plain + source.draw(release.query, release.halved, variance / 2).tolist()
+
+
 def test_both_backends_open_what_is_counted_by_hand() -> None:
-    outcomes = {"planned": 0, "out of reach": 0, "centred": 0}
+    outcomes = {"planned": 0, "out of reach": 0, "centred": 0, "moments": 0, "learned": 0}
 
     @examples(quick=80, full=3000)
     @given(specs(), st.integers(0, 2**32))
@@ -51,12 +63,16 @@ def test_both_backends_open_what_is_counted_by_hand() -> None:
             outcomes["out of reach" if plan is None else "planned"] += 1
             if plan is not None:
                 outcomes["centred"] += any(one.map == "centred" for one in plan.releases())
+                outcomes["moments"] += any(q.kind == "moments" for q in plan.program.queries)
+                outcomes["learned"] += len(plan.rounds) > 1
                 check(plan, sources_of(meaning, plan), seed, folder)
 
     every()
     # The strategy makes specs, not refusals, and of every kind.
     assert outcomes["planned"] > 15 * outcomes["out of reach"]
     assert outcomes["planned"] < 8 * outcomes["centred"]
+    assert outcomes["moments"] > 1, outcomes
+    assert outcomes["learned"] > 1, outcomes
 
 
 def check(plan: Plan, sources: dict[str, str], seed: int, folder: Path) -> None:
