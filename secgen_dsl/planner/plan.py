@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan
-from secgen_dsl.ir.program import Program, SecondMoment, VectorSum
+from secgen_dsl.ir.program import Moments, Program, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.expansion import expand, rounds_of
@@ -52,8 +52,10 @@ def plan_program(program: Program) -> Plan:
 def _check_field(plan: Plan) -> None:
     """Every sum that may be opened fits the field: p > 2·(n·|q| + 12σ) (PROTOCOL, Sizing)."""
     people = plan.program.person.people_bound or 2**32
+    queries: dict[str, Query] = {query.id: query for query in plan.added}
+    queries |= {q.id: q for q in plan.program.queries if not isinstance(q, Moments)}
     for release in plan.releases():
-        query = plan.query(release.query)
+        query = queries[release.query]
         samples = contribution_of(plan.program, query).samples
         greatest, gain = 1, 1
         if isinstance(query, VectorSum):
