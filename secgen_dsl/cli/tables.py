@@ -71,6 +71,14 @@ def error_unit(query: Query) -> str:
     return "sd·people" if isinstance(query, VectorSum) else "people"
 
 
+def error_words(prediction: Prediction) -> str:
+    """The predicted error of a query: ``±12.5 people (5.0%)``."""
+    words = f"±{_short(prediction.standard_error)} {error_unit(prediction.query)}"
+    if prediction.relative_error is not None:
+        words += f" ({100 * prediction.relative_error:.1f}%)"
+    return words
+
+
 def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str, object]:
     release = prediction.release
     return {
@@ -105,9 +113,6 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         headings[2:2] = ["tables", "cells", "Δ²", "σ certified", "σ released", "bytes"]
     rows = [headings]
     for prediction in predict(plan):
-        error = f"±{_short(prediction.standard_error)} {error_unit(prediction.query)}"
-        if prediction.relative_error is not None:
-            error += f" ({100 * prediction.relative_error:.1f}%)"
         name = prediction.query.id + added_words(prediction)
         row = [name, measured_words(prediction)]
         if details:
@@ -120,7 +125,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
                 _short(prediction.released_sigma),
                 f"{release_bytes(plan, release):,}",
             ]
-        rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error])
+        rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error_words(prediction)])
     click.echo(aligned(rows))
     privacy = plan.program.privacy
     people = plan.program.person.people_bound
@@ -186,8 +191,8 @@ def _columns(query: Asked) -> tuple[str, ...]:
     return () if isinstance(query, PairMarginal) else query.columns
 
 
-def aligned(rows: list[list[str]]) -> str:
-    """Columns two spaces apart, the first two to the left; a rule under the headings."""
+def aligned(rows: list[list[str]], headings: int = 1) -> str:
+    """Columns two spaces apart, the first two to the left; a rule under the rows of headings."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -197,7 +202,7 @@ def aligned(rows: list[list[str]]) -> str:
         for row in rows
     ]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join(["", lines[0], rule, *lines[1:], ""])
+    return "\n".join(["", *lines[:headings], rule, *lines[headings:], ""])
 
 
 def _short(number: float) -> str:

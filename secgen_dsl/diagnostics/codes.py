@@ -56,6 +56,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG314": "a table whose noise is great beside its cells",
         "SG320": "the plan does not verify",
         "SG321": "the second accountant does not confirm the budget",
+        "SG322": "a target that is no accuracy",
         "SG401": "noise could not be drawn",
         "SG411": "a data file cannot be read",
         "SG412": "a data file has another delimiter",
