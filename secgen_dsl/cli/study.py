@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Marginal, Moments, SecondMoment, Study, VectorSum
+from secgen_dsl.ir.program import Marginal, Moments, Program, SecondMoment, Study, VectorSum
 from secgen_dsl.public.files import PublicFile
 
 if TYPE_CHECKING:
@@ -99,18 +99,33 @@ def _in_the_spec(error: SecgenError, resolved: "Resolved") -> SecgenError:
 def all_places(places: Mapping[str, PlaceT], plan: Plan) -> dict[str, PlaceT]:
     """Marginal id → place, also of the marginals that the planner added: those that they serve."""
     found = dict(places)
+    served = {
+        frozenset(query.columns): query.id
+        for query in reversed(plan.program.queries)
+        if isinstance(query, Marginal | Moments)
+    }
     for added in plan.added:
         if isinstance(added, VectorSum | SecondMoment):
             found[added.id] = found[added.serves]
-            continue
-        columns = set(added.columns) if isinstance(added, Marginal) else set()
-        served = [
-            query.id
-            for query in plan.program.queries
-            if isinstance(query, Marginal | Moments) and set(query.columns) == columns
-        ]
-        found[added.id] = found[served[0]]
+        elif isinstance(added, Marginal):
+            found[added.id] = found[served[frozenset(added.columns)]]
     return found
+
+
+def program_of(path: Path) -> tuple[Program, tuple[Diagnostic, ...]]:
+    """The program of a spec or bundle, and warnings: its budget may allow no plan.
+
+    Raises:
+        SecgenError: every error found.
+    """
+    if path.is_dir():
+        return plan_of(path).plan.program, ()
+    from secgen_dsl.semantics.resolve import resolve
+    from secgen_dsl.syntax.parser import parse, read_source
+
+    source = read_source(path)
+    resolved = resolve(parse(source), source, path.parent)
+    return resolved.program, resolved.warnings
 
 
 def plan_of(path: Path) -> PlannedStudy:

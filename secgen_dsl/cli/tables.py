@@ -202,8 +202,8 @@ def _columns(query: Asked) -> tuple[str, ...]:
     return () if isinstance(query, PairMarginal) else query.columns
 
 
-def aligned(rows: list[list[str]]) -> str:
-    """Columns two spaces apart, the first two to the left; a rule under the headings."""
+def aligned(rows: list[list[str]], headings: int = 1) -> str:
+    """Columns two spaces apart, the first two to the left; a rule under the rows of headings."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -213,4 +213,4 @@ def aligned(rows: list[list[str]]) -> str:
         for row in rows
     ]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join(["", lines[0], rule, *lines[1:], ""])
+    return "\n".join(["", *lines[:headings], rule, *lines[headings:], ""])

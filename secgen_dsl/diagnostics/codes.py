@@ -61,6 +61,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG317": "sums that are too great for the shares' field",
         "SG320": "the plan does not verify",
         "SG321": "the second accountant does not confirm the budget",
+        "SG322": "a target that is no accuracy",
         "SG401": "noise could not be drawn",
         "SG411": "a data file cannot be read",
         "SG412": "a data file has another delimiter",

@@ -3,7 +3,7 @@
 Remedies are tried, not estimated: each figure comes from a plan with that one change.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from math import floor
 
@@ -18,6 +18,7 @@ from secgen_dsl.ir.program import (
     as_table,
     decimal_text,
 )
+from secgen_dsl.planner.epsilons import first, rising, with_epsilon
 from secgen_dsl.planner.plan import draft
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.planner.redundant import redundant
@@ -27,7 +28,6 @@ GREATEST_ERROR = 0.5
 """One standard error of a cell over an average cell (bound on people ÷ label cells): beyond it a
 table is warned of (PRIVACY 7, S14)."""
 
-_GREATEST_EPSILON = Fraction(50)
 _WEIGHTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _FEWER_BINS = (4, 3, 2)
 _MOST_NAMES = 3
@@ -98,7 +98,7 @@ def _same_noise(plan: Plan, certified: float) -> Fraction | None:
     for epsilon in _three_digits_up(Fraction(certified)):
         if epsilon >= plan.program.privacy.epsilon:
             return None
-        other = _drafted(_with_epsilon(plan.program, epsilon))
+        other = _drafted(with_epsilon(plan.program, epsilon))
         if other is not None and other.rounds == plan.rounds:
             return epsilon
     return None
@@ -114,7 +114,7 @@ def _at_floor(plan: Plan, release: Release) -> bool:
 
 
 def _all_ample(program: Program, epsilon: Fraction) -> bool:
-    plan = _drafted(_with_epsilon(program, epsilon))
+    plan = _drafted(with_epsilon(program, epsilon))
     return plan is not None and all(
         release.noise.party_variance >= WARNING_PARTY_VARIANCE for release in plan.releases()
     )
@@ -215,15 +215,15 @@ class _Remedies:
     def _epsilon(self, query: Table) -> Iterator[str]:
         def enough(epsilon: Fraction) -> bool:
             if epsilon not in self._by_epsilon:
-                plan = _drafted(_with_epsilon(self._program, epsilon))
+                plan = _drafted(with_epsilon(self._program, epsilon))
                 found = {p.query.id: p for p in predict(plan)} if plan is not None else {}
                 self._by_epsilon[epsilon] = found
             prediction = self._by_epsilon[epsilon].get(query.id)
             error = prediction.relative_error if prediction is not None else None
             return error is not None and error <= GREATEST_ERROR
 
-        grid = [e for e in _two_digits() if e > self._program.privacy.epsilon]
-        place = _first(grid, enough)
+        grid = [e for e in rising(2) if e > self._program.privacy.epsilon]
+        place = first(grid, enough)
         if place < len(grid):
             yield f"epsilon {decimal_text(grid[place])}"
 
@@ -246,11 +246,6 @@ class _Remedies:
         return next(p.relative_error for p in predict(plan) if p.query.id == name)
 
 
-def _with_epsilon(program: Program, epsilon: Fraction) -> Program:
-    privacy = program.privacy.model_copy(update={"epsilon": epsilon})
-    return program.model_copy(update={"privacy": privacy})
-
-
 def _drafted(program: Program) -> Plan | None:
     try:
         return draft(program)
@@ -266,13 +261,6 @@ def _short(number: float) -> str:
     return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
-def _two_digits() -> list[Fraction]:
-    """0.001 to 50 in steps of two digits, rising."""
-    steps = [Fraction(k, 10000) for k in range(10, 100)]
-    numbers = [step * 10**power for power in range(5) for step in steps]
-    return [number for number in numbers if number <= _GREATEST_EPSILON]
-
-
 def _three_digits_up(number: Fraction) -> Iterator[Fraction]:
     """The numbers of three digits from ``number`` on."""
     unit = Fraction(1, 10**6)
@@ -285,18 +273,6 @@ def _three_digits_up(number: Fraction) -> Iterator[Fraction]:
 
 def _greatest(below: Fraction, holds: Callable[[Fraction], bool]) -> Fraction | None:
     """The greatest two-digit ε below a number at which something holds that holds up to it."""
-    grid = [epsilon for epsilon in _two_digits() if epsilon < below]
-    place = _first(grid, lambda epsilon: not holds(epsilon))
+    grid = [epsilon for epsilon in rising(2) if epsilon < below]
+    place = first(grid, lambda epsilon: not holds(epsilon))
     return grid[place - 1] if place else None
-
-
-def _first(grid: Sequence[Fraction], holds: Callable[[Fraction], bool]) -> int:
-    """The first place where something holds that holds from there on; the length if nowhere."""
-    low, high = 0, len(grid)
-    while low < high:
-        middle = (low + high) // 2
-        if holds(grid[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return low
