@@ -2,10 +2,12 @@
 
 import re
 from fractions import Fraction
+from typing import Literal
 
 import click
 
-from secgen_dsl.cli.tables import aligned, error_words
+from secgen_dsl.cli.tables import aligned
+from secgen_dsl.describe.measured import error_words
 from secgen_dsl.diagnostics.diagnostic import fail, printable
 from secgen_dsl.ir.program import ErrorTarget, Program, decimal_text
 from secgen_dsl.ir.statement import error_text
@@ -35,7 +37,7 @@ def read_target(text: str) -> Target:
             next_step='write "error 5%" or "error 12 people" for all queries; for one of them, '
             'for example, "subtype*cycle: error 5%"',
         )
-    unit = "percent" if found["unit"] == "%" else "people"
+    unit: Literal["percent", "people"] = "percent" if found["unit"] == "%" else "people"
     return Target(found["query"] or "", ErrorTarget(unit=unit, value=value))
 
 

@@ -3,7 +3,7 @@
 Remedies are tried, not estimated: each figure comes from a plan with that one change.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import floor
 
