@@ -83,9 +83,6 @@ LIMITS = (
 LATER = (
     ("silos hold patients", "silos hold columns"),
     ("in 4 bins from elsewhere", "in 4 quantile bins"),
-    ("in 4 bins from elsewhere", "in 4 learned bins"),
-    ("delta 1e-6", "learned bins using at most 15%"),
-    ("marginal subtype * repair in 4 bins", "moments repair by subtype in 2 factors"),
     ("delta 1e-6", "mechanism laplace"),
     ("delta 1e-6", "delta 0"),
     ("delta 1e-6", "noise joint"),
