@@ -30,6 +30,7 @@ GROUPS = {
     "SG5": "The parties",
     "SG6": "Synthesis",
     "SG7": "Files that secgen writes and reads",
+    "SG8": "The ledger",
     "SG9": "secgen itself",
 }
 

@@ -48,6 +48,7 @@ class ProtocolResult:
     Attributes:
         measurements: the opened values, equal at all parties.
         bytes_sent: party → bytes sent to all its peers.
+        debits: silo → hash of the entry of its ledger that paid.
         seconds: wall time from starting the processes to the last result.
         exchange_seconds: of these, from the moment when the last party was ready to connect.
         rounds: rounds of communication.
@@ -55,6 +56,7 @@ class ProtocolResult:
 
     measurements: Measurements
     bytes_sent: dict[str, int]
+    debits: dict[str, str]
     seconds: float
     exchange_seconds: float
     rounds: int
@@ -110,7 +112,7 @@ def run_protocol(
     running: list[_Running] = []
     try:
         for index, name in enumerate(plan.parties):
-            folder = _private_folder(state, name)
+            folder = private_folder(state, name)
             data_file = data_files.get(name)
             config = PartyConfig(
                 format="secgen.party/1",
@@ -188,7 +190,7 @@ def _listener(backlog: int) -> socket.socket:
     return listener
 
 
-def _private_folder(state: Path, name: str) -> Path:
+def private_folder(state: Path, name: str) -> Path:
     """The folder of a party, mode 0700; its name is readable, and never leaves ``state``."""
     readable = quote(name, safe="")[:60]
     # A hash of the (public) name keeps apart what shortening or a file system would join.
@@ -358,6 +360,7 @@ def _agree(
     return ProtocolResult(
         measurements=measurements.pop(),
         bytes_sent={name: result.bytes_sent for name, result in results.items()},
+        debits={name: result.debit for name, result in results.items() if result.debit},
         seconds=seconds,
         exchange_seconds=exchange_seconds,
         rounds=predicted_rounds(plan),

@@ -74,10 +74,12 @@ class PartyResult:
     Attributes:
         measurements: the opened values, which all parties must agree on.
         bytes_sent: to all peers.
+        debit: hash of the entry of its ledger that paid, 64 hex digits; empty for a helper.
     """
 
     measurements: Measurements
     bytes_sent: int
+    debit: str
 
 
 def read_config(text: str | bytes) -> PartyConfig:
@@ -112,6 +114,7 @@ def result_line(result: PartyResult) -> str:
         {
             "measurements": result.measurements.model_dump(mode="json"),
             "bytes": result.bytes_sent,
+            "debit": result.debit,
         }
     )
 
@@ -140,7 +143,9 @@ def read_line(line: str | bytes) -> Progress | PartyResult | SecgenError:
             return SecgenError([_diagnostic(item) for item in data["failed"]])
         if "measurements" in data:
             return PartyResult(
-                read_node(Measurements, json.dumps(data["measurements"])), int(data["bytes"])
+                read_node(Measurements, json.dumps(data["measurements"])),
+                int(data["bytes"]),
+                str(data["debit"]),
             )
         return Progress(
             str(data["party"]), str(data["phase"]), int(data["bytes"]), float(data["elapsed"])

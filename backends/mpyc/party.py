@@ -22,6 +22,7 @@ from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Measurement, Measurements, Plan, Release, Round
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.table import SampleTable
+from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.noise import NoiseSource
 from secgen_dsl.runtime.openings import OpeningsManifest
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
@@ -41,6 +42,7 @@ class Party:
         table: this site's people; an empty table for a helper.
         noise: where z comes from.
         store: this party's durable store.
+        debit: what the plan costs this site; None for a helper.
         mpc: MPyC's runtime without its network.
         report: called with the name of each phase and the bytes sent so far.
     """
@@ -53,6 +55,7 @@ class Party:
         table: SampleTable,
         noise: NoiseSource,
         store: ContributionStore,
+        debit: Debit | None,
         mpc: Any,
         report: Callable[[str, int], None],
     ) -> None:
@@ -62,6 +65,7 @@ class Party:
         self._table = table
         self._noise = noise
         self._store = store
+        self._debit = debit
         self._mpc = mpc
         self._report = report
         self._manifest = OpeningsManifest(plan)
@@ -71,6 +75,11 @@ class Party:
         self._opened: list[NDArray[np.int64]] = []
         self._opened_by_earlier_run = self._earlier_run()
         self._stored_by_earlier_run = 0
+
+    @property
+    def debit_sha256(self) -> str:
+        """Hash of the ledger's entry that paid for the first round; empty at a helper."""
+        return self._store.paid_by(self._key(1, []))
 
     @property
     def bytes_sent(self) -> int:
@@ -146,7 +155,11 @@ class Party:
         kept[marginal] = contribution
 
     def store(self, number: int) -> None:
-        """Step 3: make the round's contribution durable, all releases in the plan's order."""
+        """Step 3: make the round's contribution and its debit durable, in one transaction.
+
+        Raises:
+            SecgenError: SG804, the site's policy does not allow another debit; SG803; SG512.
+        """
         if number in self._stored:
             return  # by an earlier run, or already
         one_round, kept = self._round(number), self._kept.get(number, {})
@@ -156,7 +169,7 @@ class Party:
         if number != len(self._opened) + 1:
             raise _departs(f"round {number} is not next")
         contribution = np.concatenate([kept[one.marginal] for one in one_round.releases])
-        self._store.save(self._key(number, self._opened), contribution)
+        self._store.save(self._key(number, self._opened), contribution, self._debit)
         self._stored[number] = contribution
 
     # -- Steps 4 and 5 ---------------------------------------------------------------------------

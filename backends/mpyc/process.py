@@ -34,8 +34,10 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import canonical_json, read_node
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.queries.table import SampleTable, empty_table
+from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
-from secgen_dsl.runtime.store import ContributionStore
+from secgen_dsl.runtime.site.debit import debit_of
+from secgen_dsl.runtime.store import ContributionStore, first_key
 
 Verify = Callable[[Plan], object]
 
@@ -95,13 +97,23 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
         program = _own_program(config, plan, state)
         with ContributionStore(state / "store.sqlite") as store:
             report("preparing its noised counts", 0)
+            debit = _debit(config, plan, store)
             table = _read_table(config, plan, store)
             mpc = start_mpyc(config.index, len(plan.parties), plan.threshold)
             party = Party(
-                config, plan, table=table, noise=noise, store=store, mpc=mpc, report=report
+                config,
+                plan,
+                table=table,
+                noise=noise,
+                store=store,
+                debit=debit,
+                mpc=mpc,
+                report=report,
             )
             _run(program, party, log)
-            result = PartyResult(party.measurements(), party.bytes_sent)
+            result = PartyResult(party.measurements(), party.bytes_sent, party.debit_sha256)
+            for warning in store.ledger().warnings():
+                log.info("%s: %s", warning.code, warning.message)
         report("done", result.bytes_sent)
         _write(channel, result_line(result))
     except SecgenError as error:
@@ -196,6 +208,15 @@ def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
     # file, in a state folder that came from elsewhere.
     exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 (our own text)
     return module
+
+
+def _debit(config: PartyConfig, plan: Plan, store: ContributionStore) -> Debit | None:
+    """What the plan costs this site, if its policy allows it; asked before any data is read."""
+    if config.data_file is None:
+        return None
+    debit = debit_of(plan, Path(config.data_file), plan.parties[config.index])
+    store.check(first_key(plan, config.index), debit)
+    return debit
 
 
 def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> SampleTable:

@@ -7,6 +7,8 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +26,7 @@ def execute(
     backend: Literal["mpyc", "plaintext"],
     data: Mapping[str, Path],
     out: Path,
+    state: Path | None,
     seed: int | None,
     timeout: float,
     say: Callable[[str], None],
@@ -31,8 +34,12 @@ def execute(
     """Run all parties, synthesise, write.
 
     The results appear in ``out`` together, at the end.  Until then it holds nothing but the
-    parties' private folders, and these only if a party has stored its noised input: a run that
-    is started again goes on from there.
+    parties' private folders, and these only if a party has stored its noised input or entered a
+    debit: a run that is started again goes on from there.
+
+    Args:
+        state: folder of the parties' private folders, with their ledgers, which later runs go on
+            with; None: they belong to these results alone (``out/parties``).
 
     Raises:
         SecgenError: SG701 ``out`` cannot be written; SG702 it holds something else; SG704 silos
@@ -41,6 +48,8 @@ def execute(
     """
     start = time.monotonic()
     out = out.absolute()
+    own_state = state is None
+    state = out / _STATE if state is None else state.absolute()
     _check_out(out)
     files = _data_files(planned, data)
     _require_not_invented(files)
@@ -48,35 +57,35 @@ def execute(
     bundle = bundle_of(planned)
     say(f"{clock(start)}  certified by two accountants")
     created = not out.exists()
-    if (out / _STATE).exists() and backend == "mpyc":
+    if state.exists() and backend == "mpyc":
         say(
             f"{clock(start)}  going on from an earlier run: a party that stored its noised counts "
-            "uses them, whatever its\n          data file now says, at no cost in privacy; "
-            "for other data give a new --out (which spends again)"
+            "for this plan uses them, whatever its\n          data file now says, at no cost in "
+            f"privacy; for other data give a new {'--out' if own_state else '--state'} "
+            "(which spends again)"
         )
     try:
-        if backend == "mpyc":
-            with _one_run_at_a_time(out / _STATE):
-                protocol = run_mpyc(planned, bundle, files, out / _STATE, timeout, start, say)
-        else:
-            protocol = run_plaintext(planned, files, start, say)
+        with _one_run_at_a_time(state):
+            if backend == "mpyc":
+                protocol = run_mpyc(planned, bundle, files, state, timeout, start, say)
+            else:
+                protocol = run_plaintext(planned, files, state, start, say)
         results = write_results(planned, bundle, protocol, seed, out)
     except _InUseError:
         raise  # what lies there belongs to the other run
     except BaseException:
-        if _forget_unused(out, created):
+        if own_state and _forget_unused(out, created):
+            again = "start again with the same --out to go on without spending twice; "
             say(
-                f"{clock(start)}  kept {out / _STATE}: start again with the same --out to go on "
-                "without spending twice; a new --out spends again"
+                f"{clock(start)}  kept {state}: {again if backend == 'mpyc' else ''}a new --out "
+                "spends again"
             )
         raise
     say(f"{clock(start)}  synthetic data written")
+    holds = "its ledger"
     if backend == "mpyc":
-        say(
-            f"          {out / _STATE} holds each party's private folder, with its noised input "
-            "and what its reader met\n          (reading.json): never pass it on; delete it when "
-            "the run is accepted"
-        )
+        holds += ", its noised input\n          and what its reader met (reading.json)"
+    say(f"          {state} holds each party's private folder, with {holds}: never pass it on")
     return results
 
 
@@ -103,9 +112,9 @@ def _one_run_at_a_time(state: Path) -> Iterator[None]:
             raise _InUseError(
                 Diagnostic(
                     "SG702",
-                    "another run uses this results' folder",
-                    place=str(state.parent),
-                    next_step="wait until it has ended, or give another folder with --out",
+                    "another run uses this folder of the parties",
+                    place=str(state),
+                    next_step="wait until it has ended, or give another folder",
                 )
             ) from error
         yield
@@ -234,13 +243,22 @@ def run_mpyc(
         f"{clock(start)}  opened; protocol {result.seconds:.1f} s, of which "
         f"{result.exchange_seconds:.1f} s between the parties"
     )
-    return Protocol("mpyc", result.measurements, result.bytes_sent, result.rounds)
+    return Protocol("mpyc", result.measurements, result.bytes_sent, result.rounds, result.debits)
 
 
 def run_plaintext(
-    planned: PlannedStudy, files: Mapping[str, Path], start: float, say: Callable[[str], None]
+    planned: PlannedStudy,
+    files: Mapping[str, Path],
+    state: Path,
+    start: float,
+    say: Callable[[str], None],
 ) -> Protocol:
-    """Run all parties in this process.
+    """Run all parties in this process.  It stores no noised input: each run is a debit.
+
+    Args:
+        files: silo → its table, or its description.
+        state: folder of the parties' private folders, which hold their ledgers.
+        start: of the run, as ``time.monotonic`` counts.
 
     Raises:
         SecgenError: whatever the backend reports.
@@ -249,23 +267,59 @@ def run_plaintext(
 
     program = planned.plan.program
     keys = {name: secrets.token_bytes(32) for name in files}
-    tables = backend.read_tables(program, files, keys)
-    measurements = backend.run_plaintext(planned.plan, tables)
+    with ExitStack() as stack:
+        ledgers = _ledgers(planned, files, state, stack)
+        tables = backend.read_tables(program, files, keys)
+        debits = {name: enter() for name, enter in ledgers.items()}
+        measurements = backend.run_plaintext(planned.plan, tables)
     say(f"{clock(start)}  measured in one process, which saw every row")
-    return Protocol("plaintext", measurements, dict.fromkeys(planned.plan.parties, 0), 0)
+    nothing = dict.fromkeys(planned.plan.parties, 0)
+    return Protocol("plaintext", measurements, nothing, 0, debits)
+
+
+def _ledgers(
+    planned: PlannedStudy, files: Mapping[str, Path], state: Path, stack: ExitStack
+) -> dict[str, Callable[[], str]]:
+    """Open every silo's ledger and see that its policy allows the plan, before data are read.
+
+    Returns:
+        Silo → what enters the debit and returns the entry's hash.
+
+    Raises:
+        SecgenError: SG804, of all silos at once; SG512, SG802, SG803.
+    """
+    from secgen_dsl.backends.mpyc.launcher import private_folder
+    from secgen_dsl.runtime.site.debit import debit_of
+    from secgen_dsl.runtime.store import ContributionStore
+
+    plan = planned.plan
+    enter: dict[str, Callable[[], str]] = {}
+    refused: list[Diagnostic] = []
+    for name, path in files.items():
+        folder = private_folder(state, name)
+        store = stack.enter_context(ContributionStore(folder / "store.sqlite"))
+        debit = debit_of(plan, path, name)
+        try:
+            debit.check(store.ledger().entries)
+        except SecgenError as error:
+            refused.extend(error.diagnostics)
+        enter[name] = partial(store.debit, planned.verified.plan_sha256, plan.parties, debit)
+    if refused:
+        raise SecgenError(refused)
+    return enter
 
 
 def _forget_unused(out: Path, created: bool) -> bool:
-    """After a failure keep only what a restart needs: folders in which a party stored its y.
+    """After a failure keep only folders in which a party stored its y or entered a debit.
 
     Returns:
         Whether anything was kept.
     """
-    from secgen_dsl.runtime.store import holds_contribution
+    from secgen_dsl.runtime.store import is_needed
 
     state = out / _STATE
     for folder in state.iterdir() if state.is_dir() else ():
-        if not holds_contribution(folder):
+        if not is_needed(folder):
             shutil.rmtree(folder, ignore_errors=True)
     for folder in (state, out) if created else (state,):
         if folder.is_dir() and not any(folder.iterdir()):

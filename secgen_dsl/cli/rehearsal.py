@@ -67,7 +67,7 @@ def rehearse(
         if backend == "mpyc":
             protocol = run_mpyc(planned, bundle, files, work / "parties", timeout, start, say)
         else:
-            protocol = run_plaintext(planned, files, start, say)
+            protocol = run_plaintext(planned, files, work / "parties", start, say)
         finished = write_results(planned, bundle, protocol, seed, out, work / MARK)
     say(f"{clock(start)}  invented results written: they say nothing about anybody")
     return finished

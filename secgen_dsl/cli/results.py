@@ -46,12 +46,14 @@ class Protocol:
     Attributes:
         bytes_sent: party → bytes; 0 for all where one process ran them.
         rounds: of messages.
+        debits: silo → hash of the entry that its ledger made for the run.
     """
 
     backend: str
     measurements: Measurements
     bytes_sent: dict[str, int]
     rounds: int
+    debits: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ def _receipt(
         "versions": {"secgen": __version__, "mpyc": version("mpyc"), "opendp": version("opendp")},
         "epsilon": decimal_text(planned.plan.program.privacy.epsilon),
         "delta": decimal_text(planned.plan.program.privacy.delta),
+        # Names an entry to whoever holds the ledger, and tells nobody else anything.
+        "ledger_entries": {} if (folder / MARK).exists() else protocol.debits,
         "rounds_of_messages": protocol.rounds,
         "bytes_sent": protocol.bytes_sent,
         # All of these follow from opened values and public choices (or were invented): their

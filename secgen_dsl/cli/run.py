@@ -47,6 +47,13 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     help="Rehearse on N invented rows in every silo: nobody's data are read.",
 )
 @click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the parties' private folders and ledgers, for several runs.  "
+    "Default: `parties` in the results' folder, a ledger for this run alone.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(min=0),
     help="Makes the samples (and invented rows) reproducible; never touches the noise.",
@@ -66,6 +73,7 @@ def run(
     backend: Literal["mpyc", "plaintext"],
     data: dict[str, Path],
     mock: int | None,
+    state: Path | None,
     seed: int | None,
     timeout: float,
     output: Format,
@@ -74,6 +82,10 @@ def run(
     if mock is not None and data:
         raise click.UsageError(
             "--mock and --data exclude each other: a rehearsal reads nobody's data."
+        )
+    if mock is not None and state is not None:
+        raise click.UsageError(
+            "--mock and --state exclude each other: a rehearsal spends nothing and keeps nothing."
         )
     from secgen_dsl.cli.execution import execute
     from secgen_dsl.cli.rehearsal import rehearse
@@ -88,7 +100,7 @@ def run(
             click.echo(line, err=True)
 
     if mock is None:
-        finished = execute(planned, backend, data, out, seed, timeout, say)
+        finished = execute(planned, backend, data, out, state, seed, timeout, say)
     else:
         finished = rehearse(planned, backend, mock, out, seed, timeout, say)
     if output != "full":

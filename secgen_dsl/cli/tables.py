@@ -91,7 +91,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
                 f"{release_bytes(plan, release):,}",
             ]
         rows.append([*row, f"{100 * prediction.budget_share:.1f}%", error])
-    click.echo(_aligned(rows))
+    click.echo(aligned(rows))
     privacy = plan.program.privacy
     people = plan.program.person.people_bound
     of = (
@@ -156,7 +156,7 @@ def _columns(query: Query) -> tuple[str, ...]:
     return query.columns if isinstance(query, Marginal) else ()
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
     """Columns two spaces apart, the first two to the left; a rule under the headings."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [

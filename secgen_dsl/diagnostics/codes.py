@@ -4,7 +4,7 @@ Codes are permanent: one is never given another meaning, nor used again after it
 a page, ``pages/CODE.md``, which ``secgen explain CODE`` shows.
 SG1xx the text of a spec · SG2xx its names and values · SG3xx its promise and the plan ·
 SG4xx a site's data · SG5xx the parties · SG6xx synthesis · SG7xx files that secgen writes and
-reads · SG9xx secgen itself.
+reads · SG8xx the ledger · SG9xx secgen itself.
 """
 
 from collections.abc import Mapping
@@ -112,6 +112,12 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG705": "a spec is not in the canonical layout",
         "SG706": "a file that would be written exists already",
         "SG707": "questions without answers",
+        "SG801": "there is no ledger",
+        "SG802": "a ledger of a newer release",
+        "SG803": "a ledger is corrupted",
+        "SG804": "a site's policy refuses a plan",
+        "SG805": "a clock was behind the ledger",
+        "SG806": "a ledger names several cohorts",
         "SG900": "a fault of secgen itself",
         "SG901": "stopped from the keyboard",
         "SG902": "not enough memory",

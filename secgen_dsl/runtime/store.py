@@ -1,15 +1,18 @@
-"""A party's durable store: what it contributed to each round, and the site's secret key.
+"""A party's durable store: what it contributed to each round, what was debited, the site's key.
 
 A contribution y = A(x + z) is stored before the first share of it leaves, under a key that names
 everything the round depends on (PROTOCOL, Restarts).  A restart with the same key uses the same y:
 drawing again would let a rushing party abort, steer, and difference two noised vectors.  A key
 whose y was erased is refused for good.  Neither x nor z nor a digest of x, z or y is ever stored.
+
+**Debits.**  An entry of the ledger pays for one contribution to each round of one plan.  It is
+made in the transaction that stores the first; a second contribution to a round, under whatever
+other key, needs an entry of its own.  Nothing refunds one.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -21,42 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.runtime.database import connect, unusable, whole_ledger
+from secgen_dsl.runtime.ledger import Debit, Entry, Ledger, append
 
 SITE_KEY_BYTES = 32
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS site (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    key BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS contribution (
-    plan_sha256 TEXT NOT NULL,
-    round INTEGER NOT NULL,
-    parties TEXT NOT NULL,
-    party INTEGER NOT NULL,
-    opened_before TEXT NOT NULL,
-    y BLOB,
-    PRIMARY KEY (plan_sha256, round, parties, party, opened_before)
-);
-CREATE TABLE IF NOT EXISTS opening (
-    plan_sha256 TEXT NOT NULL,
-    round INTEGER NOT NULL,
-    parties TEXT NOT NULL,
-    party INTEGER NOT NULL,
-    opened_before TEXT NOT NULL,
-    mark BLOB NOT NULL,
-    PRIMARY KEY (plan_sha256, round, parties, party, opened_before)
-);
-CREATE TABLE IF NOT EXISTS opened (
-    plan_sha256 TEXT NOT NULL,
-    round INTEGER NOT NULL,
-    parties TEXT NOT NULL,
-    party INTEGER NOT NULL,
-    opened_before TEXT NOT NULL,
-    total BLOB NOT NULL,
-    PRIMARY KEY (plan_sha256, round, parties, party, opened_before)
-);
-"""
 
 _WHERE = "plan_sha256 = ? AND round = ? AND parties = ? AND party = ? AND opened_before = ?"
 
@@ -96,6 +69,11 @@ def digest_of_opened(rounds: Sequence[NDArray[np.int64]]) -> str:
     return digest.hexdigest()
 
 
+def first_key(plan: Plan, index: int) -> ContributionKey:
+    """The key of a party's contribution to the first round, before anything is opened."""
+    return ContributionKey(sha256_of(plan), 1, plan.parties, index, digest_of_opened([]))
+
+
 class ContributionStore:
     """One SQLite file of one party, mode 0600; use as a context manager.
 
@@ -103,28 +81,13 @@ class ContributionStore:
         path: the file; made if absent, in a folder that exists.
 
     Raises:
-        SecgenError: SG512, the file cannot be opened or is not a store.
+        SecgenError: SG512 the file cannot be opened or is not a store; SG802 a newer release made
+            it; SG803 its ledger is corrupted.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            path.chmod(0o600)
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-        except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-        try:
-            # EXTRA is FULL and also syncs the folder when the journal goes: with FULL alone, a
-            # power cut right after the commit could bring the journal back and undo it, after the
-            # first share has left.
-            self._connection.execute("PRAGMA synchronous = EXTRA")
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise self._unusable(error) from error
+        self._connection = connect(path, create=True)
 
     def __enter__(self) -> "ContributionStore":
         return self
@@ -164,18 +127,76 @@ class ContributionStore:
             )
         return _from_bytes(row[0])
 
-    def save(self, key: ContributionKey, contribution: NDArray[np.int64]) -> None:
-        """Store a contribution durably; when this returns, a power cut cannot undo it.
+    def ledger(self) -> Ledger:
+        """What was spent, checked.  Raises SecgenError SG803, SG512."""
+        with self._guarded():
+            return whole_ledger(self._connection, self._path)
+
+    def check(self, key: ContributionKey, debit: Debit) -> None:
+        """Refuse a plan that the site does not allow, before anything is done for it.
+
+        A contribution that is stored, or whose debit is made, is not refused: it costs no more.
+
+        Raises:
+            SecgenError: SG804; SG803, SG512.
+        """
+        if not self._is_stored(key) and self._open_debit(key) is None:
+            debit.check(self.ledger().entries)
+
+    def save(
+        self, key: ContributionKey, contribution: NDArray[np.int64], debit: Debit | None
+    ) -> Entry | None:
+        """Store a contribution and debit it, both or neither; then a power cut cannot undo it.
 
         Args:
             key: must be new.
             contribution: y of all releases of the round, concatenated.
+            debit: what to enter if no earlier entry pays for it; None: the party holds no data.
+
+        Returns:
+            The entry that was made; None if an earlier one pays, or the party holds no data.
 
         Raises:
-            SecgenError: SG512, the key exists (perhaps a second run at the same time), or the file
-                cannot be written.
+            SecgenError: SG804 the site does not allow it; SG512, the key exists (perhaps a second
+                run at the same time), or the file cannot be written; SG803.
         """
-        self._insert("contribution", "y", key, contribution)
+        entry: Entry | None = None
+        with self._guarded(), self._transaction():
+            # In the transaction: what another run has debited since the plan was checked counts.
+            number = None if debit is None else self._open_debit(key)
+            if debit is not None and number is None:
+                entry = self._enter(debit, key.plan_sha256, key.parties)
+                number = entry.number
+            self._connection.execute(
+                "INSERT INTO contribution "
+                "(plan_sha256, round, parties, party, opened_before, y, debit) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*key._row(), _to_bytes(contribution), number),
+            )
+        return entry
+
+    def debit(self, plan_sha256: str, parties: Sequence[str], debit: Debit) -> str:
+        """Enter an execution that stores no contribution: the whole plan, in one process.
+
+        Returns:
+            The entry's hash, 64 hex digits.
+
+        Raises:
+            SecgenError: SG804, SG512, SG803.
+        """
+        with self._guarded(), self._transaction():
+            self._enter(debit, plan_sha256, parties)
+        return self.ledger().hashes[-1]
+
+    def paid_by(self, key: ContributionKey) -> str:
+        """Hash of the entry that pays for a stored contribution; empty at a helper."""
+        with self._guarded():
+            row = self._connection.execute(
+                "SELECT sha256 FROM ledger JOIN contribution ON debit = number "  # noqa: S608
+                f"WHERE {_WHERE}",
+                key._row(),
+            ).fetchone()
+        return "" if row is None else str(row[0])
 
     def erase(self, plan_sha256: str) -> int:
         """Erase the contributions to a plan for good, and keep their keys.
@@ -248,6 +269,43 @@ class ContributionStore:
             (key,) = self._connection.execute("SELECT key FROM site").fetchone()
         return bytes(key)
 
+    def _is_stored(self, key: ContributionKey) -> bool:
+        with self._guarded():
+            row = self._connection.execute(
+                f"SELECT 1 FROM contribution WHERE {_WHERE}",  # noqa: S608 (constant text)
+                key._row(),
+            ).fetchone()
+        return row is not None
+
+    def _open_debit(self, key: ContributionKey) -> int | None:
+        """The first entry for this plan and place in it that has not paid for this round."""
+        same = "plan_sha256 = ? AND parties = ? AND party = ?"
+        plan, number, parties, party, _ = key._row()
+        with self._guarded():
+            row = self._connection.execute(
+                f"SELECT min(debit) FROM contribution WHERE {same} AND debit NOT IN "  # noqa: S608
+                f"(SELECT debit FROM contribution WHERE {same} AND round = ? "
+                "AND debit IS NOT NULL)",
+                (plan, parties, party, plan, parties, party, number),
+            ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def _enter(self, debit: Debit, plan_sha256: str, parties: Sequence[str]) -> Entry:
+        ledger = whole_ledger(self._connection, self._path)
+        debit.check(ledger.entries)
+        return append(self._connection, ledger, debit, plan_sha256, parties)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
     def _insert(
         self, table: str, column: str, key: ContributionKey, values: NDArray[np.int64]
     ) -> None:
@@ -272,15 +330,7 @@ class ContributionStore:
                 next_step="see that no second run uses the same state folder, then run again",
             ) from error
         except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> SecgenError:
-        return fail(
-            "SG512",
-            f"the party's store cannot be used: {error}",
-            place=str(self._path),
-            next_step="see that the folder can be written and that secgen made the file",
-        )
+            raise unusable(self._path, error) from error
 
 
 def _to_bytes(values: NDArray[np.int64]) -> bytes:
@@ -291,17 +341,18 @@ def _from_bytes(data: bytes) -> NDArray[np.int64]:
     return np.frombuffer(data, dtype="<i8").astype(np.int64)
 
 
-def holds_contribution(folder: Path) -> bool:
-    """Whether a party's private folder holds a stored y, which a restart would use.
+def is_needed(folder: Path) -> bool:
+    """Whether a party's private folder holds a stored y or a debit: it must not be deleted.
 
     A store that cannot be read counts as if it did: what it holds is not known.
     """
     for path in folder.glob("*.sqlite"):
         try:
-            with contextlib.closing(sqlite3.connect(path)) as store:
-                rows = store.execute("SELECT 1 FROM contribution LIMIT 1").fetchall()
-        except sqlite3.Error:
-            return True
-        if rows:
+            with contextlib.closing(connect(path, create=False)) as store:
+                if store.execute(
+                    "SELECT 1 FROM contribution UNION SELECT 1 FROM ledger"
+                ).fetchone():
+                    return True
+        except (SecgenError, sqlite3.Error):
             return True
     return False

@@ -241,7 +241,7 @@ def test_run_of_a_bundle(bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "results of d"
     ended = secgen("run", bundle, *DATA, "--backend", "plaintext", "--out", out, "--json")
     assert ended.code == 0
-    assert {path.name for path in out.iterdir()} == RESULTS
+    assert {path.name for path in out.iterdir()} == RESULTS | {"parties"}
     assert {Path(name).name for name in ended.json["written"]} == RESULTS
     receipt = json.loads((out / "receipt.json").read_text())
     assert {key: ended.json[key] for key in receipt} == receipt
@@ -251,7 +251,7 @@ def test_run_of_a_bundle(bundle: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     again = secgen("run", bundle, *DATA, "--backend", "plaintext", "--out", out)
     assert (again.code, again.codes()) == (1, ["SG702"])
-    assert {path.name for path in out.iterdir()} == RESULTS
+    assert {path.name for path in out.iterdir()} == RESULTS | {"parties"}
 
 
 def test_run_by_several_processes(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_the_installed_command_from_another_folder(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert {path.name for path in (tmp_path / "here/out put").iterdir()} == RESULTS
+    assert {path.name for path in (tmp_path / "here/out put").iterdir()} == RESULTS | {"parties"}
 
 
 @pytest.mark.parametrize(

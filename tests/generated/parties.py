@@ -25,6 +25,7 @@ from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.store import ContributionStore
+from tests.runtime.spends import debit_of_plan
 
 
 class InjectedNoise:
@@ -65,6 +66,7 @@ def run_in_process(
                 plan,
                 table=tables.get(plan.parties[config.index], empty_table(plan.program)),
                 noise=InjectedNoise(config.index),
+                debit=debit_of_plan(plan),
                 store=stack.enter_context(ContributionStore(folder / f"{config.index}.sqlite")),
                 mpc=mpc,
                 report=lambda phase, sent: None,

@@ -17,6 +17,7 @@ from secgen_dsl.ir.base import canonical_json, sha256_of
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import empty_table
 from secgen_dsl.runtime.store import ContributionStore
+from tests.runtime.spends import debit_of_plan
 
 from .entries import InjectedNoise
 from .plans import plan_three
@@ -62,6 +63,7 @@ def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
         table=empty_table(PLAN.program),
         noise=noise,
         store=store,
+        debit=debit_of_plan(PLAN),
         mpc=start_mpyc(0, 3, 1),
         report=lambda phase, sent: None,
     )

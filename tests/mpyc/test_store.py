@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
+from tests.runtime.spends import gaussians
 
 KEY = ContributionKey("ab" * 32, 1, ("a", "b", "c"), 0, digest_of_opened([]))
+DEBIT = Debit(gaussians(100, 3))
 Y = np.array([3, -4, 2**62], dtype=np.int64)
 
 
 def test_a_contribution_survives_and_is_not_replaced(tmp_path: Path) -> None:
     with ContributionStore(tmp_path / "store.sqlite") as store:
         assert store.find(KEY) is None
-        store.save(KEY, Y)
+        store.save(KEY, Y, DEBIT)
         with pytest.raises(SecgenError, match="SG512"):
-            store.save(KEY, Y + 1)
+            store.save(KEY, Y + 1, DEBIT)
     with ContributionStore(tmp_path / "store.sqlite") as store:
         found = store.find(KEY)
         assert found is not None
@@ -40,20 +43,20 @@ def test_a_contribution_survives_and_is_not_replaced(tmp_path: Path) -> None:
 )
 def test_every_part_of_the_key_counts(tmp_path: Path, other: ContributionKey) -> None:
     with ContributionStore(tmp_path / "store.sqlite") as store:
-        store.save(KEY, Y)
+        store.save(KEY, Y, DEBIT)
         assert store.find(other) is None
-        store.save(other, Y)
+        store.save(other, Y, DEBIT)
 
 
 def test_what_was_erased_is_refused_for_good(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with ContributionStore(path) as store:
-        store.save(KEY, Y)
+        store.save(KEY, Y, DEBIT)
         assert store.erase(KEY.plan_sha256) == 1
         with pytest.raises(SecgenError, match="SG511"):
             store.find(KEY)
         with pytest.raises(SecgenError, match="SG512"):
-            store.save(KEY, Y)
+            store.save(KEY, Y, DEBIT)
     assert Y.tobytes() not in path.read_bytes()
 
 
@@ -68,7 +71,8 @@ def test_a_round_opens_the_same_values_or_nothing(tmp_path: Path) -> None:
 
 def test_durable_and_private(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    path.touch(mode=0o644)
+    with ContributionStore(path):
+        path.chmod(0o644)
     with ContributionStore(path) as store:
         (level,) = store._connection.execute("PRAGMA synchronous").fetchone()
         assert level == 3  # EXTRA, above FULL
@@ -83,17 +87,17 @@ def test_durable_and_private(tmp_path: Path) -> None:
 def test_nothing_but_y_is_kept_of_a_contribution(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with ContributionStore(path) as store:
-        store.save(KEY, Y)
+        store.save(KEY, Y, DEBIT)
     with sqlite3.connect(path) as connection:
         row = connection.execute("SELECT * FROM contribution").fetchone()
-    assert row == (KEY.plan_sha256, 1, '["a", "b", "c"]', 0, KEY.opened_before, Y.tobytes())
+    assert row == (KEY.plan_sha256, 1, '["a", "b", "c"]', 0, KEY.opened_before, Y.tobytes(), 1)
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be one" * 30])
 def test_another_file_in_its_place(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "store.sqlite"
     path.write_bytes(content)
-    with pytest.raises(SecgenError, match="SG512"):
+    with pytest.raises(SecgenError, match="SG803"):
         ContributionStore(path)
     with pytest.raises(SecgenError, match="SG512"):
         ContributionStore(tmp_path / "absent" / "store.sqlite")

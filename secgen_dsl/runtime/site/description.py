@@ -6,12 +6,14 @@ It stays at the site.  Without one, a table that names everything as the spec do
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span, fail, nearest
+from secgen_dsl.runtime.policy import Policy
 from secgen_dsl.runtime.site.source import Orientation, location
 
 GeneSystem: TypeAlias = Literal["symbol", "ensembl", "entrez"]
@@ -30,7 +32,8 @@ class Cohort(_Table):
     """Whose data these are.
 
     Attributes:
-        id: what spending accrues to; empty: all the site's data are one cohort.
+        id: noted beside each debit.  It splits nothing yet: all the site's data are one cohort
+            until an officer can sign that another holds other people.
     """
 
     id: str = ""
@@ -86,6 +89,7 @@ class SiteDescription(_Table):
     columns: Mapping[str, str] = Field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     genes: Genes = Genes()
+    policy: Policy = Policy()
 
 
 class Site:
@@ -140,7 +144,7 @@ class Site:
 
     def _data(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self._text)
+            return tomllib.loads(self._text, parse_float=Decimal)  # a policy's numbers are exact
         except tomllib.TOMLDecodeError as error:
             reason, _, position = str(error).partition(" (at ")
             raise fail(
@@ -174,6 +178,16 @@ class Site:
             case "string_type":
                 message = f'"{name}" in {table} is no text'
                 step = 'write it in quotes, numbers too: "1"'
+            case "positive_number" | "probability":
+                what = "greater than 0" if kind == "positive_number" else "between 0 and 1"
+                message = f'"{name}" in {table} is no number {what}'
+                step = "write a number without quotes, for example 6, 0.5 or 1e-6"
+            case "int_type" | "greater_than_equal":
+                message = f'"{name}" in {table} is no whole number of 0 or more'
+                step = "write a number without quotes, for example 3"
+            case "max_epsilon_and_delta":
+                message = '[policy] has one of "max_epsilon" and "delta" without the other'
+                step = "an epsilon means something at a delta only: write both"
             case "bool_type":
                 message = f'"{name}" in {table} is neither true nor false'
                 step = "write true or false, without quotes"
@@ -214,9 +228,9 @@ def _read_text(path: Path, where: str) -> str:
 
 def _faults(error: ValidationError) -> Iterator[tuple[Key, str, Sequence[str]]]:
     """Each fault: key, pydantic's kind of it, what could stand there instead."""
-    tables: dict[Key, type[_Table]] = {(): SiteDescription}
+    tables: dict[Key, type[BaseModel]] = {(): SiteDescription}
     for name, field in SiteDescription.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             tables[(name,)] = field.annotation
     for fault in error.errors():
         key = tuple(str(part) for part in fault["loc"] if part != "[key]")

@@ -1,0 +1,178 @@
+"""`secgen ledger`, and policies in runs."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from secgen_dsl.privacy.spend import composed_epsilon
+from secgen_dsl.runtime.database import read_ledger_file
+from tests.cli.commands import Ended, secgen
+from tests.study import FOLDER
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def plaintext(out: str, *more: str) -> Ended:
+    return secgen("run", "study.secgen", "--backend", "plaintext", "-o", out, *more)
+
+
+def other_study(study: Path) -> None:
+    text = (study / "study.secgen").read_text(encoding="utf-8")
+    assert "epsilon 0.5" in text
+    (study / "other.secgen").write_text(
+        text.replace("epsilon 0.5", "epsilon 0.25"), encoding="utf-8"
+    )
+
+
+def test_several_runs_share_a_state_folder(study: Path) -> None:
+    other_study(study)
+    assert plaintext("one", "--state", "state").code == 0
+    assert secgen("run", "other.secgen", "-o", "two", "--state", "state").code == 0
+    # Once more from the stored counts: no debit, the same values.
+    assert secgen("run", "other.secgen", "-o", "three", "--state", "state").code == 0
+    assert (
+        Path("two/measurements.json").read_bytes() == Path("three/measurements.json").read_bytes()
+    )
+    ended = secgen("ledger", "state", "--json")
+    assert ended.code == 0
+    receipts = [
+        json.loads(Path(out, "receipt.json").read_text()) for out in ("one", "two", "three")
+    ]
+    assert receipts[1]["ledger_entries"] == receipts[2]["ledger_entries"]
+    silos = receipts[0]["ledger_entries"].keys()
+    assert len(ended.json["ledgers"]) >= len(silos) >= 2
+    for ledger in ended.json["ledgers"]:
+        name = Path(ledger["path"]).parent.name.rpartition("-")[0]
+        hashes = [entry["sha256"] for entry in ledger["entries"]]
+        assert hashes == [r["ledger_entries"][name] for r in receipts[:2] if name in silos]
+        assert [e["spend"]["epsilon"] for e in ledger["entries"]] == ["1/2", "1/4"][: len(hashes)]
+        read = read_ledger_file(Path(ledger["path"]))
+        for total in ledger["total"]["epsilons"]:
+            delta = Fraction(total["delta"])
+            assert total["epsilon"] == pytest.approx(composed_epsilon(read.spends(), delta))
+
+
+def test_a_run_by_itself_has_a_ledger_of_its_own(study: Path) -> None:
+    assert plaintext("one").code == 0
+    assert plaintext("two").code == 0
+    for out in ("one", "two", "one/parties"):
+        data = secgen("ledger", out, "--json").json["ledgers"]
+        assert {len(ledger["entries"]) for ledger in data} == {1}
+
+
+def test_a_rehearsal_spends_nothing(study: Path) -> None:
+    assert secgen("run", "study.secgen", "--mock", "30", "-o", "mock").code == 0
+    assert json.loads(Path("mock/receipt.json").read_text())["ledger_entries"] == {}
+    assert secgen("ledger", "mock").codes() == ["SG801"]
+
+
+def test_what_the_next_study_would_cost(study: Path) -> None:
+    other_study(study)
+    assert plaintext("one").code == 0
+    assert secgen("compile", "other.secgen", "-o", "bundle").code == 0
+    folder = next(Path("one/parties").iterdir())
+    totals = []
+    for following in ("other.secgen", "bundle", "bundle/plan.json"):
+        (ledger,) = secgen("ledger", folder, "--with", following, "--json").json["ledgers"]
+        assert not ledger["with"]["debited_before"]
+        assert ledger["with"]["total"]["studies"] == 2
+        totals.append(ledger["with"]["total"])
+        assert len(read_ledger_file(folder / "store.sqlite").entries) == 1  # nothing is entered
+    assert totals[0] == totals[1] == totals[2]
+    shown = secgen("ledger", folder, "--with", "study.secgen")
+    assert "a restart with the same folder adds nothing" in shown.out
+    assert secgen("ledger", folder, "--with", "bundle/certificate.json").codes() == ["SG515"]
+
+
+POLICY = """[files]
+expression = "north.csv"
+[policy]
+max_epsilon = 0.55
+delta = 1e-6
+"""
+
+
+@pytest.mark.parametrize("backend", ["mpyc", "plaintext"])
+def test_a_policy_refuses_before_data_are_read(study: Path, backend: str) -> None:
+    (study / "site.toml").write_text(POLICY)
+    other_study(study)
+    more = ("--backend", backend, "--state", "state", "--data", "north=site.toml")
+    assert secgen("run", "study.secgen", "-o", "one", *more).code == 0
+    before = secgen("ledger", "state", "--json").json
+    shutil.move("north.csv", "away.csv")  # a shape fault, if it came so far
+    ended = secgen("run", "other.secgen", "-o", "two", *more)
+    assert (ended.code, ended.codes()) == (1, ["SG804"])
+    assert "max_epsilon" in ended.err
+    assert not Path("two").exists()
+    assert secgen("ledger", "state", "--json").json == before
+    folder = next(Path("state").glob("north-*"))
+    said = secgen("ledger", folder, "--with", "other.secgen", "--site", "site.toml")
+    assert said.codes() == ["SG804"]
+    said = secgen("ledger", folder, "--site", "site.toml")
+    assert (said.code, "allows this" in said.out) == (0, True)
+
+
+def test_a_restart_is_not_refused(study: Path) -> None:
+    (study / "site.toml").write_text(
+        POLICY.replace("max_epsilon = 0.55\ndelta = 1e-6", "max_studies = 1")
+    )
+    more = ("--state", "state", "--data", "north=site.toml")
+    assert secgen("run", "study.secgen", "-o", "one", *more).code == 0
+    assert secgen("run", "study.secgen", "-o", "two", *more).code == 0
+    ended = plaintext("three", *more)  # this one draws afresh
+    assert ended.codes() == ["SG804"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("max_epsilon = 5", "without the other"),
+        ('max_studies = "3"', "whole number"),
+        ("max_studies = -1", "whole number"),
+        ("max_delta = 1.5", "between 0 and 1"),
+        ("max_epsilon = 1e-999999999\ndelta = 1e-6", "greater than 0"),
+        ("max_epsilon = nan\ndelta = 1e-6", "greater than 0"),
+        ("max_epsilons = 3", '"max_epsilon"?'),
+        ("max_delta = 1979-05-27", "is no number"),
+    ],
+)
+def test_policies_that_cannot_be_used(study: Path, policy: str, said: str) -> None:
+    (study / "site.toml").write_text(f'[files]\nexpression = "north.csv"\n[policy]\n{policy}\n')
+    ended = plaintext("out", "--data", "north=site.toml")
+    assert set(ended.codes()) == {"SG418"}
+    assert said in ended.err
+    assert "site.toml:" in ended.err
+
+
+def test_a_corrupted_ledger_stops_a_run(study: Path) -> None:
+    assert plaintext("one", "--state", "state").code == 0
+    store = next(Path("state").glob("north-*/store.sqlite"))
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("DROP TRIGGER head_is_not_deleted")
+        connection.execute("DELETE FROM head")
+    damaged = store.read_bytes()
+    for ended in (
+        secgen("run", "study.secgen", "-o", "two", "--state", "state"),
+        plaintext("two", "--state", "state"),
+        secgen("ledger", "state"),
+    ):
+        assert ended.codes() == ["SG803"]
+    assert store.read_bytes() == damaged
+    assert not Path("two").exists()
+
+
+def test_no_ledger(study: Path) -> None:
+    assert secgen("ledger", "nowhere").codes() == ["SG801"]
+    assert secgen("ledger", ".").codes() == ["SG801"]
+    Path("store.sqlite").write_text("")
+    assert secgen("ledger", ".").codes() == ["SG803"]
