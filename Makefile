@@ -1,6 +1,7 @@
 # make demo   sets everything up and runs the main job on an embedded real cohort
 # make test   sets up, checks style, types and imports, and passes the tests
-# make test-full   also the slow studies
+# make test-full   also the slow studies, and the mutations
+# make mutations   puts classic privacy bugs into copies of the tree: do the tests notice each?
 # make docs   builds the documentation to build/site, without network
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo docs test test-full lint types imports lock clean
+.PHONY: demo docs test test-full mutations lint types imports lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -27,6 +28,10 @@ test: $(READY) lint types imports
 
 test-full: $(READY) lint types imports
 	SECGEN_FULL=1 $(BIN)/python -m pytest -n 2 -m "slow or not slow"
+	$(BIN)/python -m tools.mutations
+
+mutations: $(READY)
+	$(BIN)/python -m tools.mutations
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

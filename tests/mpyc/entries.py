@@ -119,7 +119,7 @@ def nothing(config: PartyConfig) -> None:
 
 
 def record(config: PartyConfig) -> None:
-    """Every frame that this party sends or receives is noted in its state folder, but no value."""
+    """Every frame and draw of noise of this party is noted in its state folder, but no value."""
     sending, receiving = Mesh._send, Mesh._receive
 
     def note(way: str, peer: int, kind: Kind, number: int, length: int, phase: str) -> None:
@@ -139,8 +139,17 @@ def record(config: PartyConfig) -> None:
         note("received", peer.index, kind, number, len(payload), phase)
         return payload
 
+    drawing = party_module.Party.noise
+
+    def draw(self: Any, marginal: str, variance: Fraction) -> NDArray[np.int64]:
+        drawn = drawing(self, marginal, variance)
+        with (Path(config.state) / "draws.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([marginal, drawn.shape, str(variance)]) + "\n")
+        return drawn
+
     setattr(Mesh, "_send", send)  # noqa: B010
     setattr(Mesh, "_receive", receive)  # noqa: B010
+    setattr(party_module.Party, "noise", draw)  # noqa: B010
 
 
 BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {

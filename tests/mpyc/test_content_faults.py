@@ -136,6 +136,12 @@ FAULTS: Mapping[str, Callable[[Path, pd.DataFrame], Path]] = {
         same, lambda t: t.assign(MLH1=['"', "", "1e999", "x;y"] * 15), "turned"
     ),
     "an ordinary site": joined(same, same, "turned"),
+    # Neighbours (PRIVACY 7.1, T2): one person more, one fewer, one replaced by another.
+    "one person more": table(lambda t: pd.concat([t, t.head(1).assign(sample="s", patient="p")])),
+    "one person fewer": table(lambda t: t[t["patient"] != "p7"]),
+    "one person far out": table(
+        lambda t: t.assign(MLH1=t["MLH1"].where(t["patient"] != "p7", 1e308), sex=t["sex"])
+    ),
 }  # fmt: skip
 
 
@@ -145,11 +151,15 @@ class Ended:
 
     Attributes:
         frames: party → peer, and whether sent or received → the frames in order.
+        draws: party → its draws of noise in order: for what, of which shape and variance.
+        errors: party → what it wrote to standard error.
         lines: the parties' progress, without times.
     """
 
     measurements: Measurements
     frames: dict[str, dict[str, list[list[object]]]]
+    draws: dict[str, list[str]]
+    errors: dict[str, str]
     lines: list[tuple[str, str, int]]
 
 
@@ -180,7 +190,11 @@ def run(planned: PlannedStudy, files: Mapping[str, Path], state: Path) -> Ended:
             peer, way, *frame = json.loads(line)
             by_peer.setdefault(f"{way} {peer}", []).append(frame)
         frames[folder.name] = by_peer
-    return Ended(result.measurements, frames, sorted(lines))
+    draws = {
+        folder.name: (folder / "draws.jsonl").read_text().splitlines() for folder in state.iterdir()
+    }
+    errors = {folder.name: (folder / "stderr.log").read_text() for folder in state.iterdir()}
+    return Ended(result.measurements, frames, draws, errors, sorted(lines))
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +229,9 @@ def test_peers_cannot_tell(
         kinds = sorted([frame[0] for frame in frames] for frames in peers.values())
         assert kinds == [["HELLO", "SHARE", "OPENING"]] * 2 + [["SHARE", "OPENING"]] * 2
     assert odd.lines == ordinary.lines
+    assert odd.draws == ordinary.draws
+    assert [len(each) for each in odd.draws.values()] == [len(list(planned.plan.releases()))] * 3
+    assert odd.errors == ordinary.errors
     # What is opened is what a single process opens: the faults changed values and nothing else.
     lengths = [len(each.values) for each in odd.measurements.measurements]
     assert lengths == [len(each.values) for each in ordinary.measurements.measurements]

@@ -19,64 +19,30 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.runtime import noise
 from secgen_dsl.runtime.noise import SystemNoise, scale_not_below
+from tests.trials.laws import (
+    ALARM,
+    correlation_sd,
+    dependence_faults,
+    discrete_gaussian,
+    law_faults,
+)
 
 Draw = Callable[[str, int, Fraction], NDArray[np.int64]]
 
 CELLS = 21_000
 
 
-def exact_law(variance: Fraction) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(x, P[x]) of N_Z(0, variance), all but e^−50 of the mass."""
-    reach = int(10 * float(variance) ** 0.5) + 3
-    x = np.arange(-reach, reach + 1)
-    mass = np.exp(-(x**2) / (2 * float(variance)))
-    return x, mass / mass.sum()
-
-
 def faults_of(draw: Draw, variance: Fraction) -> set[str]:
     """What is wrong with a sampler, from two draws of 21,000 cells (PRIVACY 7.1, T3).
 
-    Each test fails a right sampler less than once in a million runs.
+    Six tests, each of which fails a right sampler once in 10¹⁰ runs (``tests.trials.laws``).
     """
-    from scipy import stats
-
-    faults = set()
     first, second = draw("a", CELLS, variance), draw("a", CELLS, variance)
-    both = np.concatenate([first, second])
-    x, mass = exact_law(variance)
-    if int(np.abs(both).max()) > int(x.max()):
-        return {"support"}
-    observed = np.bincount(both - x[0], minlength=len(x)).astype(np.float64)
-    expected = mass * len(both)
-    # Pool the tails until every class expects at least ten draws.
-    large = np.flatnonzero(expected >= 10)
-    low, high = int(large[0]), int(large[-1])
-
-    def pool(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        inner = counts[low + 1 : high]
-        return np.concatenate([[counts[: low + 1].sum()], inner, [counts[high:].sum()]])
-
-    statistic = float(((pool(observed) - pool(expected)) ** 2 / pool(expected)).sum())
-    if stats.chi2.sf(statistic, len(pool(observed)) - 1) < 1e-7:
-        faults.add("law")
-    # 5 standard deviations of the sample variance about the exact one.
-    exact_variance = float((mass * x**2).sum())
-    spread = float((mass * x**4).sum()) - exact_variance**2
-    if (
-        abs(float((both.astype(float) ** 2).mean()) - exact_variance)
-        > 5 * (spread / len(both)) ** 0.5
-    ):
-        faults.add("variance")
-    if abs(float(both.mean())) > 5 * (exact_variance / len(both)) ** 0.5:
-        faults.add("mean")
+    faults = law_faults(np.concatenate([first, second]), discrete_gaussian(float(variance)))
     # No cell may know another: across the calls, and along the vector.
-    limit = 5 / CELLS**0.5
-    if abs(float(np.corrcoef(first, second)[0, 1])) > limit:
+    if abs(correlation_sd(first, second)) > ALARM:
         faults.add("reuse")
-    for lag in (1, 2, 4, 64):
-        if abs(float(np.corrcoef(first[lag:], first[:-lag])[0, 1])) > limit:
-            faults.add("dependence")
-    return faults
+    return faults | dependence_faults(first)
 
 
 @pytest.mark.parametrize("variance", ["4", "3/2", "45/2", "1/3", "13689/16"])

@@ -1,0 +1,56 @@
+"""Noise sources of the trials: the system's, watched; and wrong ones, to see that trials notice."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secgen_dsl.runtime.noise import SystemNoise
+from tests.trials.laws import discrete_gaussian
+
+
+@dataclass
+class Watched:
+    """The system's noise; remembers every request and answer."""
+
+    requests: list[tuple[str, int, Fraction]] = field(default_factory=list)
+    answers: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        self.requests.append((marginal, cells, variance))
+        self.answers.append(SystemNoise().draw(marginal, cells, variance))
+        return self.answers[-1]
+
+
+@dataclass
+class Tabulated:
+    """Seeded noise of ``factor`` times the variance asked for, from a table of N_Z.
+
+    Never a stand-in for the real noise: it shows what a trial says of noise that is wrong.
+    """
+
+    generator: np.random.Generator
+    factor: Fraction = Fraction(1)
+    _tables: dict[Fraction, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(
+        default_factory=dict
+    )
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        if variance not in self._tables:
+            x, mass = discrete_gaussian(float(variance * self.factor))
+            self._tables[variance] = (x, np.cumsum(mass))
+        x, below = self._tables[variance]
+        places = np.searchsorted(below, self.generator.random(cells) * below[-1])
+        return x[places]
+
+
+@dataclass
+class Reused(Tabulated):
+    """Right noise, but one vector of it for all tables of a release: every table has the same."""
+
+    period: int = 1
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        few = super().draw(marginal, min(self.period, cells), variance)
+        return np.resize(few, cells)

@@ -1,0 +1,436 @@
+"""The bugs of differential privacy that `tools.mutations` puts into copies of the tree.
+
+One entry a bug: what it is, where the text to change is, and the tests that have to notice.  An
+edit's text must stand exactly once in its file; ``tests/trials/test_mutation_table.py`` holds that,
+so an entry whose code moved is noticed by the next `make test`.
+"""
+
+from dataclasses import dataclass
+
+NOISE = "secgen_dsl/runtime/noise.py"
+CONTRIBUTION = "secgen_dsl/queries/contribution.py"
+PLANNER = "secgen_dsl/planner/plan.py"
+ALLOCATION = "secgen_dsl/planner/allocation.py"
+VERIFIER = "secgen_dsl/verifier/verify.py"
+SENSITIVITY = "secgen_dsl/privacy/sensitivity.py"
+EVENTS = "secgen_dsl/privacy/events.py"
+BOUND = "secgen_dsl/privacy/bound.py"
+PLD = "secgen_dsl/privacy/pld.py"
+CHOICE = "secgen_dsl/runtime/site/choice.py"
+OPENINGS = "secgen_dsl/runtime/openings.py"
+PARTY = "backends/mpyc/party.py"
+
+LAW = "tests/trials/test_noise_law.py"
+GAME = "tests/trials/test_distinguishing.py"
+
+_SAMPLE = "np.asarray(_sampler(scale)([0] * cells))"
+_ADD = "apply_map(release.map, x + z.reshape(shape))"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Replace ``old``, which stands once in ``file``, by ``new``."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A bug.
+
+    Attributes:
+        bug: in a few words, as in PRIVACY 7.2.
+        edits: all are made at once.
+        tests: files, or ``file::test``; pytest runs them until one fails.
+    """
+
+    bug: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+def _bug(bug: str, file: str, old: str, new: str, *tests: str) -> Mutation:
+    return Mutation(bug, (Edit(file, old, new),), tests)
+
+
+SAMPLER = (
+    _bug("σ for σ²", NOISE, "_sampler(scale)([", "_sampler(scale**0.5)([", LAW),
+    _bug(
+        "half the variance",
+        NOISE,
+        "scale = scale_not_below(variance)",
+        "scale = scale_not_below(variance / 2)",
+        LAW,
+    ),
+    _bug(
+        "the variance is rounded down to a float",
+        NOISE,
+        "return sqrt_not_below(variance)",
+        "return float(variance) ** 0.5",
+        "tests/runtime/test_noise.py::test_the_scale_never_undercuts_the_variance",
+    ),
+    _bug(
+        "a built-in seed, shared by all sites",
+        NOISE,
+        _SAMPLE,
+        "np.rint(np.random.default_rng(cells).normal(0, scale, cells)).astype(np.int64)",
+        LAW,
+    ),
+    _bug(
+        "rounded continuous noise",
+        NOISE,
+        _SAMPLE,
+        "np.rint(np.random.default_rng().normal(0, scale, cells)).astype(np.int64)",
+        "tests/runtime/test_noise.py::test_the_law_of_the_noise",
+    ),
+    Mutation(
+        "noise reused between releases, parties and runs",
+        (
+            Edit(NOISE, _SAMPLE, "np.asarray(_vector(scale, cells))"),
+            Edit(
+                NOISE,
+                "def _failure(",
+                "@lru_cache(maxsize=64)\ndef _vector(scale: float, cells: int) -> Any:\n"
+                "    return _sampler(scale)([0] * cells)\n\n\ndef _failure(",
+            ),
+        ),
+        (LAW,),
+    ),
+    _bug(
+        "noise reused between the tables of a release",
+        NOISE,
+        _SAMPLE,
+        "np.resize(np.asarray(_sampler(scale)([0] * max(1, cells // 20))), cells)",
+        LAW,
+    ),
+)
+
+PATH = (
+    _bug(
+        "noise after centring",
+        CONTRIBUTION,
+        _ADD,
+        "apply_map(release.map, x) + z[: release.opened]",
+        LAW,
+    ),
+    _bug("x is shared in place of y", CONTRIBUTION, _ADD, "apply_map(release.map, x)", LAW),
+    _bug(
+        "x is shared in place of y, in the parties' program",
+        "backends/mpyc/template.py",
+        "y = apply_map(SLOT_MAP, x + z)",
+        "y = apply_map(SLOT_MAP, x)",
+        "tests/mpyc/test_generate.py::test_golden",
+    ),
+    _bug(
+        "noise after centring, in the parties' program",
+        "backends/mpyc/template.py",
+        "y = apply_map(SLOT_MAP, x + z)",
+        "y = apply_map(SLOT_MAP, x) + z.reshape(-1)[: len(apply_map(SLOT_MAP, x))]",
+        "tests/mpyc/test_generate.py::test_golden",
+    ),
+    _bug(
+        "n is exact: label histograms get no noise",
+        CONTRIBUTION,
+        _ADD,
+        "apply_map(release.map, x + (shape[-1] > 1) * z.reshape(shape))",
+        GAME,
+    ),
+    _bug(
+        "the values are not clamped",
+        "secgen_dsl/queries/bins.py",
+        "return np.clip(codes, bisect_right(edges, low), bisect_right(edges, high))",
+        "return codes",
+        "tests/queries/test_bins.py",
+    ),
+    _bug(
+        "NaN passes into a bin",
+        "secgen_dsl/queries/expression.py",
+        "return np.where(absent, stand_in, codes)",
+        "return codes",
+        "tests/queries/test_raw_cells.py",
+    ),
+    _bug(
+        "a person's second sample is not capped",
+        CHOICE,
+        "elif len(some) == cap:",
+        "elif len(some) == cap + 1:",
+        "tests/runtime/test_site_choice.py",
+    ),
+    _bug(
+        "a sample that stands twice counts twice",
+        CHOICE,
+        "if sample and sample in seen:",
+        "if False:",
+        "tests/runtime/test_site_choice.py",
+    ),
+    _bug(
+        "draws depend on the data: an empty table adds no noise",
+        CONTRIBUTION,
+        "    for release in one_round.releases:\n",
+        "    for release in one_round.releases[: None if table.rows else 1]:\n",
+        "tests/trials/test_same_steps.py",
+    ),
+)
+
+PLANNING = (
+    _bug(
+        "m for m − t, in the planner",
+        PLANNER,
+        "party_variance=variance / honest",
+        "party_variance=variance / len(program.parties)",
+        "tests/planner/test_plan.py",
+    ),
+    Mutation(
+        "m for m − t, in planner and verifier",
+        (
+            Edit(
+                PLANNER,
+                "party_variance=variance / honest",
+                "party_variance=variance / len(program.parties)",
+            ),
+            Edit(
+                VERIFIER,
+                "honest = len(plan.parties) - plan.threshold",
+                "honest = len(plan.parties)",
+            ),
+        ),
+        ("tests/planner/test_plan.py", "tests/verifier"),
+    ),
+    _bug(
+        "sensitivity counted once, in the planner's releases",
+        PLANNER,
+        "sensitivity_squared=tables * item.table_sensitivity_squared",
+        "sensitivity_squared=item.table_sensitivity_squared",
+        "tests/planner/test_plan.py",
+    ),
+    _bug(
+        "sensitivity counted once, in the accountant's events",
+        EVENTS,
+        "count = tables * contribution.groups",
+        "count = contribution.groups",
+        "tests/privacy/test_centred_tables.py",
+    ),
+    Mutation(
+        "sensitivity counted once, everywhere",
+        (
+            Edit(
+                PLANNER,
+                "sensitivity_squared=tables * item.table_sensitivity_squared",
+                "sensitivity_squared=item.table_sensitivity_squared",
+            ),
+            Edit(
+                ALLOCATION,
+                "return self.tables * self.table_sensitivity_squared / variance",
+                "return self.table_sensitivity_squared / variance",
+            ),
+            Edit(
+                ALLOCATION,
+                "free += item.tables * _decimal(item.table_sensitivity_squared)",
+                "free += _decimal(item.table_sensitivity_squared)",
+            ),
+            Edit(
+                VERIFIER,
+                "if release.sensitivity_squared != tables * table:",
+                "if release.sensitivity_squared != table:",
+            ),
+            Edit(EVENTS, "count = tables * contribution.groups", "count = contribution.groups"),
+        ),
+        (GAME,),
+    ),
+    _bug(
+        "the planner's variances are rounded down",
+        ALLOCATION,
+        "to_integral_value(ROUND_CEILING)",
+        'to_integral_value("ROUND_FLOOR")',
+        "tests/planner/test_allocation.py",
+        "tests/planner/test_plan.py",
+    ),
+    _bug(
+        "predicted errors forget the colluding parties' noise",
+        "secgen_dsl/planner/predict.py",
+        "variance = plan.released_variance(release)\n        cell_variance",
+        "variance = release.variance\n        cell_variance",
+        "tests/trials/test_predicted_errors.py",
+    ),
+)
+
+SENSITIVITIES = (
+    _bug(
+        "centring without 1 − 1/B",
+        SENSITIVITY,
+        'return moved * (1 - Fraction(1, bins)) if linear_map == "centred" else moved',
+        "return moved",
+        "tests/privacy/test_sensitivity.py",
+    ),
+    _bug(
+        "centring with the 1 − 1/B of both directions",
+        SENSITIVITY,
+        "return moved * (1 - Fraction(1, bins)) if",
+        "return moved * (1 - Fraction(1, bins)) ** 2 if",
+        "tests/privacy/test_sensitivity.py",
+    ),
+    _bug(
+        "c for c²",
+        SENSITIVITY,
+        "contribution.samples**2",
+        "contribution.samples",
+        "tests/privacy/test_sensitivity.py",
+    ),
+    _bug(
+        "replace-one sold as add-or-remove",
+        SENSITIVITY,
+        'replace = program.privacy.adjacency == "replace-one"',
+        "replace = False",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "one person in several silos is forgotten",
+        SENSITIVITY,
+        "samples = person.samples * person.silos",
+        "samples = person.samples",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "samples per visit taken for samples in all",
+        SENSITIVITY,
+        "return Contribution(1, values * samples, replace)",
+        "return Contribution(1, samples, replace)",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "competing shifts certified as one-dimensional",
+        EVENTS,
+        'if contribution.samples > 1 or (contribution.replace and linear_map == "centred"):',
+        "if False:",
+        "tests/privacy/test_bound.py",
+    ),
+)
+
+ACCOUNTING = (
+    _bug(
+        "δ for each query",
+        BOUND,
+        "return epsilon_upper_bound(composition.events, delta,",
+        "return epsilon_upper_bound(composition.events, delta * composition.events[0].count,",
+        "tests/privacy/test_lattice.py::test_a_planned_study_by_every_accountant",
+    ),
+    _bug(
+        "the slack is dropped",
+        BOUND,
+        "epsilon_upper_bound(composition.events, delta, slack=composition.slack)",
+        "epsilon_upper_bound(composition.events, delta)",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "the slack of split noise is dropped",
+        BOUND,
+        "slack += split_noise_slack(",
+        "slack += 0 * split_noise_slack(",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "the slack's factor on δ is dropped",
+        PLD,
+        "target = float_not_above(delta * (1 - slack))",
+        "target = float_not_above(delta)",
+        "tests/privacy/test_pld.py",
+    ),
+    Mutation(
+        "a PLD without its tail's mass",
+        (
+            Edit(PLD, "exponent = 50.0 +", "exponent = 5.0 - 0 *"),
+            Edit(PLD, "infinite=2 * math.exp(-exponent)", "infinite=0.0"),
+        ),
+        ("tests/privacy/test_pld.py", "tests/privacy/test_lattice.py"),
+    ),
+    _bug(
+        "losses rounded down to the grid",
+        PLD,
+        "[weight * share, weight * (1 - share)]",
+        "[weight, 0 * weight]",
+        "tests/privacy/test_lattice.py",
+    ),
+    _bug(
+        "losses rounded up to the grid (use_connect_dots=False)",
+        PLD,
+        "[weight * share, weight * (1 - share)]",
+        "[0 * weight, weight]",
+        "tests/privacy/test_lattice.py",
+    ),
+    _bug(
+        "a wrong ρ of μ",
+        BOUND,
+        "epsilon_from_zcdp(composition.mu_squared / 2,",
+        "epsilon_from_zcdp(composition.mu_squared / 4,",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "a wrong μ of a ρ-budget",
+        "secgen_dsl/privacy/renyi.py",
+        "mpmath.sqrt(2 * rho)",
+        "mpmath.sqrt(4 * rho)",
+        "tests/privacy/test_bound.py",
+    ),
+    _bug(
+        "noise too small to centre passes",
+        "secgen_dsl/privacy/slack.py",
+        "return 2 * party_variance >= 9 * bins",
+        "return True",
+        "tests/privacy/test_slack.py",
+    ),
+    _bug(
+        "the second accountant without connect-the-dots",
+        "secgen_dsl/privacy/second_opinion.py",
+        "use_connect_dots=True",
+        "use_connect_dots=False",
+        "tests/privacy/test_second_opinion.py",
+    ),
+)
+
+PROTOCOL = (
+    Mutation(
+        "values are opened that the manifest does not list",
+        (
+            Edit(OPENINGS, "not in self._listed[number]:", "is None:"),
+            Edit(OPENINGS, "if asked != self._listed[number]:", "if not asked:"),
+        ),
+        ("tests/mpyc/test_openings.py",),
+    ),
+    _bug(
+        "shared before it is stored",
+        PARTY,
+        "if number not in self._stored or number != len(self._opened) + 1:",
+        "if number != len(self._opened) + 1:",
+        "tests/mpyc/test_party.py",
+    ),
+    _bug(
+        "a restart draws fresh noise",
+        PARTY,
+        "self._stored_by_earlier_run += 1\n        return False",
+        "self._stored_by_earlier_run += 1\n        return True",
+        "tests/mpyc/test_party.py",
+    ),
+    _bug(
+        "a party draws with another variance than planned",
+        PARTY,
+        "if variance != release.party_variance:",
+        "if variance <= 0:",
+        "tests/mpyc/test_party.py",
+    ),
+)
+
+LEDGER: tuple[Mutation, ...] = ()
+"""PRIVACY 7.1, T9: the debit after the share, a re-run with fresh noise without a debit, another
+set of parties on stored noise, a debit that is not durable.  They come with the ledger's tests."""
+
+MUTATIONS = (
+    *SAMPLER,
+    *PATH,
+    *PLANNING,
+    *SENSITIVITIES,
+    *ACCOUNTING,
+    *PROTOCOL,
+    *LEDGER,
+)
