@@ -65,7 +65,7 @@ def spoil(study: Path, fault: str) -> None:
         case "empty file":
             path.write_bytes(b"")
         case "random bytes":
-            path.write_bytes(os.urandom(5000))
+            path.write_bytes(b"\x80" + os.urandom(5000))  # no text from the first byte on
         case "broken gzip":
             path.write_bytes(gzip.compress(text.encode())[:-20])
         case "semicolons":
