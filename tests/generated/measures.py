@@ -80,12 +80,9 @@ def _each_same(query: _Query) -> Iterator[object]:
 
 
 def _candidates(draft: Draft) -> Iterator[_Query]:
-    if draft.panels and draft.rarely():
-        yield from _pairs(draft)
-    elif draft.panels and draft.rarely():
-        yield from _moments(draft)
-    else:
-        yield from _marginal(draft)
+    kinds = {"marginal": _marginal, "pairs": _pairs, "moments": _moments}
+    kind = draft.pick(("marginal",) * 4 + ("pairs", "moments")) if draft.panels else "marginal"
+    yield from kinds[kind](draft)
 
 
 def _marginal(draft: Draft) -> Iterator[_Query]:
@@ -116,7 +113,8 @@ def _marginal(draft: Draft) -> Iterator[_Query]:
         name = panel.name if gene is None else f"{panel.name}.{gene}"
         factors.append(draft.name(name, only_name=False))
         count, kind, bins = _bins(draft, panel, genes)
-        if panel.unit == panel.site_unit and draft.rarely():
+        learnable = panel.unit == panel.site_unit
+        if learnable and draft.pick(("given", "given", "given", "learned")) == "learned":
             kind, bins = _learned(draft, panel, genes, count)
         tables = len(genes)
     draft.random.shuffle(factors)
@@ -148,25 +146,18 @@ def _learned(
 
 def _moments(draft: Draft) -> Iterator[_Query]:
     """Moments with factors from a public table, or from gene sets."""
-    panel = draft.draw(st.sampled_from(draft.panels))
-    if panel.unit != panel.site_unit:  # sums are of values, not of counts that become values
-        return
-    names = list(draft.values)
-    columns = draft.draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
-    sources: dict[str, range] = {}
-    for table in draft.tables:
-        most = min(len(panel.genes), ROWS) - 1
-        if table.unit == panel.unit and set(panel.genes) <= table.columns and most:
-            sources[table.name] = range(1, min(most, 4) + 1)
-    for name, sets in draft.sets.items():
-        sources.pop(name, None)  # such a name means the sets
-        useful = sum(len(set(genes) & set(panel.genes)) > 1 for genes in sets.values())
-        if useful:
-            sources[name] = range(useful, useful + 1)
+    sources = {
+        (panel, name): factors
+        for panel in draft.panels
+        if panel.unit == panel.site_unit  # sums are of values, not of counts that become values
+        for name, factors in _sources(draft, panel).items()
+    }
     if not sources:
         return
-    source = draft.pick(list(sources))
-    factors = draft.random.choice(sources[source])
+    panel, source = draft.draw(st.sampled_from(list(sources)))
+    factors = draft.random.choice(sources[panel, source])
+    names = list(draft.values)
+    columns = draft.draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
     labels: list[str] = []
     for column in columns:
         labels += [draft.name(column, only_name=False), "*"]
@@ -237,6 +228,21 @@ def _pairs(draft: Draft) -> Iterator[_Query]:
     number = len(panel.genes) * (len(panel.genes) - 1) // 2
     # At most one statement of pairs a panel: two may come to the same pairs.
     yield _Query(words, ("pairs", panel.name), 1, number * count**2)
+
+
+def _sources(draft: Draft, panel: PanelDraft) -> dict[str, range]:
+    """Public tables and gene sets that factors of a panel may come from, and how many factors."""
+    sources: dict[str, range] = {}
+    most = min(len(panel.genes), ROWS) - 1
+    for table in draft.tables:
+        if table.unit == panel.unit and set(panel.genes) <= table.columns and most:
+            sources[table.name] = range(1, min(most, 4) + 1)
+    for name, sets in draft.sets.items():
+        sources.pop(name, None)  # such a name means the sets
+        useful = sum(len(set(genes) & set(panel.genes)) > 1 for genes in sets.values())
+        if useful:
+            sources[name] = range(useful, useful + 1)
+    return sources
 
 
 def _importance(draft: Draft, queries: list[_Query]) -> list[Statement]:
