@@ -411,6 +411,27 @@ PROTOCOL = (
         "if variance <= 0:",
         "tests/mpyc/test_party.py",
     ),
+    _bug(
+        "a program may draw again until the noise suits it",
+        PARTY,
+        "if marginal in self._drawn:",
+        "if False:",
+        "tests/mpyc/test_party.py",
+    ),
+    _bug(
+        "a program may contribute anything of the right length",
+        PARTY,
+        "if not np.array_equal(contribution, own):",
+        "if False:",
+        "tests/mpyc/test_party.py",
+    ),
+    _bug(
+        "an encoder may give floats",
+        CONTRIBUTION,
+        "if cells.dtype != np.int64 or cells.shape != program.shape(query):",
+        "if cells.shape != program.shape(query):",
+        "tests/queries/test_raw_cells.py",
+    ),
 )
 
 LEDGER = (
