@@ -35,8 +35,9 @@ def read_target(text: str) -> Target:
             next_step='write "error 5%" or "error 12 people" for all queries; for one of them, '
             'for example, "subtype*cycle: error 5%"',
         )
-    unit = "percent" if found["unit"] == "%" else "people"
-    return Target(found["query"] or "", ErrorTarget(unit=unit, value=value))
+    percent = found["unit"] == "%"
+    error = ErrorTarget(unit="percent" if percent else "people", value=value)
+    return Target(found["query"] or "", error)
 
 
 def print_answer(program: Program, target: Target, answer: Answer) -> None:
