@@ -112,20 +112,21 @@ def all_places(places: Mapping[str, PlaceT], plan: Plan) -> dict[str, PlaceT]:
     return found
 
 
-def program_of(path: Path) -> tuple[Program, tuple[Diagnostic, ...]]:
-    """The program of a spec or bundle, and warnings: its budget may allow no plan.
+def program_of(path: Path) -> tuple[Program, str, tuple[Diagnostic, ...]]:
+    """The program of a spec or bundle, its title, and warnings.  Its budget may allow no plan.
 
     Raises:
         SecgenError: every error found.
     """
     if path.is_dir():
-        return plan_of(path).plan.program, ()
+        planned = plan_of(path)
+        return planned.plan.program, planned.study.title, ()
     from secgen_dsl.semantics.resolve import resolve
     from secgen_dsl.syntax.parser import parse, read_source
 
     source = read_source(path)
     resolved = resolve(parse(source), source, path.parent)
-    return resolved.program, resolved.warnings
+    return resolved.program, resolved.study.title, resolved.warnings
 
 
 def plan_of(path: Path) -> PlannedStudy:

@@ -2,12 +2,10 @@
 
 import re
 from fractions import Fraction
-from typing import Literal
 
 import click
 
-from secgen_dsl.cli.tables import aligned
-from secgen_dsl.describe.measured import error_words
+from secgen_dsl.cli.tables import aligned, error_words
 from secgen_dsl.diagnostics.diagnostic import fail, printable
 from secgen_dsl.ir.program import ErrorTarget, Program, decimal_text
 from secgen_dsl.ir.statement import error_text
@@ -37,8 +35,9 @@ def read_target(text: str) -> Target:
             next_step='write "error 5%" or "error 12 people" for all queries; for one of them, '
             'for example, "subtype*cycle: error 5%"',
         )
-    unit: Literal["percent", "people"] = "percent" if found["unit"] == "%" else "people"
-    return Target(found["query"] or "", ErrorTarget(unit=unit, value=value))
+    percent = found["unit"] == "%"
+    error = ErrorTarget(unit="percent" if percent else "people", value=value)
+    return Target(found["query"] or "", error)
 
 
 def print_answer(program: Program, target: Target, answer: Answer) -> None:

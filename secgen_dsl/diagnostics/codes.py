@@ -118,6 +118,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG705": "a spec is not in the canonical layout",
         "SG706": "a file that would be written exists already",
         "SG707": "questions without answers",
+        "SG708": "a curve that cannot be drawn",
         "SG801": "there is no ledger",
         "SG802": "a ledger of a newer release",
         "SG803": "a ledger is corrupted",

@@ -32,6 +32,7 @@ _WEIGHTS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _FEWER_BINS = (4, 3, 2)
 _MOST_NAMES = 3
 _MOST_STEPS = 20
+_MOST_TRIED = 500  # queries of a spec: with more, each figure would take too many seconds
 _MOST_MERGED = 10
 
 
@@ -165,6 +166,11 @@ class _Remedies:
     def of(self, prediction: Prediction) -> str:
         """The remedies in words, each with its figure."""
         query = as_table(prediction.query)
+        if len(self._program.queries) > _MOST_TRIED:
+            return (
+                "fewer label cells or bins, a greater weight or epsilon would help; how much: "
+                f'secgen plan SPEC --target "error {GREATEST_ERROR:.0%}"'
+            )
         enough = [
             *self._label_cells(prediction),
             *self._bins(query, enough=True),

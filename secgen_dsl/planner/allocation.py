@@ -14,7 +14,8 @@ from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 VARIANCE_STEP = 16
 """Variances are rounded up to multiples of 1/16."""
 
-_CONTEXT = Context(prec=60)
+CONTEXT = Context(prec=60)
+"""Of all decimals here: the same digits everywhere."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Kind:
 
     def __init__(self, example: Measured, floor: Fraction) -> None:
         self.example = example
-        with localcontext(_CONTEXT):
+        with localcontext(CONTEXT):
             ratio = example.table_sensitivity_squared / example.coefficient
             self.steepness = _decimal(ratio).sqrt()
             self.floor = _decimal(floor)
@@ -129,7 +130,7 @@ class Kind:
         """The least T·a·σ² + ν·T·Δ²/σ², with the multiplier ν of a pool's optimum."""
         if self.ceiling is not None and self.ceiling < self.floor:
             return Decimal("Infinity")
-        with localcontext(_CONTEXT):
+        with localcontext(CONTEXT):
             variance = self.variance(best.scale) if best.multiplier else self.floor
             return self.price * variance + best.multiplier * self.load / variance
 
@@ -183,7 +184,7 @@ def optimum(kinds: Kinds, budget: Fraction) -> Optimum:
     if needed > budget or (needed == budget and len(limited) < len(kinds)):
         dearest = max(limited, key=lambda pair: pair[0].load / (pair[0].ceiling or 1))
         raise OutOfReachError(dearest[0].example, needed)
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         scale, spent = _least_scale(kinds, _decimal(budget))
         objective = sum(
             (count * kind.price * kind.variance(scale) for kind, count in kinds.items()),
@@ -288,7 +289,7 @@ def part_of(pool: str, stated: Mapping[str, Fraction]) -> Fraction:
 def _rounded(kind: Kind, scale: Decimal, honest_parties: int) -> Fraction:
     """The variance at λ, a multiple of 1/16 between floor and ceiling."""
     item = kind.example
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         steps = (kind.steepness * scale * VARIANCE_STEP).to_integral_value(ROUND_CEILING)
     variance = max(Fraction(int(steps), VARIANCE_STEP), item.least_variance(honest_parties))
     return variance if item.ceiling is None else min(variance, item.ceiling)

@@ -9,6 +9,8 @@ LEAST_EPSILON = Fraction(1, 1000)
 GREATEST_EPSILON = Fraction(50)
 """What the language allows (SG301)."""
 
+_QUARTERS = tuple(Fraction(step, 10) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80))
+
 
 def rising(digits: int) -> list[Fraction]:
     """All numbers of so many significant digits that the language allows, rising."""
@@ -19,6 +21,16 @@ def rising(digits: int) -> list[Fraction]:
         found += [number * unit for number in whole if number * unit <= GREATEST_EPSILON]
         unit *= 10
     return found
+
+
+def in_quarters(low: Fraction, high: Fraction) -> list[Fraction]:
+    """Round numbers from one to another that the language allows, in steps of about a quarter."""
+    found = []
+    unit = LEAST_EPSILON
+    while unit <= GREATEST_EPSILON:
+        found += [step * unit for step in _QUARTERS]
+        unit *= 10
+    return [number for number in found if low <= number <= min(high, GREATEST_EPSILON)]
 
 
 def first(grid: Sequence[Fraction], holds: Callable[[Fraction], bool]) -> int:

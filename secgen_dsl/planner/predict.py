@@ -1,12 +1,12 @@
 """What a plan will cost and how exact its answers will be, before any data is seen."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from math import prod
 
 from secgen_dsl.ir.plan import Plan, Release
 from secgen_dsl.ir.program import Expectation, Marginal, Program, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.vectors import QUANTUM
+from secgen_dsl.privacy.rounding import total
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
 
 
@@ -74,11 +74,10 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     The error of a centred cell (y + N)/B, with y of variance s²·B(B − 1) and N the row's total
     from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).
     """
-    total = sum(
-        (r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()), start=Fraction(0)
-    )
+    spent = total([r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()])
     people = plan.program.person.people_bound
     asked = {query.id for query in plan.program.queries}
+    histograms = _histogram_variances(plan)
     predictions = []
     for release in plan.releases():
         query = plan.query(release.query)
@@ -90,7 +89,7 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
         if release.map == "centred" and isinstance(query, Marginal):
             bins = query.bins
             cell_variance *= (bins - 1) / bins
-            cell_variance += _histogram_variance(plan, query) / bins**2
+            cell_variance += histograms[frozenset(query.columns)] / bins**2
         error = float(cell_variance) ** 0.5 / unit_of(query)
         predictions.append(
             Prediction(
@@ -103,7 +102,7 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
                 certified_sigma=float(release.noise.variance) ** 0.5 / unit_of(query),
                 released_sigma=float(variance) ** 0.5 / unit_of(query),
                 budget_share=float(
-                    release.noise.sensitivity_squared / release.noise.variance / total
+                    release.noise.sensitivity_squared / release.noise.variance / spent
                 ),
                 standard_error=error,
                 relative_error=None if vector or cell_people is None else error / cell_people,
@@ -112,10 +111,6 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
             )
         )
     return tuple(predictions)
-
-
-def _cost(release: Release) -> Fraction:
-    return release.noise.sensitivity_squared / release.noise.variance
 
 
 def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
@@ -139,17 +134,13 @@ def _people(program: Program, query: Marginal, expectation: Expectation, people:
     )
 
 
-def _histogram_variance(plan: Plan, marginal: Marginal) -> float:
-    """Released variance of the most exact histogram over the marginal's columns."""
-    histograms = {
-        query.id
-        for query in (*plan.program.queries, *plan.added)
-        if isinstance(query, Marginal)
-        and query.panel is None
-        and set(query.columns) == set(marginal.columns)
-    }
-    return min(
-        float(plan.released_variance(release))
-        for release in plan.releases()
-        if release.query in histograms
-    )
+def _histogram_variances(plan: Plan) -> dict[frozenset[str], float]:
+    """Columns → released variance of the most exact histogram over them."""
+    found: dict[frozenset[str], float] = {}
+    for release in plan.releases():
+        query = plan.query(release.query)
+        if isinstance(query, Marginal) and query.panel is None:
+            columns = frozenset(query.columns)
+            variance = float(plan.released_variance(release))
+            found[columns] = min(variance, found.get(columns, variance))
+    return found

@@ -14,12 +14,13 @@ nor beside changes of others, and only where one does is the allocation made.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import TypeAlias
 
 from secgen_dsl.planner.allocation import (
+    CONTEXT,
     Kind,
     Kinds,
     Measured,
@@ -37,6 +38,8 @@ Counts: TypeAlias = tuple[int, ...]
 """A choice for one part: how many of each of its groups are centred."""
 
 _Price: TypeAlias = Callable[[Kind], Decimal]
+_Choice: TypeAlias = tuple[object, Counts]
+"""Shape and counts of a part."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,23 @@ def search(
     Raises:
         OutOfReachError: no choice was found that keeps the accuracy targets within the budget.
     """
-    trial = _Trial(parts, measure, shares, mu**2, honest_parties)
-    chosen: list[Counts] | None = trial.feasible()
-    best: list[Counts] = []
-    while chosen is not None:
-        best, chosen = chosen, trial.improved(chosen)
+    with localcontext(CONTEXT):
+        trial = _Trial(parts, measure, shares, mu**2, honest_parties)
+        best = trial.feasible()
+        while (better := trial.improved(best)) is not None:
+            best = better
     return frozenset(
         name for part, counts in zip(parts, best, strict=True) for name in part.centred(counts)
     )
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Another choice for some alike parts, and what it adds to the lower bound, below 0."""
+
+    gain: Decimal
+    places: tuple[int, ...]
+    counts: Counts
 
 
 class _Trial:
@@ -117,7 +129,7 @@ class _Trial:
         self._shares = shares
         self._budget = budget
         self._sorter = Sorter(honest_parties)
-        self._known: dict[tuple[object, Counts], Kinds] = {}
+        self._known: dict[_Choice, Kinds] = {}
 
     def feasible(self) -> list[Counts]:
         """All centred, if that keeps the targets; else what takes least of the budget for them.
@@ -126,14 +138,7 @@ class _Trial:
             OutOfReachError: neither does, nor all plain.
         """
         tried: list[OutOfReachError] = []
-        most = [self._most(part) for part in self._parts]
-        starts: tuple[Callable[[], list[Counts]], ...] = (
-            lambda: most,
-            lambda: self._least_needed(most),
-            self._none,
-        )
-        for start in starts:
-            chosen = start()
+        for chosen in self._starts():
             try:
                 self._evaluate(self._alike(chosen))
             except OutOfReachError as error:
@@ -146,60 +151,53 @@ class _Trial:
         """A choice that costs less; None if no change of one part does."""
         alike = self._alike(chosen)
         cost, price = self._evaluate(alike)
-        gains = sorted(
-            (gain * len(places), places[0], counts, other)
-            for (shape, counts), places in alike.items()
+        gains = [
+            _Change(gain * len(places), tuple(places), other)
+            for (_, counts), places in alike.items()
             for gain, other in self._gains(places[0], counts, price)
             if gain < -_TIE * cost
-        )
-
-        def applied(changes: Sequence[tuple[Decimal, int, Counts, Counts]]) -> list[Counts] | None:
-            changed = list(chosen)
-            for _, place, counts, other in changes:
-                for each in alike[self._parts[place].shape, counts]:
-                    changed[each] = other
-            return self._if_less(changed, cost)
-
+        ]
+        gains.sort(key=lambda change: (change.gain, change.places[0], change.counts))
         # The best change of every part at once, else of those parts alone that promise most.
-        first = list(
-            {place: change for change in reversed(gains) for place in [change[1]]}.values()
-        )
-        first.sort()
+        together: dict[int, _Change] = {}
+        for change in gains:
+            together.setdefault(change.places[0], change)
+        first = list(together.values())
         while first:
-            found = applied(first)
+            found = self._if_less(chosen, first, cost)
             if found is not None:
                 return found
             first = first[: len(first) // 2]
         for change in gains:
-            found = applied([change]) or self._of_one(chosen, change, cost)
-            if found is not None:
-                return found
+            of_one = replace(change, places=change.places[:1])
+            for one in (change, of_one):
+                found = self._if_less(chosen, [one], cost)
+                if found is not None:
+                    return found
         return None
 
-    def _of_one(
-        self, chosen: Sequence[Counts], change: tuple[Decimal, int, Counts, Counts], cost: Decimal
+    def _if_less(
+        self, chosen: Sequence[Counts], changes: Sequence[_Change], cost: Decimal
     ) -> list[Counts] | None:
+        """The changed choice, if it costs less."""
         changed = list(chosen)
-        changed[change[1]] = change[3]
-        return self._if_less(changed, cost)
-
-    def _if_less(self, chosen: list[Counts], cost: Decimal) -> list[Counts] | None:
+        for change in changes:
+            for place in change.places:
+                changed[place] = change.counts
         try:
-            reached, _ = self._evaluate(self._alike(chosen))
+            reached, _ = self._evaluate(self._alike(changed))
         except OutOfReachError:
             return None
-        return chosen if reached < cost * (1 - _TIE) else None
+        return changed if reached < cost * (1 - _TIE) else None
 
-    def _alike(self, chosen: Sequence[Counts]) -> dict[tuple[object, Counts], list[int]]:
-        """(shape, choice) → places of the parts that have both."""
-        found: dict[tuple[object, Counts], list[int]] = defaultdict(list)
+    def _alike(self, chosen: Sequence[Counts]) -> dict[_Choice, list[int]]:
+        """The places of the parts of one shape and choice."""
+        found: dict[_Choice, list[int]] = defaultdict(list)
         for place, counts in enumerate(chosen):
             found[self._parts[place].shape, counts].append(place)
         return found
 
-    def _evaluate(
-        self, alike: Mapping[tuple[object, Counts], Sequence[int]]
-    ) -> tuple[Decimal, _Price]:
+    def _evaluate(self, alike: Mapping[_Choice, Sequence[int]]) -> tuple[Decimal, _Price]:
         """The least objective of a choice, and the price of a query at its multipliers.
 
         Raises:
@@ -255,8 +253,11 @@ class _Trial:
             for names, may in zip(part.groups, part.candidates, strict=True)
         )
 
-    def _none(self) -> list[Counts]:
-        return [tuple(0 for _ in part.groups) for part in self._parts]
+    def _starts(self) -> Iterator[list[Counts]]:
+        most = [self._most(part) for part in self._parts]
+        yield most
+        yield self._least_needed(most)
+        yield [tuple(0 for _ in part.groups) for part in self._parts]
 
     def _least_needed(self, chosen: Sequence[Counts]) -> list[Counts]:
         """A choice whose accuracy targets take less of their pools."""

@@ -25,7 +25,7 @@ from secgen_dsl.ir.program import (
     decimal_text,
 )
 from secgen_dsl.ir.statement import canonical_statement, error_text
-from secgen_dsl.planner.epsilons import GREATEST_EPSILON, first, rising, with_epsilon
+from secgen_dsl.planner.epsilons import GREATEST_EPSILON, first, in_quarters, rising, with_epsilon
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.planner.predict import Prediction, predict
 
@@ -126,7 +126,11 @@ def reaches(predictions: Sequence[Prediction], limits: dict[str, float]) -> bool
 def _least(
     program: Program, grid: Sequence[Fraction], holds: Callable[[Sequence[Prediction]], bool]
 ) -> Enough | None:
-    """The least budget of a grid that does it."""
+    """The least budget of a grid that does it, as far as bisection and steps of a quarter tell.
+
+    With more budget the plan may measure tables in another way, and an error may rise: below what
+    bisection finds, budgets down to a quarter of it are tried as well.
+    """
     found: dict[Fraction, Enough] = {}
 
     def does(epsilon: Fraction) -> bool:
@@ -137,6 +141,13 @@ def _least(
         return True
 
     place = first(grid, does)
+    bound = grid[place] if place < len(grid) else grid[-1]
+    below = Fraction(0)
+    for epsilon in in_quarters(bound / 4, bound):
+        if epsilon < bound and does(epsilon):
+            between = [number for number in grid if below < number <= epsilon]
+            return found[between[first(between, does)]]
+        below = epsilon
     return found[grid[place]] if place < len(grid) else None
 
 
