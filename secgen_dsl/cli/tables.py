@@ -1,6 +1,8 @@
 """The tables that `check` and `plan` print, and their JSON."""
 
+from collections.abc import Mapping
 from fractions import Fraction
+from types import MappingProxyType
 
 import click
 
@@ -12,6 +14,7 @@ from secgen_dsl.backends.mpyc.cost import (
 )
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import (
     Asked,
     Marginal,
@@ -23,6 +26,14 @@ from secgen_dsl.ir.program import (
     decimal_text,
 )
 from secgen_dsl.planner.predict import Prediction, predict
+
+_MEASURED_AS: Mapping[LinearMap, str] = MappingProxyType(
+    {
+        "identity": "plain tables",
+        "centred": "centred tables",
+        "double-centred": "double-centred tables",
+    }
+)
 
 
 def plan_json(planned: PlannedStudy) -> dict[str, object]:
@@ -61,7 +72,7 @@ def measured_words(prediction: Prediction) -> str:
     """How a query is measured, in two words."""
     if isinstance(prediction.query, VectorSum | SecondMoment):
         return "clipped sums"
-    return "centred tables" if prediction.release.map == "centred" else "plain tables"
+    return _MEASURED_AS[prediction.release.map]
 
 
 def error_unit(query: Query) -> str:

@@ -17,6 +17,8 @@ MEASURED_AS: Mapping[LinearMap, str] = MappingProxyType(
     {
         "identity": "plain counts",
         "centred": "counts with each row's mean taken out (after the noise went in)",
+        "double-centred": "counts with the means of each row and each column taken out (after the "
+        "noise went in)",
     }
 )
 """A release's map, in words."""

@@ -1,6 +1,9 @@
-"""How each query is measured: plain tables, or row-centred tables beside a label histogram."""
+"""How each query is measured: plain tables, or row-centred tables beside a label histogram.
 
-from collections.abc import Collection
+Gene pairs: plain tables, or double-centred ones beside tables of their genes.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
@@ -15,6 +18,7 @@ from secgen_dsl.planner.allocation import (
     allocate,
     objective,
 )
+from secgen_dsl.planner.pairs import needs, tables_of_genes
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
 
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
@@ -26,8 +30,11 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
     Row-centred tables with a label histogram are ResidualPlanner's optimum for one label × gene
     workload (PRIVACY 2.2).  With several workloads that share label histograms, floors on the noise
     and accuracy targets, the best choice is found by toggling one marginal at a time, from all
-    centred; each toggle must lower the objective of the optimal allocation.  Under replace-one a
-    centred table costs as much as a plain one (``sensitivity``), so that none is used.
+    centred; each toggle must lower the objective of the optimal allocation.  So is it for gene
+    pairs whose genes have tables of their own in the same bins: double-centred pairs take less of
+    the budget, but a cell then has the errors of those tables as well (``pairs``).  Under
+    replace-one a centred table costs as much as a plain one (``sensitivity``), and of a
+    double-centred one no single event is known to dominate: none is used.
 
     Args:
         mu: μ > 0 of the whole plan; floors and targets make the choice depend on it.
@@ -35,14 +42,19 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
     Raises:
         OutOfReachError: no choice keeps the accuracy targets within the budget.
     """
-    candidates = [m for m in program.queries if isinstance(m, Marginal) and m.panel is not None]
+    genes = _tables_of_genes(program)
+    candidates = [
+        query
+        for query in program.queries
+        if query.id in genes or (isinstance(query, Marginal) and query.panel is not None)
+    ]
     if program.privacy.adjacency == "replace-one":
         candidates = []
     honest = len(program.parties) - program.tolerated
     refused: list[OutOfReachError] = []
 
     def cost(centred: set[str]) -> Fraction | None:
-        measured = _measured(program, centred)
+        measured = _measured(program, centred, genes)
         try:
             return objective(measured, allocate(measured, mu, honest))
         except OutOfReachError as error:
@@ -63,10 +75,24 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
         centred, best = set(), Fraction(0)
     if best is None:
         raise min(refused, key=lambda e: (e.needed is None, e.needed or 0))
-    return _measured(program, centred)
+    return _measured(program, centred, genes)
 
 
-def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...]:
+def _tables_of_genes(program: Program) -> dict[str, dict[str, Marginal]]:
+    """Id of each pair query that may be double-centred → gene → its own table."""
+    found = {}
+    for query in program.queries:
+        if isinstance(query, PairMarginal):
+            tables = tables_of_genes(program, query)
+            if tables is not None:
+                found[query.id] = tables
+    return found
+
+
+def _measured(
+    program: Program, centred: Collection[str], genes: Mapping[str, Mapping[str, Marginal]]
+) -> tuple[Measured, ...]:
+    """All measured queries, those of the ids ``centred`` centred or double-centred."""
     queries: list[Table | Moments] = [*program.queries]
     asked = {query.id for query in queries}
     histograms: dict[frozenset[str], Marginal] = {
@@ -106,19 +132,41 @@ def _measured(program: Program, centred: Collection[str]) -> tuple[Measured, ...
             row, total = _centred_ceilings(program, marginal, histogram)
             _lower(ceilings, marginal.id, row)
             _lower(ceilings, histogram.id, total)
+    # What double-centred pairs need of other tables, by id.
+    for_pairs: dict[str, Fraction] = {}
+    for pairs in program.queries:
+        if not isinstance(pairs, PairMarginal) or pairs.id not in centred:
+            continue
+        first = genes[pairs.id][pairs.genes[0]]
+        totals = histograms[frozenset(first.columns)] if first.id in centred else None
+        target = None if pairs.importance.error is None else certified_target(program, pairs)
+        needed, own = needs(program, pairs, genes[pairs.id], totals, centred, target)
+        if own is not None:
+            _lower(ceilings, pairs.id, own)
+        for one in needed:
+            for_pairs[one.query.id] = for_pairs.get(one.query.id, Fraction(0)) + one.burden
+            if one.ceiling is not None:
+                _lower(ceilings, one.query.id, one.ceiling)
     measured = []
     for query in queries:
-        linear_map: LinearMap = "centred" if query.id in centred else "identity"
+        linear_map = _map_of(query, centred)
         if isinstance(query, Moments):
             measured.append(replace(_of_moments(program, query), pool=pools.get(query.id, "")))
             continue
         item = _one(program, query, linear_map, asked=query.id in asked)
+        item = replace(item, coefficient=item.coefficient + for_pairs.get(query.id, Fraction(0)))
         if isinstance(query, Marginal) and query.panel is None:
             added = burden.get(frozenset(query.columns), Fraction(0))
             item = replace(item, coefficient=item.coefficient + added)
         ceiling = ceilings.get(query.id)
         measured.append(replace(item, pool=pools.get(query.id, ""), ceiling=ceiling))
     return tuple(measured)
+
+
+def _map_of(query: Table | Moments, centred: Collection[str]) -> LinearMap:
+    if query.id not in centred:
+        return "identity"
+    return "double-centred" if isinstance(query, PairMarginal) else "centred"
 
 
 def _of_moments(program: Program, query: Moments) -> Measured:
@@ -145,8 +193,13 @@ def _moments_burden(program: Program, query: Moments) -> Fraction:
 
 def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) -> Measured:
     tables, label_cells, bins = program.shape(query)
-    # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row.
-    free_cells = label_cells * (bins - 1 if linear_map == "centred" else bins)
+    # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row; a
+    # double-centred table has (B − 1)²·s² (``pairs``).
+    free_cells = {
+        "identity": label_cells * bins,
+        "centred": label_cells * (bins - 1),
+        "double-centred": (label_cells - 1) * (bins - 1),
+    }[linear_map]
     learning = learning_part(query)
     return Measured(
         query=query,

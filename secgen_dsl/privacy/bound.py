@@ -17,7 +17,11 @@ from secgen_dsl.privacy.pld import epsilon_upper_bound
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp, mu_for_zcdp_budget
 from secgen_dsl.privacy.rounding import float_not_below
 from secgen_dsl.privacy.sensitivity import contribution_of
-from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
+from secgen_dsl.privacy.slack import (
+    centring_slack,
+    double_centring_slack,
+    split_noise_slack,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def slack_of(plan: Plan) -> Fraction:
             touched = contribution_of(plan.program, query).touched_rows
             rows = release.tables * min(touched, plan.program.label_cells(query))
             slack += centring_slack(rows, query.bins, release.noise.variance)
+        elif release.map == "double-centred" and isinstance(query, PairMarginal):
+            slack += double_centring_slack(release.tables, query.bins, release.noise.variance)
     return slack
 
 
