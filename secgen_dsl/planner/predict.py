@@ -5,8 +5,17 @@ from fractions import Fraction
 from math import prod
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Expectation, Marginal, Program, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.program import (
+    Expectation,
+    Marginal,
+    PairMarginal,
+    Program,
+    Query,
+    SecondMoment,
+    VectorSum,
+)
 from secgen_dsl.ir.vectors import QUANTUM
+from secgen_dsl.planner.pairs import double_centred_variance
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
 
 
@@ -72,7 +81,8 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     """Predictions for all releases, in their order.
 
     The error of a centred cell (y + N)/B, with y of variance s²·B(B − 1) and N the row's total
-    from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).
+    from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).  Of a double-centred pair,
+    the error of a cell put together from its interaction and its genes' own tables (``pairs``).
     """
     total = sum(
         (r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()), start=Fraction(0)
@@ -91,6 +101,8 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
             bins = query.bins
             cell_variance *= (bins - 1) / bins
             cell_variance += _histogram_variance(plan, query) / bins**2
+        elif release.map == "double-centred" and isinstance(query, PairMarginal):
+            cell_variance = float(double_centred_variance(plan, query, variance))
         error = float(cell_variance) ** 0.5 / unit_of(query)
         predictions.append(
             Prediction(
