@@ -115,6 +115,8 @@ def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]
     mapped = {
         "identity": f"the noised {'sums' if added else 'counts'} as they are",
         "centred": f"each row v of {bins} counts as {bins}*v - sum(v), its last entry left out",
+        "double-centred": f"each table v of {bins}x{bins} counts as "
+        f"{bins**2}*v - {bins}*(row and column sums) + sum(v), last row and column left out",
     }[release.map]
     return {
         "SLOT_STATEMENT": query.statement + (f"  [{place}]" if place else ""),

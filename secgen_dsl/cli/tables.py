@@ -1,5 +1,8 @@
 """The tables that `check` and `plan` print, and their JSON."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import click
 
 from secgen_dsl.backends.mpyc.cost import (
@@ -17,7 +20,7 @@ from secgen_dsl.describe.guarantees import (
 )
 from secgen_dsl.describe.measured import content_of_sum, error_words, sensitivity_words, short
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import LinearMap, Plan
 from secgen_dsl.ir.program import (
     Asked,
     Marginal,
@@ -29,6 +32,14 @@ from secgen_dsl.ir.program import (
 )
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.privacy.guarantees import guarantees
+
+_MEASURED_AS: Mapping[LinearMap, str] = MappingProxyType(
+    {
+        "identity": "plain tables",
+        "centred": "centred tables",
+        "double-centred": "double-centred tables",
+    }
+)
 
 
 def plan_json(planned: PlannedStudy) -> dict[str, object]:
@@ -68,7 +79,7 @@ def measured_words(prediction: Prediction) -> str:
     """How a query is measured, in two words."""
     if isinstance(prediction.query, VectorSum | SecondMoment):
         return "clipped sums"
-    return "centred tables" if prediction.release.map == "centred" else "plain tables"
+    return _MEASURED_AS[prediction.release.map]
 
 
 def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str, object]:

@@ -12,6 +12,8 @@ _TABLE_AS: Mapping[LinearMap, str] = MappingProxyType(
     {
         "identity": "plain counts",
         "centred": "counts with each row's mean taken out (after the noise went in)",
+        "double-centred": "counts with the means of each row and each column taken out (after the "
+        "noise went in)",
     }
 )
 

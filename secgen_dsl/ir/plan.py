@@ -10,11 +10,14 @@ from secgen_dsl.ir.program import Moments, Program, Query
 MERSENNE_61 = 2**61 - 1
 """The field of every share in this format: a prime; products of two elements fit 128 bits."""
 
-LinearMap = Literal["identity", "centred"]
+LinearMap = Literal["identity", "centred", "double-centred"]
 """The fixed integer-linear map A of a release, y = A(x + z).
 
 ``identity``: y = v.  ``centred``: for each gene and label the row v of B cells becomes
 ``B·v − Σv``, whose first B − 1 entries are kept (the last is minus their sum).
+``double-centred``: for each gene pair the B×B table v becomes
+``B²·v_ij − B·Σ_j v_ij − B·Σ_i v_ij + Σ v``, of which the entries with i, j < B are kept (every row
+and every column sums to zero).
 """
 
 

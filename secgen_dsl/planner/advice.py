@@ -11,6 +11,7 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Span
 from secgen_dsl.ir.plan import Plan, Release
 from secgen_dsl.ir.program import (
     Marginal,
+    PairMarginal,
     Program,
     SecondMoment,
     Table,
@@ -109,7 +110,7 @@ def _at_floor(plan: Plan, release: Release) -> bool:
     """Whether a party's noise is the least that it may add (PROTOCOL, Sizing)."""
     least = MINIMUM_PARTY_VARIANCE
     query = plan.query(release.query)
-    if release.map == "centred" and isinstance(query, Marginal):
+    if release.map != "identity" and isinstance(query, Marginal | PairMarginal):
         least = max(least, Fraction(9 * query.bins, 2))
     return release.noise.party_variance == least
 

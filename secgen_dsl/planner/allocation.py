@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Marginal, Moments, Table
+from secgen_dsl.ir.program import Moments, Table
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 
 VARIANCE_STEP = 16
@@ -46,10 +46,11 @@ class Measured:
     def least_variance(self, honest_parties: int) -> Fraction:
         """The floor of σ²: every party's share σ²/(m − t) must stay above the guards.
 
-        σᵢ² ≥ 4, and for centred tables sᵢ ≥ 3·√(B/2) (PROTOCOL, Sizing; PRIVACY 2.2).
+        σᵢ² ≥ 4, and for centred and double-centred tables sᵢ ≥ 3·√(B/2) (PROTOCOL, Sizing;
+        PRIVACY 2.2).
         """
         floor = Fraction(MINIMUM_PARTY_VARIANCE)
-        if self.map == "centred" and isinstance(self.query, Marginal):
+        if self.map != "identity" and not isinstance(self.query, Moments):
             floor = max(floor, Fraction(9 * self.query.bins, 2))
         # What learning takes comes off the tables: their own noise stays above the floor.
         return floor * honest_parties

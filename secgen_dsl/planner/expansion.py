@@ -108,7 +108,8 @@ def _delay(program: Program, releases: Sequence[Release]) -> int:
 
 def _release(program: Program, one: Expanded, honest: int) -> Release:
     tables, label_cells, bins = program.shape(one.query)
-    opened_bins = bins - 1 if one.map == "centred" else bins
+    opened_labels = label_cells - 1 if one.map == "double-centred" else label_cells
+    opened_bins = bins if one.map == "identity" else bins - 1
     halved = 0
     if isinstance(one.query, SecondMoment):
         halved = one.query.coordinates * (one.query.coordinates - 1) // 2
@@ -118,7 +119,7 @@ def _release(program: Program, one: Expanded, honest: int) -> Release:
         tables=tables,
         raw_cells=tables * label_cells * bins,
         halved=halved,
-        opened=tables * label_cells * opened_bins,
+        opened=tables * opened_labels * opened_bins,
         noise=GaussianNoise(
             kind="gaussian",
             sensitivity_squared=sensitivity_squared(program, one.query, one.map),

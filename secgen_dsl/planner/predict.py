@@ -4,8 +4,17 @@ from dataclasses import dataclass
 from math import prod
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Expectation, Marginal, Program, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.program import (
+    Expectation,
+    Marginal,
+    PairMarginal,
+    Program,
+    Query,
+    SecondMoment,
+    VectorSum,
+)
 from secgen_dsl.ir.vectors import QUANTUM
+from secgen_dsl.planner.pairs import double_centred_variance
 from secgen_dsl.privacy.rounding import total
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
 
@@ -72,7 +81,8 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     """Predictions for all releases, in their order.
 
     The error of a centred cell (y + N)/B, with y of variance s²·B(B − 1) and N the row's total
-    from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).
+    from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).  Of a double-centred pair,
+    the error of a cell put together from its interaction and its genes' own tables (``pairs``).
     """
     spent = total([r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()])
     people = plan.program.person.people_bound
@@ -90,6 +100,8 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
             bins = query.bins
             cell_variance *= (bins - 1) / bins
             cell_variance += histograms[frozenset(query.columns)] / bins**2
+        elif release.map == "double-centred" and isinstance(query, PairMarginal):
+            cell_variance = float(double_centred_variance(plan, query, variance))
         error = float(cell_variance) ** 0.5 / unit_of(query)
         predictions.append(
             Prediction(

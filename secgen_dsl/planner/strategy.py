@@ -1,4 +1,7 @@
-"""How each query is measured: plain tables, or row-centred tables beside a label histogram."""
+"""How each query is measured: plain tables, or row-centred tables beside a label histogram.
+
+Gene pairs: plain tables, or double-centred ones beside tables of their genes.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -17,7 +20,14 @@ from secgen_dsl.ir.program import (
     Table,
 )
 from secgen_dsl.ir.statement import canonical_statement
-from secgen_dsl.planner.allocation import VARIANCE_STEP, Measured
+from secgen_dsl.planner.allocation import (
+    VARIANCE_STEP,
+    Measured,
+    OutOfReachError,
+    allocate,
+    objective,
+)
+from secgen_dsl.planner.pairs import needs, tables_of_genes
 from secgen_dsl.planner.search import Part, search
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
 
@@ -29,8 +39,12 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
 
     Row-centred tables with a label histogram are ResidualPlanner's optimum for one label × gene
     workload (PRIVACY 2.2).  With several workloads that share label histograms, floors on the noise
-    and accuracy targets, the best choice is searched for (``search``), from all centred.  Under
-    replace-one a centred table costs as much as a plain one (``sensitivity``): none is used.
+    and accuracy targets, the best choice is searched for (``search``), from all centred.  Then gene
+    pairs whose genes have tables of their own in the same bins are toggled, one query at a time:
+    double-centred pairs take less of the budget, but a cell then has the errors of those tables as
+    well (``pairs``); each toggle must lower the objective of the optimal allocation.  Under
+    replace-one a centred table costs as much as a plain one (``sensitivity``), and of a
+    double-centred one no single event is known to dominate: none is used.
 
     Args:
         mu: μ > 0 of the whole plan; floors and targets make the choice depend on it.
@@ -48,13 +62,48 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
 
     def measure(copies: Mapping[str, int], centred: frozenset[str]) -> tuple[Measured, ...]:
         queries = tuple(by_id[name] for name in copies)
-        return _measured(program.model_copy(update={"queries": queries}), centred, copies)
+        part = program.model_copy(update={"queries": queries})
+        return _measured(part, centred, {}, copies)
 
-    if program.privacy.adjacency == "replace-one" or not any(map(_may_be_centred, by_id.values())):
-        centred: frozenset[str] = frozenset()
-    else:
+    if program.privacy.adjacency == "replace-one":
+        return _measured(program, frozenset(), {}, {})
+    centred: frozenset[str] = frozenset()
+    if any(map(_may_be_centred, by_id.values())):
         centred = search(_parts(program), measure, stated, mu, honest)
-    return _measured(program, centred, {})
+    genes = _tables_of_genes(program)
+    best = _cost(program, centred, genes, mu, honest) if genes else None
+    for name in genes:
+        toggled = centred | {name}
+        cost = _cost(program, toggled, genes, mu, honest)
+        if cost is not None and (best is None or cost < best):
+            centred, best = toggled, cost
+    return _measured(program, centred, genes, {})
+
+
+def _cost(
+    program: Program,
+    centred: frozenset[str],
+    genes: Mapping[str, Mapping[str, Marginal]],
+    mu: Fraction,
+    honest: int,
+) -> Fraction | None:
+    """The objective of a choice; None if it cannot keep its targets."""
+    measured = _measured(program, centred, genes, {})
+    try:
+        return objective(measured, allocate(measured, mu, honest))
+    except OutOfReachError:
+        return None
+
+
+def _tables_of_genes(program: Program) -> dict[str, dict[str, Marginal]]:
+    """Id of each pair query that may be double-centred → gene → its own table."""
+    found = {}
+    for query in program.queries:
+        if isinstance(query, PairMarginal):
+            tables = tables_of_genes(program, query)
+            if tables is not None:
+                found[query.id] = tables
+    return found
 
 
 def _may_be_centred(query: Asked) -> bool:
@@ -103,9 +152,12 @@ def _alike(program: Program, query: Asked) -> object:
 
 
 def _measured(
-    program: Program, centred: Collection[str], copies: Mapping[str, int]
+    program: Program,
+    centred: Collection[str],
+    genes: Mapping[str, Mapping[str, Marginal]],
+    copies: Mapping[str, int],
 ) -> tuple[Measured, ...]:
-    """All measured queries, those of the ids ``centred`` centred.
+    """All measured queries, those of the ids ``centred`` centred or double-centred.
 
     Args:
         copies: id → how many alike queries it stands for; 1 unless it is given.
@@ -151,17 +203,32 @@ def _measured(
             row, total = _centred_ceilings(program, marginal, histogram)
             _lower(ceilings, marginal.id, row)
             _lower(ceilings, histogram.id, total)
+    # What double-centred pairs need of other tables, by id.
+    for_pairs: dict[str, Fraction] = {}
+    for pairs in program.queries:
+        if not isinstance(pairs, PairMarginal) or pairs.id not in centred:
+            continue
+        first = genes[pairs.id][pairs.genes[0]]
+        totals = histograms[frozenset(first.columns)] if first.id in centred else None
+        target = None if pairs.importance.error is None else certified_target(program, pairs)
+        needed, own = needs(program, pairs, genes[pairs.id], totals, centred, target)
+        if own is not None:
+            _lower(ceilings, pairs.id, own)
+        for one in needed:
+            for_pairs[one.query.id] = for_pairs.get(one.query.id, Fraction(0)) + one.burden
+            if one.ceiling is not None:
+                _lower(ceilings, one.query.id, one.ceiling)
     measured = []
     for query in queries:
-        linear_map: LinearMap = "centred" if query.id in centred else "identity"
+        linear_map = _map_of(query, centred)
         if isinstance(query, Moments):
             item = replace(_of_moments(program, query), pool=pools.get(query.id, ""))
             measured.append(replace(item, copies=copies.get(query.id, 1)))
             continue
         item = _one(program, query, linear_map, asked=query.id in asked)
-        added = Fraction(0)
+        added = for_pairs.get(query.id, Fraction(0))
         if isinstance(query, Marginal) and query.panel is None:
-            added = burden.get(frozenset(query.columns), added)
+            added += burden.get(frozenset(query.columns), Fraction(0))
         measured.append(
             replace(
                 item,
@@ -172,6 +239,12 @@ def _measured(
             )
         )
     return tuple(measured)
+
+
+def _map_of(query: Table | Moments, centred: Collection[str]) -> LinearMap:
+    if query.id not in centred:
+        return "identity"
+    return "double-centred" if isinstance(query, PairMarginal) else "centred"
 
 
 def _of_moments(program: Program, query: Moments) -> Measured:
@@ -198,8 +271,13 @@ def _moments_burden(program: Program, query: Moments) -> Fraction:
 
 def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) -> Measured:
     tables, label_cells, bins = program.shape(query)
-    # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row.
-    free_cells = label_cells * (bins - 1 if linear_map == "centred" else bins)
+    # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row; a
+    # double-centred table has (B − 1)²·s² (``pairs``).
+    free_cells = {
+        "identity": label_cells * bins,
+        "centred": label_cells * (bins - 1),
+        "double-centred": (label_cells - 1) * (bins - 1),
+    }[linear_map]
     learning = learning_part(query)
     return Measured(
         query=query,

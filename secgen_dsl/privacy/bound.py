@@ -19,7 +19,11 @@ from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
 from secgen_dsl.privacy.rounding import total
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of, sensitivity_squared
-from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
+from secgen_dsl.privacy.slack import (
+    centring_slack,
+    double_centring_slack,
+    split_noise_slack,
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     queries = plan.measured()
     splits: Counter[tuple[int, Fraction]] = Counter()
     centrings: Counter[tuple[int, int, Fraction]] = Counter()
+    doubles: Counter[tuple[int, int, Fraction]] = Counter()
     for release in plan.releases():
         variance = release.noise.party_variance
         splits[release.raw_cells, variance / 2 if release.halved else variance] += 1
@@ -96,11 +101,15 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
             touched = people * contribution_of(program, query).touched_rows
             rows = sites * release.tables * min(touched, program.label_cells(query))
             centrings[rows, query.bins, honest * variance] += 1
+        elif release.map == "double-centred" and isinstance(query, PairMarginal):
+            doubles[sites * release.tables, query.bins, honest * variance] += 1
     slack = Fraction(0)
     for (cells, variance), count in splits.items():
         slack += count * split_noise_slack(cells, variance, honest)
     for (rows, bins, variance), count in centrings.items():
         slack += count * centring_slack(rows, bins, variance)
+    for (tables, bins, variance), count in doubles.items():
+        slack += count * double_centring_slack(tables, bins, variance)
     return slack
 
 

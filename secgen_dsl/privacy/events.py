@@ -11,6 +11,9 @@ plan reduces to one such event:
   likelihood ratio of a row's release depends, up to a factor that ``slack.centring_slack``
   bounds, only on the integer T = B·z_b − Σz; and T's law is, up to another factor bounded there,
   N_Z(0, B(B − 1)σ²) against its shift by B − 1.
+- ``double-centred``: by ``docs/decisions/0014-double-centred-tables.md`` the same holds of
+  T = B²·z_b − B·(sums of b's row and column) + Σz, up to factors that
+  ``slack.double_centring_slack`` bounds, with N_Z(0, B²(B − 1)²σ²) against its shift by (B − 1)².
 """
 
 from dataclasses import dataclass
@@ -78,12 +81,13 @@ def event_of(
     """The event of a release; None where no one-dimensional event is known to dominate it.
 
     None is the answer for several samples in one group (their shifts compete) and for centred
-    tables under replace-one: such plans are certified by ``renyi`` (PRIVACY 1.4).
+    and double-centred tables under replace-one: such plans are certified by ``renyi``
+    (PRIVACY 1.4).
 
     Args:
         linear_map: the release's map A.
         tables: T ≥ 1.
-        bins: B; at least 2 for ``centred``, unused for ``identity``.
+        bins: B; unused for ``identity``, else at least 2.
         variance: σ² > 0 of a raw cell's noise, of the honest parties together: exactly
             (m − t)·σᵢ².  A smaller number is *not* a safe stand-in: ε is not monotone in the
             variance of a discrete Gaussian (see ``pld``).
@@ -91,18 +95,24 @@ def event_of(
 
     Returns:
         With V groups: (σ², 1, V·T) for ``identity`` (2·V·T under replace-one);
-        (B(B − 1)σ², B − 1, V·T) for ``centred``.  The event's ``mu_squared`` equals the
-        sensitivity of ``sensitivity`` divided by σ².
+        (B(B − 1)σ², B − 1, V·T) for ``centred``; (B²(B − 1)²σ², (B − 1)², T) for
+        ``double-centred``.  The event's ``mu_squared`` equals the sensitivity of ``sensitivity``
+        divided by σ².
 
     Raises:
         ValueError: a number out of its range.
     """
     count = tables * contribution.groups
-    if contribution.samples > 1 or (contribution.replace and linear_map == "centred"):
+    if contribution.samples > 1 or (contribution.replace and linear_map != "identity"):
         return None
     if linear_map == "identity":
         count *= 2 if contribution.replace else 1
         return ShiftedGaussian(variance=variance, shift=1, count=count)
     if bins < 2:
         raise ValueError("a centred table needs at least two bins")
-    return ShiftedGaussian(variance=bins * (bins - 1) * variance, shift=bins - 1, count=count)
+    if linear_map == "centred":
+        return ShiftedGaussian(variance=bins * (bins - 1) * variance, shift=bins - 1, count=count)
+    if contribution.groups > 1:
+        raise ValueError("a table of two genes has one group of cells")
+    shift = (bins - 1) ** 2
+    return ShiftedGaussian(variance=bins**2 * shift * variance, shift=shift, count=tables)

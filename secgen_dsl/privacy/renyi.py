@@ -8,11 +8,12 @@ reads 6–9% more ε than ``pld``.  Plans in which one person may have several s
 certified by it; for all others it is a third number in the certificate, a bound of another kind,
 which a mistake elsewhere would cross.
 
-Centred tables: A(x + z) lies on a lattice, and the law of the noise on it is the lattice's Gaussian
-up to the factor that ``slack.centring_slack`` bounds.  Between a lattice Gaussian and its shift by
-a vector v of the lattice the Rényi divergence is at most α·|v|²/(2s²): the normalisers are equal,
-and the sum that remains, of a Gaussian around α·v, is greatest when centred (Canonne, Kamath,
-Steinke 2020, Lemma 9, for Zⁿ; the argument is the same for any lattice, PRIVACY 2.2).
+Centred and double-centred tables: A(x + z) lies on a lattice, and the law of the noise on it is the
+lattice's Gaussian up to the factor that ``slack.centring_slack`` or ``double_centring_slack``
+bounds.  Between a lattice Gaussian and its shift by a vector v of the lattice the Rényi divergence
+is at most α·|v|²/(2s²): the normalisers are equal, and the sum that remains, of a Gaussian around
+α·v, is greatest when centred (Canonne, Kamath, Steinke 2020, Lemma 9, for Zⁿ; the argument is the
+same for any lattice, PRIVACY 2.2).
 """
 
 import math

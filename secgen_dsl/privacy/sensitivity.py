@@ -15,6 +15,7 @@ linear map A          add or remove     replace one
 ====================  ================  ===============
 identity              V·c²              2·V·c²
 centred (B bins)      V·c²·(1 − 1/B)    2·V·c²
+double-centred (V=1)  c²·(1 − 1/B)²     2·c²·(1 − 1/B)
 ====================  ================  ===============
 
 *Derivation.*  Let d be the change of one table's cells.  Add or remove: d ≥ 0 and sums to at most
@@ -23,6 +24,13 @@ Replace: d is a difference of two such vectors, largest when they share no cell.
 row r of d becomes P·r with P = I − 11ᵀ/B, and ‖P·r‖² = ‖r‖² − (Σr)²/B; a row belongs to one
 group; add or remove puts c into one cell of it, replace may move c from one bin to another.
 T tables give T times the value: their squares add.
+
+Double-centred: d is a B×B table, which becomes (P⊗P)·d.  With e_b the unit table of a cell,
+⟨(P⊗P)e_b, (P⊗P)e_b′⟩ = P_ii′·P_jj′ for b = (i, j), b′ = (i′, j′), so ‖(P⊗P)e_b‖² = (1 − 1/B)².  Add
+or remove: the triangle inequality over at most c samples.  Replace: ‖(P⊗P)(x − x′)‖² is convex in
+(x, x′), hence greatest at corners, c·e_b against c·e_b′ or 0: 2c²(1 − 1/B)² − 2c²·P_ii′·P_jj′,
+which is 2c²(1 − 1/B) in one row or column and 2c²(1 − 2/B) elsewhere.  A table of two genes has no
+labels and so no groups: V = 1.
 
 **Vectors.**  A clipped vector has an L2 norm of at most C.  In a sum by label with V groups of at
 most c samples, a person moves each group's sums by at most c·C, or under replace-one by 2c·C
@@ -112,7 +120,7 @@ def table_sensitivity_squared(
     """Squared L2 sensitivity of one table, in units of the noise of one raw cell.
 
     Args:
-        bins: B ≥ 1 for ``identity`` (it plays no part); B ≥ 2 for ``centred``.
+        bins: B ≥ 1 for ``identity`` (it plays no part), else B ≥ 2.
         linear_map: the map A, which is applied after the noise.
         contribution: of one person to one table.
 
@@ -122,8 +130,13 @@ def table_sensitivity_squared(
     if bins < 1:
         raise ValueError(f"bins ({bins}) must be positive")
     moved = Fraction(contribution.groups * contribution.samples**2)
-    if linear_map == "centred" and bins < 2:
+    if linear_map != "identity" and bins < 2:
         raise ValueError("a centred table needs at least two bins")
+    left = 1 - Fraction(1, bins)
+    if linear_map == "double-centred":
+        if contribution.groups > 1:
+            raise ValueError("a table of two genes has one group of cells")
+        return moved * (2 * left if contribution.replace else left**2)
     if contribution.replace:
         return 2 * moved
-    return moved * (1 - Fraction(1, bins)) if linear_map == "centred" else moved
+    return moved * left if linear_map == "centred" else moved

@@ -90,20 +90,59 @@ def centring_slack(tables: int, bins: int, variance: Fraction) -> Fraction:
     if tables < 1 or bins < 2 or variance <= 0:
         raise ValueError("centring needs tables ≥ 1, bins ≥ 2 and a positive variance")
     with mpmath.workdps(_DIGITS):
-        first = mpmath.exp(-2 * mpmath.pi**2 * exact(variance / bins))
-        # j² ≥ 1 + 3(j − 1), so the series is below a geometric one.
-        eta = 2 * first / (1 - first**3)
-        kappa = mpmath.expm1((bins - 1) * mpmath.log1p(eta))
-        if kappa >= 1:
-            raise ValueError(f"variance {variance} is too small to centre tables of {bins} bins")
-        # ln((1 + x)/(1 − x)) = 2·artanh(x), without cancellation for tiny x.
-        return _rounded_up(tables * 2 * (mpmath.atanh(eta) + mpmath.atanh(kappa)))
+        eta = _eta(bins, variance)
+        terms = _log_ratio(eta, 1) + _log_ratio(eta, bins - 1)
+        return _rounded_up(tables * terms)
+
+
+def double_centring_slack(tables: int, bins: int, variance: Fraction) -> Fraction:
+    """Slack for certifying double-centred tables as one-dimensional discrete Gaussians.
+
+    ``tables·[ln((1 + λ)/(1 − λ)) + (B + 1)·ln((1 + κ)/(1 − κ))]`` with η and κ of
+    ``centring_slack`` and λ = (1 + η)^(2B−1) − 1.  The first term is the θ factor of the likelihood
+    ratio, the second the law of the statistic T; both are derived, with proofs, in
+    ``docs/decisions/0014-double-centred-tables.md`` (our derivation).  Plans that ``renyi``
+    certifies need the first term only; they are charged both.
+
+    Args:
+        tables: T ≥ 1; a person may touch each.
+        bins: B ≥ 2 of both genes.
+        variance: s² > 0 of a raw cell's noise, of the honest parties together.
+
+    Raises:
+        ValueError: a number out of its range, or noise so small that λ ≥ 1 and no bound exists.
+    """
+    if tables < 1 or bins < 2 or variance <= 0:
+        raise ValueError("centring needs tables ≥ 1, bins ≥ 2 and a positive variance")
+    with mpmath.workdps(_DIGITS):
+        eta = _eta(bins, variance)
+        terms = _log_ratio(eta, 2 * bins - 1) + (bins + 1) * _log_ratio(eta, bins - 1)
+        return _rounded_up(tables * terms)
+
+
+def _eta(bins: int, variance: Fraction) -> Any:
+    """An upper bound of η = 2·Σ_{j≥1} exp(−2π²s²j²/B), in the precision in force."""
+    first = mpmath.exp(-2 * mpmath.pi**2 * exact(variance / bins))
+    # j² ≥ 1 + 3(j − 1), so the series is below a geometric one.
+    return 2 * first / (1 - first**3)
+
+
+def _log_ratio(eta: Any, power: int) -> Any:
+    """ln((1 + x)/(1 − x)) with x = (1 + η)^power − 1.
+
+    Raises:
+        ValueError: x ≥ 1.
+    """
+    x = mpmath.expm1(power * mpmath.log1p(eta))
+    if x >= 1:
+        raise ValueError("the noise is too small to centre tables of so many bins")
+    return 2 * mpmath.atanh(x)  # without cancellation for tiny x
 
 
 def centring_scale_suffices(party_variance: Fraction, bins: int) -> bool:
     """Whether sᵢ ≥ 3·√(B/2), exactly: 2·sᵢ² ≥ 9·B (PRIVACY 2.2; PROTOCOL, Sizing).
 
-    Above it η of ``centring_slack`` is below 2·e^(−9π²) < 10^−38.
+    Above it η of ``centring_slack`` and ``double_centring_slack`` is below 2·e^(−9π²) < 10^−38.
 
     Raises:
         ValueError: fewer than two bins.

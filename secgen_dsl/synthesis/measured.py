@@ -1,8 +1,8 @@
 """From opened integers to counts with known noise: the first step after the protocol.
 
 A release opens ``y = A(x + z)``: ``x`` the people's counts, ``z`` independent noise of variance s²
-on every raw cell, ``A`` the identity or the row-centring.  Here the layout of ``y`` is undone, and
-every query becomes one or more of
+on every raw cell, ``A`` the identity, the row-centring or the double-centring.  Here the layout of
+``y`` is undone, and every query becomes one or more of
 
 * *category counts*: noisy numbers of people in the combinations of some columns' values;
 * *gene contrasts*: for each gene and label cell the row of B bin counts minus its mean;
@@ -10,9 +10,12 @@ every query becomes one or more of
 
 A plain gene table holds categories and contrasts.  A centred one holds contrasts only; its labels
 come from a histogram of their own.  After the row's mean is removed the noise of a row has the
-covariance ``s²(I − 11ᵀ/B)``, whichever map was used, so later steps need not know the map.
+covariance ``s²(I − 11ᵀ/B)``, whichever map was used, so later steps need not know the map.  A
+double-centred table of pairs holds their interaction only; the counts are put together from it,
+the two genes' own tables and the number of people (decision 0014).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +24,9 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.learned import with_learned_edges
+from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import Measurements, Plan, Release
-from secgen_dsl.ir.program import PairMarginal, Panel, SecondMoment, VectorSum, as_table
+from secgen_dsl.ir.program import PairMarginal, Panel, Program, SecondMoment, VectorSum, as_table
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +80,9 @@ class PairCounts:
         edges: shape (genes, bins − 1).
         reference: the public table that the edges are quantiles of; empty if of none.
         counts: shape (pairs, bins, bins), the first gene's bins along axis 1; may be negative.
-        variance: of each entry's independent noise, in people squared; > 0.
+        variance: s² of a raw cell's noise, in people squared; > 0.  The interaction, what is left
+            of the counts without effects of rows and columns, has the noise of independent cells of
+            that variance, whichever map was used; of double-centred pairs the rest has more.
     """
 
     panel: Panel
@@ -120,6 +126,8 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
     categories: list[CategoryCounts] = []
     genes: list[GeneContrasts] = []
     pairs: list[PairCounts] = []
+    own_tables: dict[str, GeneContrasts] = {}
+    interactions: list[tuple[PairMarginal, Floats, float]] = []
     checked = {release.query: _opened_values(release, measurements) for release in plan.releases()}
     learned = with_learned_edges(plan, {name: measurements.values(name) for name in checked})
     for release in plan.releases():
@@ -136,6 +144,9 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
             categories.append(CategoryCounts(query.columns, values, variance))
             continue
         panel = plan.program.panel(query.panel)
+        if isinstance(query, PairMarginal) and release.map == "double-centred":
+            interactions.append((query, undo_double_centring(values, shape), variance))
+            continue
         if isinstance(query, PairMarginal):
             counts = values.reshape(shape)
             total = counts.sum(axis=(1, 2)).mean(keepdims=True)
@@ -159,6 +170,11 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
         genes.append(
             GeneContrasts(query.columns, panel, own, edges, query.reference, contrasts, variance)
         )
+        own_tables[query.id] = genes[-1]
+    for query, interaction, variance in interactions:
+        pairs.append(
+            _with_main_effects(plan.program, query, interaction, variance, own_tables, categories)
+        )
     return MeasuredTables(tuple(categories), tuple(genes), tuple(pairs))
 
 
@@ -175,6 +191,58 @@ def undo_centring(values: Floats, shape: tuple[int, int, int]) -> Floats:
     tables, labels, bins = shape
     kept = values.reshape(tables, labels, bins - 1)
     return np.concatenate([kept, -kept.sum(axis=2, keepdims=True)], axis=2) / bins
+
+
+def undo_double_centring(values: Floats, shape: tuple[int, int, int]) -> Floats:
+    """Interactions ``v − row means − column means + mean`` from the opened entries, divided by B².
+
+    Args:
+        values: shape (T·(B − 1)²,): all but the last row and column of every table, in C order.
+        shape: (T, B, B) of the raw cells.
+
+    Returns:
+        Shape (T, B, B); every row and every column sums to zero.
+    """
+    tables, _, bins = shape
+    kept = values.reshape(tables, bins - 1, bins - 1)
+    rows = np.concatenate([kept, -kept.sum(axis=2, keepdims=True)], axis=2)
+    return np.concatenate([rows, -rows.sum(axis=1, keepdims=True)], axis=1) / bins**2
+
+
+def _with_main_effects(
+    program: Program,
+    query: PairMarginal,
+    interaction: Floats,
+    variance: float,
+    own_tables: Mapping[str, GeneContrasts],
+    categories: Sequence[CategoryCounts],
+) -> PairCounts:
+    """Pair counts: interaction + r_i/B + c_j/B + N/B², each of the most exact table that has it.
+
+    Args:
+        interaction: shape (pairs, B, B).
+        variance: s² of its raw cells.
+        own_tables: id of a query → its contrasts.
+        categories: all category counts, for the number of people.
+    """
+    bins = query.bins
+    above = np.zeros((len(query.genes), bins))  # in each bin, above the mean of the gene's bins
+    for place, (gene, tables) in enumerate(main_effects(program, query).items()):
+        held = [own_tables[table.id] for table in tables]
+        best = min(held, key=lambda table: table.variance * table.contrasts.shape[1])
+        above[place] = best.contrasts[best.genes.index(gene)].sum(axis=0)
+    people = min(categories, key=lambda one: one.variance * one.counts.size).counts.sum()
+    first, second = np.array(query.pairs).T
+    counts = interaction + (above[first][:, :, None] + above[second][:, None, :]) / bins
+    return PairCounts(
+        panel=program.panel(query.panel),
+        genes=query.genes,
+        pairs=query.pairs,
+        edges=np.array([[float(edge) for edge in gene] for gene in query.edges]),
+        reference=query.reference,
+        counts=counts + people / bins**2,
+        variance=variance,
+    )
 
 
 def _opened_values(release: Release, measurements: Measurements) -> Floats:

@@ -1,13 +1,14 @@
 """The opened values as a table for people: a line a cell, with its meaning and its noise."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise, product
 from pathlib import Path
+from types import MappingProxyType
 
 from secgen_dsl.ir.learned import with_learned_edges
-from secgen_dsl.ir.plan import Measurements, Plan, Release
+from secgen_dsl.ir.plan import LinearMap, Measurements, Plan, Release
 from secgen_dsl.ir.program import (
     Marginal,
     Panel,
@@ -21,6 +22,11 @@ from secgen_dsl.ir.program import (
 )
 from secgen_dsl.ir.vectors import COUNT_PART, QUANTUM, coordinate_names
 
+_MEANING: Mapping[LinearMap, tuple[str, int]] = MappingProxyType(
+    {"identity": ("count", 0), "centred": ("above mean", 1), "double-centred": ("interaction", 2)}
+)
+"""What a value is, and how many means the map takes out of it."""
+
 HEADER = ("marginal", "labels", "gene", "from", "to", "value", "kind", "noise_sd")
 
 
@@ -32,7 +38,9 @@ def write_measured_table(
     ``kind`` is ``count`` for a noised number of people.  For row-centred tables it is
     ``above mean``: how many people more than the row's mean the bin holds, (B·v − Σv)/B, with the
     last bin of each row derived from the others.  Adding the row's total from the label histogram,
-    divided by B, gives the count.  ``noise_sd`` is the standard deviation of the value's noise.
+    divided by B, gives the count.  For double-centred pairs it is ``interaction``: how many people
+    more than the two bins' own counts explain, (B²·v − B·row − B·column + Σv)/B², with the last row
+    and column derived.  ``noise_sd`` is the standard deviation of the value's noise.
 
     Of vectors the kind is ``sum of clipped``: the sum over people of a gene's values on its public
     scale (in standard deviations), of factor scores, or of their products; each person's vector is
@@ -67,20 +75,30 @@ def _lines(
     if query not in plan.added:
         query = as_table(learned.query(query.id))
     bins = query.bins
-    variance = float(plan.released_variance(release))
-    centred = release.map == "centred"
-    noise = (variance * (1 - 1 / bins) if centred else variance) ** 0.5
-    kind = "above mean" if centred else "count"
-    width = bins - 1 if centred else bins
-    starts = iter(range(0, len(opened), width))
+    kind, means = _MEANING[release.map]
+    # With each mean a factor B comes in, and 1 − 1/B of the variance is left.
+    scale = bins**means
+    noise = (float(plan.released_variance(release)) * (1 - 1 / bins) ** means) ** 0.5
+    values = iter(_all_cells(release, opened, bins))
     for gene, labels, bounds in _tables(plan.program, query):
-        for label, start in zip(labels, starts, strict=False):
-            values = list(opened[start : start + width])
-            if centred:
-                values.append(-sum(values))
-            for value, (low, high) in zip(values, bounds, strict=True):
-                shown = f"{value / bins:.4f}" if centred else str(value)
-                yield (query.id, label, gene, low, high, shown, kind, f"{noise:.4f}")
+        for label, (low, high) in product(labels, bounds):
+            value = next(values)
+            shown = str(value) if not means else f"{value / scale:.4f}"
+            yield (query.id, label, gene, low, high, shown, kind, f"{noise:.4f}")
+
+
+def _all_cells(release: Release, opened: tuple[int, ...], bins: int) -> Iterator[int]:
+    """The opened values with those that their map left out, in C order."""
+    if release.map == "identity":
+        yield from opened
+        return
+    width = bins - 1
+    rows = [opened[start : start + width] for start in range(0, len(opened), width)]
+    for number, row in enumerate(rows, start=1):
+        yield from (*row, -sum(row))
+        if release.map == "double-centred" and number % width == 0:
+            last = [-sum(column) for column in zip(*rows[number - width : number], strict=True)]
+            yield from (*last, -sum(last))
 
 
 def _vector_lines(

@@ -10,11 +10,13 @@ from itertools import islice
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import Opening, Plan, Release
 from secgen_dsl.ir.program import (
     Asked,
     Marginal,
     Moments,
+    PairMarginal,
     Query,
     SecondMoment,
     Table,
@@ -125,9 +127,10 @@ def _release_faults(plan: Plan) -> Iterator[str]:
             yield f'"{name}" is released twice'
         else:
             marginal = queries[name]
-            centred = release.map == "centred"
-            if centred and not _may_be_centred(marginal, histograms):
+            if release.map == "centred" and not _may_be_centred(marginal, histograms):
                 yield f'"{name}" is centred without a histogram of its labels'
+            elif release.map == "double-centred" and not _may_be_double_centred(plan, marginal):
+                yield f'"{name}" is double-centred without tables of its genes in the same bins'
             else:
                 yield from _one_release(plan, release, marginal)
         measured.add(name)
@@ -149,15 +152,26 @@ def _may_be_centred(query: Query, histograms: set[frozenset[str]]) -> bool:
     return frozenset(query.columns) in histograms
 
 
+def _may_be_double_centred(plan: Plan, query: Query) -> bool:
+    if not isinstance(query, PairMarginal):
+        return False
+    # Every query of the program is released, else the plan is refused.
+    return all(main_effects(plan.program, query).values())
+
+
 def _one_release(plan: Plan, release: Release, query: Query) -> Iterator[str]:
     name = query.id
     program = plan.program
     tables, labels, bins = program.shape(query)
-    centred = release.map == "centred"
     if (release.tables, release.raw_cells) != (tables, tables * labels * bins):
         yield f'the shape of "{name}" is not that of its tables'
         return
-    if release.opened != tables * labels * (bins - 1 if centred else bins):
+    kept = {
+        "identity": labels * bins,
+        "centred": labels * (bins - 1),
+        "double-centred": (labels - 1) * (bins - 1),
+    }
+    if release.opened != tables * kept[release.map]:
         yield f'"{name}" opens another number of values than its map yields'
     products = 0
     if isinstance(query, SecondMoment):
@@ -178,7 +192,7 @@ def _one_release(plan: Plan, release: Release, query: Query) -> Iterator[str]:
         return
     if noise.party_variance / (2 if products else 1) < MINIMUM_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is below the minimum'
-    if centred and not centring_scale_suffices(noise.party_variance, bins):
+    if release.map != "identity" and not centring_scale_suffices(noise.party_variance, bins):
         yield f'the noise of one party on "{name}" is too small to centre'
     if noise.party_variance > LARGEST_PARTY_VARIANCE:
         yield f'the noise of one party on "{name}" is beyond what can be drawn'
@@ -230,6 +244,8 @@ def _cell_variance(plan: Plan, releases: dict[str, Release], query: Table) -> Fr
     variance = plan.released_variance(release)
     if release.map == "identity":
         return variance
+    if isinstance(query, PairMarginal):
+        return _pair_variance(plan, releases, query, variance)
     columns = set(query.columns) if isinstance(query, Marginal) else set()
     totals = []
     for other in (*plan.program.queries, *plan.added):
@@ -239,6 +255,32 @@ def _cell_variance(plan: Plan, releases: dict[str, Release], query: Table) -> Fr
         return None
     bins = query.bins
     return variance * Fraction(bins - 1, bins) + min(totals) / bins**2
+
+
+def _pair_variance(
+    plan: Plan, releases: dict[str, Release], query: PairMarginal, variance: Fraction
+) -> Fraction:
+    """Variance of the worst cell of a double-centred pair, put together again (decision 0014).
+
+    The cell is I + r/B + c/B + N/B²: the interaction I of variance s²(1 − 1/B)², the two genes'
+    counts of the bin above their mean, from gene tables of L labels L·s²(1 − 1/B), and N people.
+    """
+    program, left = plan.program, 1 - Fraction(1, query.bins)
+    genes = {
+        gene: min(
+            program.label_cells(table) * plan.released_variance(releases[table.id])
+            for table in tables
+        )
+        for gene, tables in main_effects(program, query).items()
+    }
+    totals = []
+    for release in releases.values():
+        counted = plan.query(release.query)
+        if release.map == "identity" and isinstance(counted, Marginal | PairMarginal):
+            tables, labels, bins = program.shape(counted)
+            totals.append(plan.released_variance(release) * labels * bins / tables)
+    worst = max(genes[query.genes[i]] + genes[query.genes[j]] for i, j in query.pairs)
+    return variance * left**2 + worst * left / query.bins**2 + min(totals) / query.bins**4
 
 
 def _modulus(plan: Plan, release: Release, query: Query) -> Iterator[str]:
@@ -252,6 +294,8 @@ def _modulus(plan: Plan, release: Release, query: Query) -> Iterator[str]:
         greatest = query.clip**2
     elif release.map == "centred":
         greatest, gain = query.bins - 1, query.bins * (query.bins - 1)
+    elif release.map == "double-centred":
+        greatest, gain = (query.bins - 1) ** 2, (query.bins * (query.bins - 1)) ** 2
     room = plan.modulus - 2 * people * greatest
     variance = gain * plan.released_variance(release)
     if room <= 0 or Fraction(room) ** 2 <= 24**2 * variance:
