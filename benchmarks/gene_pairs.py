@@ -139,6 +139,16 @@ def measured_as(plan: Plan, query: PairMarginal, linear_map: LinearMap) -> Plan:
     return found
 
 
+def with_others_of(first: Measurements, own: Measurements, query: PairMarginal) -> Measurements:
+    """The opened values of the pairs, beside those of another run of all other tables.
+
+    So that both ways are compared on the same noise of the genes' own tables.
+    """
+    others = {one.query: one for one in first.measurements}
+    measurements = [one if one.query == query.id else others[one.query] for one in own.measurements]
+    return own.model_copy(update={"measurements": tuple(measurements)})
+
+
 def without_noise(planned: PlannedStudy) -> tuple[Plan, Measurements]:
     """The exact counts, and a plan that says so (a variance of 1/100)."""
     program = planned.plan.program
@@ -210,8 +220,12 @@ def main() -> None:
         for run in range(options.runs):
             keys = {silo: secrets.token_bytes(32) for silo in planned.simulate}
             tables = read_tables(program, planned.simulate, keys)
+            first = run_plaintext(plans["identity"], tables)
             noises = {
-                f"epsilon {options.epsilon}, {linear_map}": (plan, run_plaintext(plan, tables))
+                f"epsilon {options.epsilon}, {linear_map}": (
+                    plan,
+                    with_others_of(first, run_plaintext(plan, tables), query),
+                )
                 for linear_map, plan in plans.items()
             }
             for noise, (plan, measurements) in (
