@@ -243,9 +243,15 @@ def main() -> None:
         results["the reference itself"] = [figures(real, public, query)]
     print(f"{options.study}: {len(query.pairs)} pairs of {len(query.genes)} genes")
     print(f"  the planner measures them as: {chosen}")
+    ways = [results[how] for how in results if how.endswith((", identity", ", double-centred"))]
     for how, runs in results.items():
         means = {key: np.mean([run[key] for run in runs]) for key in runs[0]}
         print(f"  {how:<42}" + "   ".join(f"{key} {value:.3f}" for key, value in means.items()))
+    if len(ways) == 2:
+        print("  double-centred less plain, and its standard error over the runs")
+        for key in ways[0][0]:
+            less = np.array([own[key] - plain[key] for plain, own in zip(*ways, strict=True)])
+            print(f"    {key} {less.mean():+.4f} ± {less.std() / (len(less) - 1) ** 0.5:.4f}")
 
 
 if __name__ == "__main__":
