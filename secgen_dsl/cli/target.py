@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import click
 
-from secgen_dsl.cli.tables import aligned, error_words
+from secgen_dsl.cli.tables import aligned
+from secgen_dsl.describe.measured import error_words
 from secgen_dsl.diagnostics.diagnostic import fail, printable
 from secgen_dsl.ir.program import ErrorTarget, Program, decimal_text
 from secgen_dsl.ir.statement import error_text

@@ -43,11 +43,23 @@ def counts_by_hand(program: Program, query: Query, table: SampleTable) -> list[i
 
 
 def mapped_by_hand(linear_map: LinearMap, cells: list[int], bins: int) -> list[int]:
-    """A(x): every row v of B cells as it is, or as B·v − Σv without its last entry."""
+    """A(x): every row v of B cells as it is, or as B·v − Σv without its last entry.
+
+    Double-centred: that twice, first to the rows and then to the columns of what is left.
+    """
     if linear_map == "identity":
         return cells
     rows = [cells[start : start + bins] for start in range(0, len(cells), bins)]
-    return [bins * value - sum(row) for row in rows for value in row[:-1]]
+    centred = [[bins * value - sum(row) for value in row[:-1]] for row in rows]
+    if linear_map == "double-centred":
+        tables = [centred[start : start + bins] for start in range(0, len(centred), bins)]
+        sums = [[sum(column) for column in zip(*table, strict=True)] for table in tables]
+        centred = [
+            [bins * value - total for value, total in zip(row, totals, strict=True)]
+            for table, totals in zip(tables, sums, strict=True)
+            for row in table[:-1]
+        ]
+    return [value for row in centred for value in row]
 
 
 def _sizes(program: Program, query: Marginal) -> list[int]:
@@ -229,6 +241,11 @@ def norm_squared(linear_map: LinearMap, change: NDArray[np.int64], halved: int =
         )
     total = Fraction(0)
     bins = change.shape[-1]
+    if linear_map == "double-centred":  # less the norms of the means of rows and columns
+        for table in change.tolist():
+            sums = [*map(sum, table), *map(sum, zip(*table, strict=True))]
+            total -= Fraction(sum(value**2 for value in sums), bins)
+            total += Fraction(sum(map(sum, table)) ** 2, bins**2)
     for row in change.reshape(-1, bins).tolist():
         total += sum(value**2 for value in row)
         if linear_map == "centred":

@@ -5,22 +5,30 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
 from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import Asked, Importance, Marginal, PairMarginal, Program
+from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.semantics.resolve import Resolved, resolve
 from secgen_dsl.syntax.parser import parse
 from tests.generated.drafts import GeneratedSpec
 
+PLAIN = Importance(weight=Fraction(1), share=None, error=None)
+
 OUT_OF_REACH = {"SG312", "SG313"}
 """A budget too small, an accuracy out of reach: what the type rules cannot foresee."""
 
 FULL = bool(os.environ.get("SECGEN_FULL"))
+
+_Table = TypeVar("_Table", Marginal, PairMarginal)
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 (files of a second; disks make hundreds of examples slow)
 
@@ -49,6 +57,55 @@ def resolved(text: str, folder: Path) -> Resolved:
     """The meaning of a spec's text."""
     source = Source("generated.secgen", text)
     return resolve(parse(source), source, folder)
+
+
+def with_own_tables(meaning: Resolved) -> Resolved:
+    """The same study with all pairs' genes counted in the pairs' bins: few specs happen to do so.
+
+    The pairs may then be double-centred; they are asked for without any importance.
+    """
+    program = meaning.program
+    if any(query.importance.share is not None for query in program.queries):
+        return meaning
+    queries: list[Asked] = []
+    for query in program.queries:
+        if isinstance(query, PairMarginal):
+            panel = program.panel(query.panel)
+            edges = dict(zip(query.genes, query.edges, strict=True))
+            if query.binning != "equal" and set(edges) != set(panel.genes):
+                queries.append(query)
+                continue
+            whole = tuple(edges.get(gene, query.edges[0]) for gene in panel.genes)
+            plain = query.model_copy(update={"importance": PLAIN})
+            queries += [_stated(plain), _own_table(program, query, whole)]
+        else:
+            queries.append(query)
+    return replace(meaning, program=program.model_copy(update={"queries": tuple(queries)}))
+
+
+def _own_table(
+    program: Program, query: PairMarginal, edges: tuple[tuple[Fraction, ...], ...]
+) -> Marginal:
+    return _stated(
+        Marginal(
+            kind="marginal",
+            id=f"own tables of {query.id}",
+            statement="",
+            columns=(program.columns[0].name,),
+            panel=query.panel,
+            gene=None,
+            bins=query.bins,
+            binning=query.binning,
+            reference=query.reference,
+            edges=edges,
+            learned=None,
+            importance=PLAIN,
+        )
+    )
+
+
+def _stated(query: _Table) -> _Table:
+    return query.model_copy(update={"statement": canonical_statement(query)})
 
 
 def planned(meaning: Resolved) -> Plan | None:

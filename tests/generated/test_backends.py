@@ -3,6 +3,7 @@
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from tests.generated.parties import InjectedNoise, run_in_process
 from tests.generated.specs import specs
 from tests.generated.studies import examples, folder_of, planned, resolved, sources_of
 from tests.generated.tables import random_tables
+from tests.planner.test_double_centred_pairs import plan_of
 
 
 def opened_by_hand(plan: Plan, tables: dict[str, SampleTable]) -> dict[str, list[int]]:
@@ -73,6 +75,20 @@ def test_both_backends_open_what_is_counted_by_hand() -> None:
     assert outcomes["planned"] < 8 * outcomes["centred"]
     assert outcomes["moments"] > 1, outcomes
     assert outcomes["learned"] > 1, outcomes
+
+
+@pytest.mark.parametrize("bins", [2, 3, 4])
+def test_double_centred_pairs_are_opened_as_they_are_counted_by_hand(
+    tmp_path: Path, bins: int
+) -> None:
+    plan = plan_of(
+        f"marginal label * few in {bins} equal bins; marginal pairs of few in {bins} equal bins"
+    )
+    assert "double-centred" in {release.map for release in plan.releases()}
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        check(plan, {}, seed, folder)
 
 
 def check(plan: Plan, sources: dict[str, str], seed: int, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Declared sensitivities against brute force over neighbouring sets of samples."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -88,6 +89,64 @@ def test_the_declared_sensitivity_is_reached(
     assert change_squared(old, new if replace else [], shape, linear_map) == declared
 
 
+@st.composite
+def pair_persons(
+    draw: st.DrawFn,
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int, int]:
+    """Cells of a person's samples in a table of two genes, and of another's; bins; the cap c.
+
+    Half of the time the samples are all alike, the worst case of adding or removing.
+    """
+    bins, cap = draw(st.integers(2, 5)), draw(st.integers(1, 4))
+    cell = st.tuples(st.integers(0, bins - 1), st.integers(0, bins - 1))
+    old, new = (
+        [draw(cell)] * cap if draw(st.booleans()) else draw(st.lists(cell, max_size=cap))
+        for _ in range(2)
+    )
+    return old, new, bins, cap
+
+
+def pair_change(old: list[tuple[int, int]], new: list[tuple[int, int]], bins: int) -> Fraction:
+    """‖A(x − x′)‖²/B⁴ of one table, A = B²·(P⊗P), from all of its entries."""
+    change = np.zeros((bins, bins), dtype=np.int64)
+    for sign, cells in ((1, old), (-1, new)):
+        for cell in cells:
+            change[cell] += sign
+    rows, columns = change.sum(axis=1, keepdims=True), change.sum(axis=0, keepdims=True)
+    mapped = bins**2 * change - bins * rows - bins * columns + change.sum()
+    return Fraction(int((mapped**2).sum()), bins**4)
+
+
+@given(pair_persons(), st.booleans())
+def test_no_person_changes_a_double_centred_table_by_more_than_declared(
+    person: tuple[list[tuple[int, int]], list[tuple[int, int]], int, int], replace: bool
+) -> None:
+    old, new, bins, cap = person
+    contribution = Contribution(1, cap, replace)
+    declared = table_sensitivity_squared(bins, "double-centred", contribution)
+    assert pair_change(old, new if replace else [], bins) <= declared
+    if not replace and len(old) == cap and len(set(old)) == 1:
+        assert pair_change(old, [], bins) == declared
+
+
+@pytest.mark.parametrize("bins", [2, 3, 4])
+@pytest.mark.parametrize("cap", [1, 2])
+def test_no_two_persons_differ_by_more_in_a_double_centred_table(bins: int, cap: int) -> None:
+    """All pairs of persons with at most c samples: the declared value is reached, in one row."""
+    cells = list(itertools.product(range(bins), repeat=2))
+    persons = [
+        list(own)
+        for number in range(cap + 1)
+        for own in itertools.combinations_with_replacement(cells, number)
+    ]
+    if len(persons) > 60:
+        persons = [own for own in persons if len(set(own)) <= 1]
+    worst = max(pair_change(old, new, bins) for old in persons for new in persons)
+    declared = table_sensitivity_squared(bins, "double-centred", Contribution(1, cap, True))
+    assert worst == declared
+    assert pair_change([(0, 0)] * cap, [(0, 1)] * cap, bins) == declared
+
+
 def test_noise_after_the_map_would_face_all_of_its_norm() -> None:
     counts = tables_of([(0, (1,))], 1, 1, 4)
     centred = 4 * counts - counts.sum(axis=-1, keepdims=True)
@@ -105,6 +164,10 @@ def test_noise_after_the_map_would_face_all_of_its_norm() -> None:
         (4, "identity", Contribution(1, 4, False), Fraction(16)),
         (4, "identity", Contribution(1, 1, True), Fraction(2)),
         (4, "centred", Contribution(1, 2, True), Fraction(8)),
+        (2, "double-centred", Contribution(1, 1, False), Fraction(1, 4)),
+        (4, "double-centred", Contribution(1, 1, False), Fraction(9, 16)),
+        (4, "double-centred", Contribution(1, 3, False), Fraction(81, 16)),
+        (4, "double-centred", Contribution(1, 1, True), Fraction(3, 2)),
     ],
 )
 def test_values(
@@ -113,7 +176,14 @@ def test_values(
     assert table_sensitivity_squared(bins, linear_map, contribution) == expected
 
 
-@pytest.mark.parametrize(("bins", "linear_map"), [(0, "identity"), (1, "centred")])
+def test_a_table_of_two_genes_has_one_group() -> None:
+    with pytest.raises(ValueError, match="one group"):
+        table_sensitivity_squared(3, "double-centred", Contribution(2, 1, False))
+
+
+@pytest.mark.parametrize(
+    ("bins", "linear_map"), [(0, "identity"), (1, "centred"), (1, "double-centred")]
+)
 def test_bins_out_of_range(bins: int, linear_map: LinearMap) -> None:
     with pytest.raises(ValueError, match=r"positive|two bins"):
         table_sensitivity_squared(bins, linear_map, Contribution(1, 1, False))

@@ -196,6 +196,24 @@ def test_the_maps() -> None:
     cells = np.array([[[1, 0, 0], [2, 5, 1]]])
     assert apply_map("identity", cells).tolist() == [1, 0, 0, 2, 5, 1]
     assert apply_map("centred", cells).tolist() == [2, -1, -2, 7]
+    # 9·v − 3·(row + column) + all, for two tables; the last row and column are left out.
+    pairs = np.array([[[1, 0, 0], [2, 5, 1], [0, 0, 3]], [[0, 0, 0], [0, 0, 0], [0, 0, 1]]])
+    assert apply_map("double-centred", pairs).tolist() == [9, -6, -3, 18, 1, 1, 1, 1]
+
+
+@given(st.integers(2, 5), st.integers(0, 2**32))
+def test_double_centring_is_centring_twice_and_forgets_rows_and_columns(
+    bins: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    cells = generator.integers(-(10**6), 10**6, (3, bins, bins))
+    found = apply_map("double-centred", cells).reshape(3, bins - 1, bins - 1)
+    once = apply_map("centred", cells).reshape(3, bins, bins - 1)
+    twice = apply_map("centred", once.transpose(0, 2, 1)).reshape(3, bins - 1, bins - 1)
+    np.testing.assert_array_equal(found, twice.transpose(0, 2, 1))
+    moved = cells + generator.integers(-99, 99, (3, bins, 1))
+    moved = moved + generator.integers(-99, 99, (3, 1, bins))
+    np.testing.assert_array_equal(apply_map("double-centred", moved), found.ravel())
 
 
 def test_an_unregistered_query_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Clipped sums: exact, never longer than their clip, and moved by a person no more than declared."""
+"""Clipped sums: exact, never longer than their clip, moved by a person no more than declared."""
 
 import math
 from collections.abc import Sequence

@@ -182,7 +182,11 @@ def plan_of(
         marginals, variances, maps or ["identity"] * len(marginals), strict=True
     ):
         tables, labels, bins = study.shape(item)
-        kept = bins - 1 if how == "centred" else bins
+        opened = {
+            "identity": labels * bins,
+            "centred": labels * (bins - 1),
+            "double-centred": (labels - 1) * (bins - 1),
+        }
         releases.append(
             Release(
                 query=item.id,
@@ -190,7 +194,7 @@ def plan_of(
                 tables=tables,
                 raw_cells=tables * labels * bins,
                 halved=0,
-                opened=tables * labels * kept,
+                opened=tables * opened[how],
                 noise=GaussianNoise(
                     kind="gaussian",
                     sensitivity_squared=Fraction(tables),
@@ -257,6 +261,10 @@ def measure(plan: Plan, people: People, rng: np.random.Generator | None) -> Meas
             cells = cells + np.rint(rng.normal(0, deviation, cells.shape)).astype(np.int64)
         if release.map == "centred":
             cells = (item.bins * cells - cells.sum(axis=2, keepdims=True))[:, :, :-1]
+        elif release.map == "double-centred":
+            rows, columns = cells.sum(axis=2, keepdims=True), cells.sum(axis=1, keepdims=True)
+            mapped = item.bins**2 * cells - item.bins * (rows + columns)
+            cells = (mapped + cells.sum(axis=(1, 2), keepdims=True))[:, :-1, :-1]
         values = tuple(int(v) for v in cells.ravel())
         opened.append(Measurement(query=item.id, values=values))
     return Measurements(
