@@ -6,7 +6,7 @@ from functools import partial
 
 from secgen_dsl.describe.changes import Change, figure, items, members, named_order, order, value
 from secgen_dsl.describe.measured import added_for, content_of_sum, error_words, measured_as, short
-from secgen_dsl.ir.plan import Plan, Round
+from secgen_dsl.ir.plan import GaussianNoise, LaplaceNoise, Plan, Round
 from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
@@ -194,12 +194,16 @@ def _changed_query(
     yield from figure(
         f"{what}: values opened", old.release.opened, new.release.opened, lambda x: f"{x:,.0f}"
     )
-    yield from figure(
-        f"{what}: squared sensitivity",
-        old.sensitivity**2,
-        new.sensitivity**2,
-        lambda number: f"{number:.6g}",
-    )
+    before, after = old.release.noise, new.release.noise
+    if isinstance(before, LaplaceNoise) and isinstance(after, LaplaceNoise):
+        yield from value(f"{what}: sensitivity", str(before.sensitivity), str(after.sensitivity))
+    elif isinstance(before, GaussianNoise) and isinstance(after, GaussianNoise):
+        yield from figure(
+            f"{what}: squared sensitivity",
+            old.sensitivity**2,
+            new.sensitivity**2,
+            lambda number: f"{number:.6g}",
+        )
     yield from _accuracy(f"{what}: accuracy", old, new)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-from secgen_dsl.ir.plan import Plan, Release
+from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
 from secgen_dsl.ir.program import Expectation, Marginal, Program, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.vectors import QUANTUM
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of
@@ -17,10 +17,10 @@ class Prediction:
     Attributes:
         asked: False for a label histogram that the planner added.
         contribution: of one person to one table.
-        sensitivity: L2 sensitivity of the whole release, in counts.
+        sensitivity: L2 sensitivity of the whole release, in counts; L1 for Laplace noise.
         certified_sigma: σ of one raw cell against t colluding parties.
         released_sigma: σ of one raw cell in the opened sum.
-        budget_share: fraction of μ² that it spends, 0..1.
+        budget_share: fraction of μ² that it spends, 0..1; of ε for Laplace noise.
         standard_error: of one cell of the query as released, in people; of one entry of a vector
             sum in people × public deviations (of a second moment: deviations squared).
         relative_error: ``standard_error`` over (bound on people ÷ label cells); None without a
@@ -74,9 +74,7 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     The error of a centred cell (y + N)/B, with y of variance s²·B(B − 1) and N the row's total
     from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).
     """
-    total = sum(
-        (r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()), start=Fraction(0)
-    )
+    total = sum(map(_cost, plan.releases()), start=Fraction(0))
     people = plan.program.person.people_bound
     asked = {query.id for query in plan.program.queries}
     predictions = []
@@ -99,12 +97,10 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
                 asked=query.id in asked,
                 contribution=contribution_of(plan.program, query),
                 cells=release.raw_cells,
-                sensitivity=float(release.noise.sensitivity_squared) ** 0.5 / unit_of(query),
+                sensitivity=_sensitivity(release) / unit_of(query),
                 certified_sigma=float(release.noise.variance) ** 0.5 / unit_of(query),
                 released_sigma=float(variance) ** 0.5 / unit_of(query),
-                budget_share=float(
-                    release.noise.sensitivity_squared / release.noise.variance / total
-                ),
+                budget_share=float(_cost(release) / total),
                 standard_error=error,
                 relative_error=None if vector or cell_people is None else error / cell_people,
                 mean_error=error / cell_people if vector and cell_people is not None else None,
@@ -115,7 +111,18 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
 
 
 def _cost(release: Release) -> Fraction:
-    return release.noise.sensitivity_squared / release.noise.variance
+    """What it takes of μ², or of ε."""
+    noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        return noise.sensitivity / noise.scale
+    return noise.sensitivity_squared / noise.variance
+
+
+def _sensitivity(release: Release) -> float:
+    noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        return float(noise.sensitivity)
+    return float(noise.sensitivity_squared) ** 0.5
 
 
 def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:

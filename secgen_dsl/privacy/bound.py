@@ -3,19 +3,28 @@
 The planner asks to know what it has to keep back; the verifier asks to check.  Which accountant
 may certify what is one table, ``accountants.ROLES``: one-dimensional privacy loss distributions
 where every person has at most one sample in a group of cells and only cells are counted, else
-Rényi.
+Rényi; with Laplace noise the sum of the releases' ε, exactly, whatever δ is (``laplace``).
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.certificate import Observer
-from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program
+from secgen_dsl.ir.plan import LaplaceNoise, Plan
+from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program, as_table
 from secgen_dsl.privacy.accountants import certifier
-from secgen_dsl.privacy.events import Composition, ShiftedGaussian, event_of
+from secgen_dsl.privacy.events import (
+    BoundedLoss,
+    Composition,
+    ShiftedGaussian,
+    event_of,
+    laplace_event,
+)
 from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.privacy.laplace import share_loss
+from secgen_dsl.privacy.pld import MOST_DISTINCT, TooManyKindsError
 from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
 from secgen_dsl.privacy.sensitivity import contribution_of, sensitivity_squared
 from secgen_dsl.privacy.slack import centring_slack, split_noise_slack
@@ -48,18 +57,24 @@ def compose(plan: Plan, case: Case | None = None) -> Composition:
     up to k samples at each of s sites then shifts s groups of values by k, not one by k·s.
 
     Raises:
-        ValueError: a release so noiseless that no bound exists.
+        ValueError: a release so noiseless that no bound exists, or Laplace noise of more than
+            ``MOST_DISTINCT`` scales.
     """
     program, sites = _program_seen(plan, case)
     honest = _honest(plan, case)
     people = 1 if case is None else case.people
+    if program.privacy.mechanism == "laplace":
+        return _compose_laplace(plan, program, sites, people, alone=honest == 1)
     counts: Counter[tuple[Fraction, int]] = Counter()
     competing = people > 1
     mu_squared = Fraction(0)
     queries = plan.measured()
     for release in plan.releases():
         query = queries[release.query]
-        variance = honest * release.noise.party_variance
+        noise = release.noise
+        if isinstance(noise, LaplaceNoise):
+            raise ValueError("a plan has either Gaussian or Laplace noise")
+        variance = honest * noise.party_variance
         moved = sensitivity_squared(program, query, release.map)
         mu_squared += sites * people**2 * moved / variance
         event = None
@@ -74,6 +89,48 @@ def compose(plan: Plan, case: Case | None = None) -> Composition:
     return Composition(None if competing else events, mu_squared, slack_of(plan, case))
 
 
+def _compose_laplace(
+    plan: Plan, program: Program, sites: int, people: int, *, alone: bool
+) -> Composition:
+    """The same with Laplace noise.
+
+    k people move a cell by k times as much, or other cells: k pairs of c/b are covered by one of
+    k·c/b (``events``).  Outsiders face the same greatest loss: the sum of all m shares falls, far
+    out, by e^(1/b) a step as well.
+
+    Args:
+        program: with the person of the case.
+        sites: so many groups of values are moved.
+        people: k.
+        alone: one site's own share is all the noise there is.
+    """
+    counts: Counter[Fraction] = Counter()
+    queries = plan.measured()
+    for release in plan.releases():
+        noise = release.noise
+        if not isinstance(noise, LaplaceNoise):
+            raise ValueError("a plan has either Gaussian or Laplace noise")
+        scale = noise.scale
+        if alone:  # it hides a step as Laplace noise of that scale would
+            scale = 1 / Fraction(share_loss(noise.scale, noise.parts))
+        contribution = contribution_of(program, as_table(queries[release.query]))
+        event = laplace_event(release.tables, scale / people, contribution)
+        counts[event.loss] += sites * event.count
+    if len(counts) > MOST_DISTINCT:
+        raise TooManyKindsError(len(counts))
+    events = tuple(BoundedLoss(loss, count) for loss, count in counts.items())
+    mu_squared = sum((event.mu_squared for event in events), Fraction(0))
+    return Composition(events, mu_squared, Fraction(0), pure_epsilon(events))
+
+
+def pure_epsilon(events: Sequence[BoundedLoss]) -> Fraction:
+    """Σ count·loss, exactly; in halves, so that common denominators stay short for long."""
+    if len(events) <= 1:
+        return sum((event.epsilon for event in events), Fraction(0))
+    middle = len(events) // 2
+    return pure_epsilon(events[:middle]) + pure_epsilon(events[middle:])
+
+
 def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     """What splitting and centring discrete noise add to ε, over all releases."""
     program, sites = _program_seen(plan, case)
@@ -82,13 +139,16 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     slack = Fraction(0)
     queries = plan.measured()
     for release in plan.releases():
-        party_variance = release.noise.party_variance / (2 if release.halved else 1)
+        noise = release.noise
+        if isinstance(noise, LaplaceNoise):
+            continue  # the sum of the shares has exactly the law that is certified
+        party_variance = noise.party_variance / (2 if release.halved else 1)
         slack += split_noise_slack(release.raw_cells, party_variance, honest)
         query = queries[release.query]
         if release.map == "centred" and isinstance(query, Marginal):
             touched = people * contribution_of(program, query).touched_rows
             rows = sites * release.tables * min(touched, program.label_cells(query))
-            variance = honest * release.noise.party_variance
+            variance = honest * noise.party_variance
             slack += centring_slack(rows, query.bins, variance)
     return slack
 
