@@ -152,11 +152,12 @@ class Party:
                 before, or the source gave something else.
         """
         release = self._release(marginal)
-        noise = release.noise
-        if isinstance(noise, LaplaceNoise):
+        if isinstance(release.noise, LaplaceNoise):
             raise _departs(f"the noise on {marginal!r} is Laplace noise in the plan")
-        if variance != noise.party_variance:
-            raise _departs(f"the variance of {marginal!r} is {noise.party_variance} in the plan")
+        if variance != release.noise.party_variance:
+            raise _departs(
+                f"the variance of {marginal!r} is {release.noise.party_variance} in the plan"
+            )
         return self._fresh(release)
 
     def polya_noise(self, marginal: str, scale: Fraction, parts: int) -> NDArray[np.int64]:

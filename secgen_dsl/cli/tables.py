@@ -1,5 +1,7 @@
 """The tables that `check` and `plan` print, and their JSON."""
 
+from math import sqrt
+
 import click
 
 from secgen_dsl.backends.mpyc.cost import (
@@ -30,8 +32,10 @@ from secgen_dsl.ir.program import (
 )
 from secgen_dsl.planner.mechanism import more_exact
 from secgen_dsl.planner.predict import Prediction, predict
-from secgen_dsl.privacy.bound import compose
+from secgen_dsl.privacy.accountants import certified_epsilons
+from secgen_dsl.privacy.bound import Case, compose
 from secgen_dsl.privacy.guarantees import guarantees
+from secgen_dsl.privacy.rounding import six_digits_up, three_digits_up
 
 _MOST_NAMES = 3
 
@@ -142,7 +146,7 @@ def other_mechanism_lines(plan: Plan) -> list[str]:
         return []
     most = sorted(other.errors.items(), key=lambda item: item[1][1] / item[1][0])[:_MOST_NAMES]
     listed = ", ".join(
-        f"±{_short(theirs)} people on a cell of {name}, not ±{_short(ours)}"
+        f"±{short(theirs)} people on a cell of {name}, not ±{short(ours)}"
         for name, (ours, theirs) in most
     )
     more = len(other.errors) - len(most)
@@ -155,10 +159,17 @@ def other_mechanism_lines(plan: Plan) -> list[str]:
         ours, theirs = (_accuracy(one) for one in (plan, other.plan))
         lines.append(
             f"             its price: the best guess whether a person took part is right {theirs} "
-            f"of the time, not {ours}; if more than {plan.threshold} collude, next to nothing is "
-            "hidden"
+            f"of the time, not {ours}; if all other parties collude, epsilon is "
+            f"{_floor(other.plan)}, not {_floor(plan)}"
         )
     return lines
+
+
+def _floor(plan: Plan) -> str:
+    case = Case(plan.program.privacy.adjacency, against="all-others")
+    deltas = (plan.program.privacy.delta,)
+    (found,) = certified_epsilons(compose(plan, case), deltas) or (None,)
+    return "unknown" if found is None else three_digits_up(six_digits_up(found))
 
 
 def _accuracy(plan: Plan) -> str:
@@ -243,7 +254,7 @@ def _sensitivity(prediction: Prediction) -> list[str]:
 
 
 def _mu(planned: PlannedStudy) -> float:
-    return float(planned.verified.composition.mu_squared) ** 0.5
+    return sqrt(planned.verified.composition.mu_squared)
 
 
 def adjacency_words(program: Program) -> str:

@@ -1,6 +1,7 @@
 """What the protocol description says, derived from the plan: no figure is written twice."""
 
 from dataclasses import dataclass
+
 from secgen_dsl.describe.guarantees import guarantee_rows, has_estimates
 from secgen_dsl.describe.measured import added_for, error_words, measured_as, sensitivity_words
 from secgen_dsl.describe.odds import odds_of

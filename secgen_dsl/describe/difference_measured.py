@@ -5,8 +5,15 @@ from dataclasses import replace
 from functools import partial
 
 from secgen_dsl.describe.changes import Change, figure, items, members, named_order, order, value
-from secgen_dsl.describe.measured import added_for, content_of_sum, error_words, measured_as, short
-from secgen_dsl.ir.plan import GaussianNoise, LaplaceNoise, Plan, Round
+from secgen_dsl.describe.measured import (
+    added_for,
+    content_of_sum,
+    error_words,
+    measured_as,
+    sensitivity_words,
+    short,
+)
+from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
@@ -194,10 +201,10 @@ def _changed_query(
     yield from figure(
         f"{what}: values opened", old.release.opened, new.release.opened, lambda x: f"{x:,.0f}"
     )
-    before, after = old.release.noise, new.release.noise
-    if isinstance(before, LaplaceNoise) and isinstance(after, LaplaceNoise):
-        yield from value(f"{what}: sensitivity", str(before.sensitivity), str(after.sensitivity))
-    elif isinstance(before, GaussianNoise) and isinstance(after, GaussianNoise):
+    kinds = {old.release.noise.kind, new.release.noise.kind}
+    if kinds == {"laplace"}:
+        yield from value(f"{what}: sensitivity", sensitivity_words(old), sensitivity_words(new))
+    elif kinds == {"gaussian"}:
         yield from figure(
             f"{what}: squared sensitivity",
             old.sensitivity**2,

@@ -2,13 +2,13 @@
 
 Pure ε adds up (``privacy.laplace``), so the budget is Σ T·D/b ≤ ε, with T tables of L1 sensitivity
 D each.  The objective is the one of Gaussian plans, the weighted total variance Σ T·a·2b² of all
-cells that the spec asks for (a: weight times cells of a table; the variance is 2b² − 1/6 + …, so that
-2b² is its part that depends on b).  Lagrange: 4a·b = λ·D/b², hence **b ∝ (D/a)^(1/3)**, cut off at
-the greatest scale that keeps an accuracy target.
+cells that the spec asks for (a: weight times cells of a table; the variance is 2b² − 1/6 + …, whose
+rest matters below b = 1 only).  Lagrange: 4a·b = λ·D/b², hence **b ∝ (D/a)^(1/3)**, cut off at the
+greatest scale that keeps an accuracy target.
 
 Tables are plain: by how much less than x + z the centred A(x + z) would cost is not known in closed
-form, and what centring gains in L2 (PRIVACY 2.2) has no counterpart in L1.  There is no floor on b (``privacy.laplace``) and
-no reserve for the accountant, whose sum is exact.
+form, and what centring gains in L2 (PRIVACY 2.2) has no counterpart in L1.  There is no floor on b
+(``privacy.laplace``) and no reserve for the accountant, whose sum is exact.
 """
 
 from collections import Counter, defaultdict

@@ -1,10 +1,10 @@
 """Whether the other kind of noise would be more exact: told beside a plan, and left to its authors.
 
-With Laplace noise ε adds up over tables, with Gaussian noise ε²; so Laplace wins where few tables are
-measured, or where Gaussian noise is at its floor.  It is not chosen unasked, for two reasons.  If
-more than t parties collude, a single Gaussian draw still protects its site, and a Pólya share hardly
-does (PROTOCOL).  And Laplace noise uses ε up: a Gaussian plan of the same (ε, δ) keeps far more
-uncertain in all but rare cases (``describe.odds``).
+With Laplace noise ε adds up over tables, with Gaussian noise ε²; so Laplace wins where few tables
+are measured, or where Gaussian noise is at its floor.  It is not chosen unasked, for two reasons.
+If more than t parties collude, a single Gaussian draw still protects its site, and a Pólya share
+hardly does (PROTOCOL).  And Laplace noise uses ε up: a Gaussian plan of the same (ε, δ) keeps far
+more uncertain in all but rare cases (``describe.odds``).
 """
 
 from dataclasses import dataclass

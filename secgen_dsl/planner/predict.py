@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
+from math import prod, sqrt
 
 from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
 from secgen_dsl.ir.program import Expectation, Marginal, Program, Query, SecondMoment, VectorSum
@@ -122,7 +122,7 @@ def _sensitivity(release: Release) -> float:
     noise = release.noise
     if isinstance(noise, LaplaceNoise):
         return float(noise.sensitivity)
-    return float(noise.sensitivity_squared) ** 0.5
+    return sqrt(noise.sensitivity_squared)
 
 
 def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:

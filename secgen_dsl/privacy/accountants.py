@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from secgen_dsl import __version__
 from secgen_dsl.ir.certificate import Role
-from secgen_dsl.privacy.events import Composition, Event, Shifts
+from secgen_dsl.privacy.events import Composition, Event, ShiftedGaussian, Shifts
 from secgen_dsl.privacy.gdp import epsilon_for_mu
 from secgen_dsl.privacy.pld import epsilon_upper_bounds
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp
@@ -97,7 +97,11 @@ def _second_renyi(composition: Composition, deltas: Sequence[Fraction]) -> tuple
 def _lattice(composition: Composition, deltas: Sequence[Fraction]) -> tuple[float, ...]:
     from secgen_dsl.privacy.lattice import LatticeCurve
 
-    curve, slack = LatticeCurve(events_of(composition)), composition.slack
+    events = events_of(composition)
+    gaussians = [event for event in events if isinstance(event, ShiftedGaussian)]
+    if len(gaussians) < len(events):
+        raise ValueError("the lattice is of Gaussian noise")
+    curve, slack = LatticeCurve(gaussians), composition.slack
     found = (curve.epsilon(float_not_above(delta * (1 - slack))) for delta in deltas)
     return tuple(epsilon + float(slack) for epsilon in found)
 
@@ -145,7 +149,8 @@ ROLES: Mapping[Shifts, Mapping[Accountant, Role]] = MappingProxyType(
 ``certifies``: proved, and every rounding is on the safe side; must lie within the budget.
 ``confirms``: a library that shares no code with ours; floats without directed rounding; must lie
 within the budget as well.  ``checks``: exact to rounding, either way; must agree with the certified
-number.  ``bounds``: proved as well, but not what is promised.  ``estimates``: exact for continuous noise only; plans.
+number.  ``bounds``: proved as well, but not what is promised.  ``estimates``: exact for continuous
+noise only; plans.
 """
 
 

@@ -1,7 +1,7 @@
 """What a certificate composes: one-dimensional pairs of laws, of Gaussian or of Laplace noise.
 
-*Discrete Gaussian.*  Where a person has at most one sample in each group of cells (``sensitivity``), every release of a
-plan reduces to one such event:
+*Discrete Gaussian.*  Where a person has at most one sample in each group of cells
+(``sensitivity``), every release of a plan reduces to one such event:
 
 - ``identity``: a person moves one cell of each group by 1.  All other cells have the same law in
   both worlds and cancel, so a group is N_Z(0, σ²) against its shift by 1; under replace-one it is

@@ -18,6 +18,7 @@ Smith 2006; Ghosh, Roughgarden, Sundararajan 2009 for whole numbers).
 
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from math import ceil, inf, log, log1p
 
 import numpy as np
@@ -106,4 +107,4 @@ def summed_loss(scale: Fraction, parts: int) -> float:
     summed = shares
     for _ in range(parts - 1):
         summed = np.convolve(summed, shares)[:count]
-    return max(log(a / b) for a, b in zip(summed[:-1], summed[1:], strict=True))
+    return max(log(a / b) for a, b in pairwise(summed))

@@ -1,8 +1,9 @@
 """Our own accountant: an upper bound on the composed privacy curve, in numpy.
 
 **Losses.**  Between the worlds P = N_Z(0, V) and Q = N_Z(d, V) the outcome x has the loss
-``ln P(x)/Q(x) = (d² − 2dx)/(2V)``, exactly; randomised response has the two losses ±e.  With L the sum of the losses over all events,
-x drawn from P, the composed curve is ``δ(ε) = E[(1 − e^(ε−L))₊]``.
+``ln P(x)/Q(x) = (d² − 2dx)/(2V)``, exactly; randomised response has the two losses ±e.  With L the
+sum of the losses over all events, x drawn from P, the composed curve is
+``δ(ε) = E[(1 − e^(ε−L))₊]``.
 
 **One direction is enough.**  x → d − x maps P to Q, Q to P and the loss to its negative, in each
 event by itself; so adding and removing a person have the same curve.
@@ -99,7 +100,7 @@ def epsilon_upper_bound(
 
 
 def epsilon_upper_bounds(
-    events: Sequence[ShiftedGaussian],
+    events: Sequence[Event],
     deltas: Sequence[Fraction],
     *,
     slack: Fraction = Fraction(0),
@@ -301,9 +302,7 @@ def _kind(event: Event) -> tuple[Fraction, int]:
     return (event.loss, 0) if isinstance(event, BoundedLoss) else (event.variance, event.shift)
 
 
-def _discretise(
-    events: Sequence[Event], interval: float, log_inverse_delta: float
-) -> _Losses:
+def _discretise(events: Sequence[Event], interval: float, log_inverse_delta: float) -> _Losses:
     """Connect the dots for each event, on a common grid fit for all of them."""
     if not 1e-7 <= interval <= 0.1:
         raise ValueError("the interval must lie between 1e-7 and 0.1")

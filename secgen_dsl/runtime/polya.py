@@ -1,10 +1,10 @@
 """Exact Pólya shares of discrete Laplace noise: whole numbers and rationals only, system CSPRNG.
 
 A share is the difference of two negative binomial numbers of shape r = 1/n and q = e^(−1/b).  With
-generating function ``((1 − q)/(1 − qz))^r = exp(r·Σ_{k≥1} q^k/k·(z^k − 1))`` such a number is a sum
-of *jumps*: independently for every k ≥ 1, a Poisson number of mean r·q^k/k of jumps by k (Quenouille
-1949).  Shares of n parties add up jump by jump to mean q^k/k, a geometric number; two of them differ
-by discrete Laplace noise.
+generating function ``((1 − q)/(1 − qz))^r = exp(r·Σ_{k≥1} q^k/k·(z^k − 1))`` such a number is a
+sum of *jumps*: independently for every k ≥ 1, a Poisson number of mean r·q^k/k of jumps by k
+(Quenouille, Biometrics 1949).  Shares of n parties add up jump by jump to mean q^k/k, a geometric
+number; two of them differ by discrete Laplace noise.
 
 **How jumps are drawn.**  Let 2^I be the least power of two ≥ b.
 
@@ -85,19 +85,26 @@ def _negative_binomial(count: int, scale: Fraction, parts: int) -> Whole:
     """Negative binomial numbers of shape 1/parts and q = e^(−1/scale); shape (count,)."""
     levels = max(0, (-(-scale.numerator // scale.denominator) - 1).bit_length())
     candidates = _poisson((levels + 1) * count, parts).reshape(levels + 1, count)
-    totals = np.zeros(count, dtype=np.int64)
-    owners, jumps, kept = [], [], []
+    owners: list[Whole] = []
+    jumps: list[Whole] = []
+    kept: list[Flags] = []
     for level in range(levels):
         own = np.repeat(np.arange(count), candidates[level])
         jump = 2**level + _bits(len(own), level)
         keep = _below(jump) < 2**level
         keep[keep] = _exponential_coins(jump[keep] * scale.denominator, scale.numerator)
-        owners, jumps, kept = [*owners, own], [*jumps, jump], [*kept, keep]
+        owners.append(own)
+        jumps.append(jump)
+        kept.append(keep)
     own = np.repeat(np.arange(count), candidates[levels])
     jump, keep = _tail(len(own), levels, scale)
-    owners, jumps, kept = [*owners, own], [*jumps, jump], [*kept, keep]
-    keep = np.concatenate(kept)
-    np.add.at(totals, np.concatenate(owners)[keep], np.concatenate(jumps)[keep])
+    all_kept = np.concatenate([*kept, keep])
+    totals = np.zeros(count, dtype=np.int64)
+    np.add.at(
+        totals,
+        np.concatenate([*owners, own])[all_kept],
+        np.concatenate([*jumps, jump])[all_kept],
+    )
     return totals
 
 

@@ -96,7 +96,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | No
                 "delta lies outside 1e-12 to 0.001, and is not 0",
                 numbers["delta"].span,
                 "out of range",
-                "write, for example: delta 1e-6; safe is far below one in the number of people, and "
+                "write, for example: delta 1e-6; safe is far below one in the number of people; "
                 "0 asks for Laplace noise",
             )
         elif bound is not None and delta * bound > 1:

@@ -17,7 +17,7 @@ from secgen_dsl.privacy.accountants import (
     asked,
     certifier,
 )
-from secgen_dsl.privacy.events import Composition
+from secgen_dsl.privacy.events import Composition, ShiftedGaussian
 from secgen_dsl.privacy.guarantees import guarantees
 from secgen_dsl.privacy.laplace import summed_loss
 from secgen_dsl.privacy.rounding import six_digits_up, sqrt_not_below
@@ -173,9 +173,10 @@ def _shares_added_up(plan: Plan, pure: Fraction) -> Accounting:
 
 def _largest_group(composition: Composition) -> Composition:
     """The events of equal noise that spend most, with all of the slack."""
-    if composition.events is None:
+    events = [event for event in composition.events or () if isinstance(event, ShiftedGaussian)]
+    if not events:
         raise ValueError("competing shifts have no groups of equal noise")
-    largest = max(composition.events, key=lambda event: (event.mu_squared, event.variance))
+    largest = max(events, key=lambda event: (event.mu_squared, event.variance))
     return replace(composition, events=(largest,), mu_squared=largest.mu_squared)
 
 

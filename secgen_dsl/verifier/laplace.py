@@ -11,7 +11,9 @@ SCALE_UNIT = 1000
 """Scales are multiples of 1/1000."""
 
 
-def laplace_faults(plan: Plan, release: Release, noise: LaplaceNoise, query: Query) -> Iterator[str]:
+def laplace_faults(
+    plan: Plan, release: Release, noise: LaplaceNoise, query: Query
+) -> Iterator[str]:
     """Every fault of one release, in words; nothing if there is none."""
     name, program = query.id, plan.program
     if not isinstance(query, Marginal | PairMarginal):

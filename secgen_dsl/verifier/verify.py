@@ -220,7 +220,10 @@ def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
 
 
 def _spent(plan: Plan, releases: dict[str, Release], query: Asked) -> Fraction:
-    """μ² (with Laplace noise: ε) of a query and of the vectors that serve it; an added label histogram is not counted."""
+    """μ² of a query and of the vectors that serve it; an added label histogram is not counted.
+
+    With Laplace noise ε, which is what shares are of.
+    """
     names = {added.id for added in plan.added if getattr(added, "serves", None) == query.id}
     noises = [releases[name].noise for name in {query.id, *names} & releases.keys()]
     return sum(
