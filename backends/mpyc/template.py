@@ -50,9 +50,9 @@ async def protocol(party: Party) -> None:
         z = party.noise(SLOT_QUERY, SLOT_VARIANCE)
         # </gaussian>
         # <laplace>
-        # Step 2: z, for each a difference of two negative binomial numbers (Pólya) of shape
-        # 1/SLOT_PARTS and q = exp(-1/scale).  The shares of SLOT_PARTS parties, the honest ones,
-        # add up to exactly discrete Laplace noise of that scale.
+        # Step 2: z, for each the difference of two negative binomial numbers (Pólya) of shape
+        # 1/SLOT_PARTS and q = exp(-1/scale); the draws of SLOT_PARTS parties, the honest ones, add
+        # up to discrete Laplace noise of that scale, exactly.
         z = party.polya_noise(SLOT_QUERY, SLOT_SCALE, SLOT_PARTS)
         # </laplace>
         # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
