@@ -92,7 +92,10 @@ def make_program(
         sets=(),
         panels=tuple(panels),
         privacy=Privacy(
-            adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 1_000_000)
+            adjacency="add-or-remove",
+            epsilon=Fraction(4),
+            delta=Fraction(1, 1_000_000),
+            mechanism="gaussian",
         ),
         expectations=(),
         queries=tuple(marginals),

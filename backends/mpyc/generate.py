@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.plan import Plan, Release, Round
+from secgen_dsl.ir.plan import LaplaceNoise, Noise, Plan, Release, Round
 from secgen_dsl.ir.program import Query, SecondMoment, VectorSum
 
 _WIDTH = 100
@@ -38,6 +38,9 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
     study, prepare, template = _cut(template, "prepare")
     between, exchange, tail = _cut(template, "exchange")
     prepare_head, release, prepare_tail = _cut(prepare, "release")
+    encode, gaussian, rest = _cut(release, "gaussian")
+    between_noises, laplace, apply = _cut(rest, "laplace")
+    noises = {"gaussian": gaussian, "laplace": laplace}
     before_wait, wait, after_wait = _cut(prepare_tail, "wait")
     exchange_head, connect, exchange = _cut(exchange, "connect")
     share, add, open_total = _cut(exchange, "add")
@@ -48,6 +51,7 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
         first = one_round is plan.rounds[0]
         pieces.append(_fill(prepare_head if first else prepare_head.lstrip("\n"), slots))
         for one in one_round.releases:
+            release = encode + noises[one.noise.kind] + between_noises + apply
             pieces.append(_fill(release, slots | _release_slots(plan, one, source_lines)))
         pieces.append(_fill(before_wait + ("" if first else wait) + after_wait, slots))
         pieces.append(between if first else "")
@@ -124,9 +128,15 @@ def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]
         "SLOT_DRAWS": draws,
         "SLOT_OPENED": f"{release.opened} values: {mapped}",
         "SLOT_QUERY": literal(release.query),
-        "SLOT_VARIANCE": _fraction(release.noise.party_variance),
         "SLOT_MAP": literal(release.map),
+        **_noise_slots(release.noise),
     }
+
+
+def _noise_slots(noise: Noise) -> dict[str, str]:
+    if isinstance(noise, LaplaceNoise):
+        return {"SLOT_SCALE": _fraction(noise.scale), "SLOT_PARTS": str(noise.parts)}
+    return {"SLOT_VARIANCE": _fraction(noise.party_variance)}
 
 
 def _what(query: Query) -> str:

@@ -22,7 +22,7 @@ from secgen_dsl.backends.mpyc.sharing import local_share, open_shares, secure_ar
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.learned import with_learned_edges
-from secgen_dsl.ir.plan import Measurement, Measurements, Plan, Release, Round
+from secgen_dsl.ir.plan import LaplaceNoise, Measurement, Measurements, Plan, Release, Round
 from secgen_dsl.ir.program import Program, as_table
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
@@ -152,12 +152,40 @@ class Party:
                 before, or the source gave something else.
         """
         release = self._release(marginal)
-        if marginal in self._drawn:
-            raise _departs(f"the noise of {marginal!r} is drawn twice")
+        if isinstance(release.noise, LaplaceNoise):
+            raise _departs(f"the noise on {marginal!r} is Laplace noise in the plan")
         if variance != release.noise.party_variance:
             raise _departs(
                 f"the variance of {marginal!r} is {release.noise.party_variance} in the plan"
             )
+        return self._fresh(release)
+
+    def polya_noise(self, marginal: str, scale: Fraction, parts: int) -> NDArray[np.int64]:
+        """Step 2 of a plan with Laplace noise: z, one Pólya share for each raw cell.
+
+        Args:
+            marginal: whose cells.
+            scale: b, as the plan has it.
+            parts: m − t: so many parties' shares add up to discrete Laplace noise of b.
+
+        Raises:
+            SecgenError: SG514, as ``noise``.
+        """
+        release = self._release(marginal)
+        noise = release.noise
+        if not isinstance(noise, LaplaceNoise):
+            raise _departs(f"the noise on {marginal!r} is Gaussian noise in the plan")
+        if (scale, parts) != (noise.scale, noise.parts):
+            raise _departs(
+                f"the noise on {marginal!r} is {noise.parts} shares of scale {noise.scale} in the "
+                "plan"
+            )
+        return self._fresh(release)
+
+    def _fresh(self, release: Release) -> NDArray[np.int64]:
+        marginal = release.query
+        if marginal in self._drawn:
+            raise _departs(f"the noise of {marginal!r} is drawn twice")
         try:
             drawn = draw_cells(self._noise, release)
         except ValueError as error:

@@ -17,6 +17,8 @@ SLOT_MODULUS = 2
 SLOT_ROUND = 1
 SLOT_QUERY = ""
 SLOT_VARIANCE = Fraction(4)
+SLOT_SCALE = Fraction(4)
+SLOT_PARTS = 2
 SLOT_DEALER = 1
 SLOT_OPENINGS = (("", 0),)
 from secgen_dsl.ir.plan import LinearMap  # noqa: E402
@@ -43,8 +45,16 @@ async def protocol(party: Party) -> None:
         # SLOT_STATEMENT
         # Step 1: x, SLOT_SHAPE.  It never leaves this process.
         x = party.encode(SLOT_QUERY)
+        # <gaussian>
         # Step 2: z, discrete Gaussian, SLOT_DRAWS; the variance is this party's part.
         z = party.noise(SLOT_QUERY, SLOT_VARIANCE)
+        # </gaussian>
+        # <laplace>
+        # Step 2: z, for each the difference of two negative binomial numbers (Pólya) of shape
+        # 1/SLOT_PARTS and q = exp(-1/scale); the draws of SLOT_PARTS parties, the honest ones, add
+        # up to discrete Laplace noise of that scale, exactly.
+        z = party.polya_noise(SLOT_QUERY, SLOT_SCALE, SLOT_PARTS)
+        # </laplace>
         # Step 3: y, SLOT_OPENED.  The noise goes in before the map.
         y = apply_map(SLOT_MAP, x + z)
         party.keep(SLOT_ROUND, SLOT_QUERY, y)

@@ -1,6 +1,7 @@
 """The tables that `check` and `plan` print, and their JSON."""
 
 from collections.abc import Mapping
+from math import sqrt
 from types import MappingProxyType
 
 import click
@@ -19,8 +20,9 @@ from secgen_dsl.describe.guarantees import (
     has_estimates,
 )
 from secgen_dsl.describe.measured import content_of_sum, error_words, sensitivity_words, short
+from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.plan import LinearMap, Plan
+from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Noise, Plan
 from secgen_dsl.ir.program import (
     Asked,
     Marginal,
@@ -30,8 +32,14 @@ from secgen_dsl.ir.program import (
     VectorSum,
     decimal_text,
 )
+from secgen_dsl.planner.mechanism import more_exact
 from secgen_dsl.planner.predict import Prediction, predict
+from secgen_dsl.privacy.accountants import certified_epsilons
+from secgen_dsl.privacy.bound import Case, compose
 from secgen_dsl.privacy.guarantees import guarantees
+from secgen_dsl.privacy.rounding import six_digits_up, three_digits_up
+
+_MOST_NAMES = 3
 
 _MEASURED_AS: Mapping[LinearMap, str] = MappingProxyType(
     {
@@ -54,7 +62,9 @@ def plan_json(planned: PlannedStudy) -> dict[str, object]:
             "adjacency": privacy.adjacency,
             "epsilon": decimal_text(privacy.epsilon),
             "delta": decimal_text(privacy.delta),
-            "accountant": "renyi" if planned.verified.composition.events is None else "pld",
+            "mechanism": privacy.mechanism,
+            "more_exact_mechanism": _other_json(plan),
+            "accountant": _accountant(planned),
             "certified_epsilon": planned.verified.epsilon,
             "mu": float(planned.verified.composition.mu_squared) ** 0.5,
         },
@@ -94,9 +104,7 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
         "tables": release.tables,
         "cells": prediction.cells,
         "opened_values": release.opened,
-        "sensitivity_squared": str(release.noise.sensitivity_squared),
-        "variance": str(release.noise.variance),
-        "party_variance": str(release.noise.party_variance),
+        **_noise_json(release.noise),
         "share_of_budget": prediction.budget_share,
         "standard_error_people": None if vector else prediction.standard_error,
         "standard_error_of_a_sum": prediction.standard_error if vector else None,
@@ -111,12 +119,82 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
     }
 
 
+def _noise_json(noise: Noise) -> dict[str, object]:
+    if isinstance(noise, LaplaceNoise):
+        return {
+            "sensitivity": noise.sensitivity,
+            "scale": str(noise.scale),
+            "parts": noise.parts,
+        }
+    return {
+        "sensitivity_squared": str(noise.sensitivity_squared),
+        "variance": str(noise.variance),
+        "party_variance": str(noise.party_variance),
+    }
+
+
+def _accountant(planned: PlannedStudy) -> str:
+    if planned.plan.program.privacy.mechanism == "laplace":
+        return "sum"
+    return "renyi" if planned.verified.composition.events is None else "pld"
+
+
+def _other_json(plan: Plan) -> dict[str, object] | None:
+    other = more_exact(plan)
+    if other is None:
+        return None
+    return {
+        "mechanism": other.mechanism,
+        "standard_error_people": {name: error for name, (_, error) in other.errors.items()},
+    }
+
+
+def other_mechanism_lines(plan: Plan) -> list[str]:
+    """A note if the other kind of noise would be more exact; nothing if not."""
+    other = more_exact(plan)
+    if other is None:
+        return []
+    most = sorted(other.errors.items(), key=lambda item: item[1][1] / item[1][0])[:_MOST_NAMES]
+    listed = ", ".join(
+        f"±{short(theirs)} people on a cell of {name}, not ±{short(ours)}"
+        for name, (ours, theirs) in most
+    )
+    more = len(other.errors) - len(most)
+    lines = [
+        f"note         {other.mechanism.capitalize()} noise would be more exact: {listed}"
+        + (f" and {more:,} more" if more else "")
+        + f"; write: mechanism {other.mechanism}"
+    ]
+    if other.mechanism == "laplace":
+        ours, theirs = (_accuracy(one) for one in (plan, other.plan))
+        lines.append(
+            f"             its price: the best guess whether a person took part is right {theirs} "
+            f"of the time, not {ours}; if all other parties collude, epsilon is "
+            f"{_floor(other.plan)}, not {_floor(plan)}"
+        )
+    return lines
+
+
+def _floor(plan: Plan) -> str:
+    case = Case(plan.program.privacy.adjacency, against="all-others")
+    deltas = (plan.program.privacy.delta,)
+    (found,) = certified_epsilons(compose(plan, case), deltas) or (None,)
+    return "unknown" if found is None else three_digits_up(six_digits_up(found))
+
+
+def _accuracy(plan: Plan) -> str:
+    composition = compose(plan)
+    return odds_of(composition, float(composition.mu_squared) ** 0.5).accuracy
+
+
 def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     """The budget table on stdout; ``details`` adds noise, cells and bytes."""
     plan = planned.plan
     headings = ["marginal", "measured as", "share of budget", "error of a cell"]
+    laplace = plan.program.privacy.mechanism == "laplace"
     if details:
-        headings[2:2] = ["tables", "cells", "Δ²", "σ certified", "σ released", "bytes"]
+        sensitivity = ["Δ₁", "scale"] if laplace else ["Δ²"]
+        headings[2:2] = ["tables", "cells", *sensitivity, "σ certified", "σ released", "bytes"]
     rows = [headings]
     for prediction in predict(plan):
         name = prediction.query.id + added_words(prediction)
@@ -126,7 +204,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
             row += [
                 f"{release.tables:,}",
                 f"{prediction.cells:,}",
-                sensitivity_words(prediction),
+                *_sensitivity(prediction),
                 short(prediction.certified_sigma),
                 short(prediction.released_sigma),
                 f"{release_bytes(plan, release):,}",
@@ -144,15 +222,15 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         f"budget       epsilon {decimal_text(privacy.epsilon)}, "
         f"delta {decimal_text(privacy.delta)}, {adjacency_words(plan.program)}",
         f"certified    epsilon {planned.verified.epsilon:.6g}, "
-        f"mu {float(planned.verified.composition.mu_squared) ** 0.5:.4f} "
-        f"against any {plan.threshold} of {len(plan.parties)} parties",
+        + ("an exact sum, " if laplace else f"mu {_mu(planned):.4f} ")
+        + f"against any {plan.threshold} of {len(plan.parties)} parties",
         f"error        one standard error of a released cell ({of})",
         *_sums_lines(plan),
         f"messages     {predicted_rounds(plan)} rounds, "
         f"{predicted_bytes(plan):,} bytes sent by each party",
         f"plan         {planned.verified.plan_sha256}",
     ]
-    lines += contribution_lines(plan.program)
+    lines += other_mechanism_lines(plan) + contribution_lines(plan.program)
     for prediction in predict(plan):
         lines += [
             f"expected     {cell.label} in {prediction.query.id}: {cell.people:,.0f} people, "
@@ -179,6 +257,16 @@ def _sums_lines(plan: Plan) -> list[str]:
     return [f"             of clipped sums: of {over}; sd: one of the gene's public scale"]
 
 
+def _sensitivity(prediction: Prediction) -> list[str]:
+    noise = prediction.release.noise
+    scale = [decimal_text(noise.scale)] if isinstance(noise, LaplaceNoise) else []
+    return [sensitivity_words(prediction), *scale]
+
+
+def _mu(planned: PlannedStudy) -> float:
+    return sqrt(planned.verified.composition.mu_squared)
+
+
 def adjacency_words(program: Program) -> str:
     """What two neighbouring inputs differ by, in the language's words."""
     if program.privacy.adjacency == "add-or-remove":
@@ -196,7 +284,9 @@ def contribution_lines(program: Program) -> list[str]:
         price = f"{several} times the noise of one sample in one silo, for the same epsilon"
     else:
         values = len(program.column(person.per).values)
-        root = f"{several * values**0.5:.3g}"
+        # What falls into different cells adds up in squares, with Laplace noise as it is.
+        laplace = program.privacy.mechanism == "laplace"
+        root = f"{several * (values if laplace else values**0.5):.3g}"
         price = f"with {person.per} {root} times the noise of one sample, for the same epsilon"
         if any(person.per not in _columns(query) for query in program.queries):
             price += f"; without it {several * values} times"

@@ -1,13 +1,13 @@
 """What the protocol description says, derived from the plan: no figure is written twice."""
 
 from dataclasses import dataclass
-from math import erf, sqrt
 
 from secgen_dsl.describe.guarantees import guarantee_rows, has_estimates
 from secgen_dsl.describe.measured import added_for, error_words, measured_as, sensitivity_words
+from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import LaplaceNoise, Plan
 from secgen_dsl.ir.program import (
     Audience,
     Marginal,
@@ -18,6 +18,7 @@ from secgen_dsl.ir.program import (
     decimal_text,
 )
 from secgen_dsl.planner.predict import Prediction, predict
+from secgen_dsl.privacy.bound import compose
 
 NOT_STATED = "Not stated; the institution completes this."
 
@@ -30,7 +31,7 @@ class Disclosure:
     source: str
     measured_as: str
     values: int
-    sensitivity_squared: str
+    sensitivity: tuple[str, str]
     certified_sigma: str
     released_sigma: str
     share: str
@@ -58,6 +59,7 @@ class Content:
     estimates: bool
     attacker_accuracy: str
     flagged_of_1000: int
+    laplace: bool
     people_bound: str
     replaced: bool
     sums: bool
@@ -80,7 +82,7 @@ def content_of(
     messages_rounds: int,
 ) -> Content:
     """The content of the description of a plan."""
-    mu = float(certificate.mu)
+    odds = odds_of(compose(plan), float(certificate.mu))
     person = plan.program.person
     samples = plan.program.samples
     return Content(
@@ -94,8 +96,9 @@ def content_of(
         certified_epsilon=next(a.epsilon for a in certificate.accountings if a.role == "certifies"),
         guarantees=tuple(map(tuple, guarantee_rows(plan, certificate.guarantees))),
         estimates=has_estimates(certificate.guarantees),
-        attacker_accuracy=attacker_accuracy(mu),
-        flagged_of_1000=flagged_of_1000(mu),
+        attacker_accuracy=odds.accuracy,
+        flagged_of_1000=odds.flagged,
+        laplace=plan.program.privacy.mechanism == "laplace",
         people_bound=f"{person.people_bound:,}" if person.people_bound else "",
         sums=any(isinstance(query, VectorSum | SecondMoment) for query in plan.added),
         learned=tuple(
@@ -112,22 +115,6 @@ def content_of(
         messages_bytes=messages_bytes,
         messages_rounds=messages_rounds,
     )
-
-
-def attacker_accuracy(mu: float) -> str:
-    """How often the best test is right whether a person took part, at equal odds: Φ(μ/2).
-
-    μ-GDP: Dong, Roth, Su, J. R. Stat. Soc. B 84 (2022) 3.
-    """
-    return f"{100 * _normal(mu / 2):.1f}%"
-
-
-def flagged_of_1000(mu: float) -> int:
-    """Of 1,000 participants, at most so many are flagged by a test that wrongly flags 1% of others.
-
-    μ-GDP, as above: Φ(Φ⁻¹(.01) + μ), rounded up.
-    """
-    return _ceiling(1000 * _normal(-2.3263478740408408 + mu))
 
 
 def _samples_rule(person: Person) -> str:
@@ -154,14 +141,6 @@ def audience_words(audience: Audience) -> str:
     }[audience.kind]
 
 
-def _normal(x: float) -> float:
-    return 0.5 * (1 + erf(x / sqrt(2)))
-
-
-def _ceiling(x: float) -> int:
-    return int(x) + (x > int(x))
-
-
 def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
     release = prediction.release
     return Disclosure(
@@ -170,12 +149,21 @@ def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
         source=sources.get(prediction.query.id, ""),
         measured_as=measured_as(prediction),
         values=release.opened,
-        sensitivity_squared=sensitivity_words(prediction),
+        sensitivity=_sensitivity(prediction),
         certified_sigma=f"{prediction.certified_sigma:.4g}",
         released_sigma=f"{prediction.released_sigma:.4g}",
         share=f"{100 * prediction.budget_share:.1f}%",
         error=error_words(prediction),
     )
+
+
+def _sensitivity(prediction: Prediction) -> tuple[str, str]:
+    """Its name and value; the value names the scale of Laplace noise."""
+    noise = prediction.release.noise
+    if isinstance(noise, LaplaceNoise):
+        scale = decimal_text(noise.scale)
+        return "Sensitivity", f"{sensitivity_words(prediction)} (noise of scale {scale})"
+    return "Squared sensitivity", sensitivity_words(prediction)
 
 
 def _parties(plan: Plan, study: Study) -> tuple[tuple[str, str, str, str], ...]:

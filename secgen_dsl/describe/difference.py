@@ -6,13 +6,14 @@ from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 
 from secgen_dsl.describe.changes import Change, figure, items, named_order, order, value
-from secgen_dsl.describe.content import attacker_accuracy, audience_words, flagged_of_1000
+from secgen_dsl.describe.content import audience_words
 from secgen_dsl.describe.difference_measured import (
     columns_changes,
     panels_changes,
     public_files_changes,
     queries_changes,
 )
+from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Person, Program, SampleRelease, Silo, Study, Terms, decimal_text
@@ -82,20 +83,26 @@ def _promise(old: Side, new: Side) -> Iterator[Change]:
     yield from value("one person", _adjacency(before), _adjacency(after))
     yield from _budget("epsilon", before.privacy.epsilon, after.privacy.epsilon)
     yield from _budget("delta", before.privacy.delta, after.privacy.delta)
+    yield from value("noise", _noise(before), _noise(after))
     yield from figure("certified epsilon", old.verified.epsilon, new.verified.epsilon, _rounded_up)
     yield from value("certified by", _accountant(old.verified), _accountant(new.verified))
-    mus = [float(side.verified.composition.mu_squared) ** 0.5 for side in (old, new)]
-    yield from figure("mu", mus[0], mus[1], lambda number: f"{number:.3g}")
-    yield from value("best guess whether a person took part is right", *map(attacker_accuracy, mus))
+    compositions = [side.verified.composition for side in (old, new)]
+    mus = [float(composition.mu_squared) ** 0.5 for composition in compositions]
+    if all(composition.pure is None for composition in compositions):
+        yield from figure("mu", mus[0], mus[1], lambda number: f"{number:.3g}")
+    odds = [odds_of(composition, mu) for composition, mu in zip(compositions, mus, strict=True)]
     yield from value(
-        "of 1,000 people who took part, flagged at most",
-        *(str(flagged_of_1000(mu)) for mu in mus),
+        "best guess whether a person took part is right", *(each.accuracy for each in odds)
+    )
+    yield from value(
+        "of 1,000 people who took part, flagged at most", *(str(each.flagged) for each in odds)
     )
 
 
 def _budget(what: str, before: Fraction, after: Fraction) -> Iterator[Change]:
     if before != after:
-        yield Change(what, decimal_text(before), decimal_text(after), float(after / before))
+        factor = float(after / before) if before > 0 and after > 0 else None
+        yield Change(what, decimal_text(before), decimal_text(after), factor)
 
 
 def _rounded_up(epsilon: float) -> str:
@@ -111,7 +118,13 @@ def _adjacency(program: Program) -> str:
     return "is replaced by another one; the number of people is public"
 
 
+def _noise(program: Program) -> str:
+    return f"discrete {program.privacy.mechanism.capitalize()}"
+
+
 def _accountant(verified: Verified) -> str:
+    if verified.composition.pure is not None:
+        return "an exact sum"
     if verified.composition.events is None:
         return "Rényi differential privacy"
     return "privacy loss distributions"

@@ -5,7 +5,14 @@ from dataclasses import replace
 from functools import partial
 
 from secgen_dsl.describe.changes import Change, figure, items, members, named_order, order, value
-from secgen_dsl.describe.measured import added_for, content_of_sum, error_words, measured_as, short
+from secgen_dsl.describe.measured import (
+    added_for,
+    content_of_sum,
+    error_words,
+    measured_as,
+    sensitivity_words,
+    short,
+)
 from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import (
     Bridge,
@@ -194,12 +201,16 @@ def _changed_query(
     yield from figure(
         f"{what}: values opened", old.release.opened, new.release.opened, lambda x: f"{x:,.0f}"
     )
-    yield from figure(
-        f"{what}: squared sensitivity",
-        old.sensitivity**2,
-        new.sensitivity**2,
-        lambda number: f"{number:.6g}",
-    )
+    kinds = {old.release.noise.kind, new.release.noise.kind}
+    if kinds == {"laplace"}:
+        yield from value(f"{what}: sensitivity", sensitivity_words(old), sensitivity_words(new))
+    elif kinds == {"gaussian"}:
+        yield from figure(
+            f"{what}: squared sensitivity",
+            old.sensitivity**2,
+            new.sensitivity**2,
+            lambda number: f"{number:.6g}",
+        )
     yield from _accuracy(f"{what}: accuracy", old, new)
 
 

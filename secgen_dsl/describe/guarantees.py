@@ -48,6 +48,6 @@ def _observer(guarantee: Guarantee, plan: Plan) -> str:
 
 
 def _epsilon(point: EpsilonAt) -> str:
-    if point.certified is None:
-        return f"~{three_digits_up(point.estimate)}"
-    return three_digits_up(point.certified)
+    if point.certified is not None:
+        return three_digits_up(point.certified)
+    return "unknown" if point.estimate is None else f"~{three_digits_up(point.estimate)}"

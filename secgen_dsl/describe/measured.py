@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from secgen_dsl.ir.plan import LinearMap
+from secgen_dsl.ir.plan import LaplaceNoise, LinearMap
 from secgen_dsl.ir.program import Query, SecondMoment, VectorSum, decimal_text
 from secgen_dsl.ir.vectors import QUANTUM
 from secgen_dsl.planner.predict import Prediction
@@ -88,7 +88,10 @@ def sensitivity_words(prediction: Prediction) -> str:
     """Δ²: of counts exactly, of a vector in the unit of its noise (the plan has it exactly)."""
     if content_of_sum(prediction.query):
         return f"{prediction.sensitivity**2:.6g}"
-    return decimal_text(prediction.release.noise.sensitivity_squared)
+    noise = prediction.release.noise
+    if isinstance(noise, LaplaceNoise):
+        return f"{noise.sensitivity:,}"
+    return decimal_text(noise.sensitivity_squared)
 
 
 def short(number: float) -> str:

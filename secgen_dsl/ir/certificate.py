@@ -46,12 +46,13 @@ class EpsilonAt(Node):
     Attributes:
         delta: δ.
         certified: a proved upper bound on ε, decimal text, rounded up; None where none is known.
-        estimate: the closed form of Gaussian DP: exact for continuous noise, not a promise.
+        estimate: the closed form of Gaussian DP: exact for continuous noise, not a promise; None
+            for Laplace noise.
     """
 
     delta: Rational
     certified: str | None
-    estimate: str
+    estimate: str | None
 
 
 class Guarantee(Node):

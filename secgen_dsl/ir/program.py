@@ -21,6 +21,9 @@ AUDIENCES: tuple[AudienceKind, ...] = ("silos", "named", "registered", "public")
 
 SampleFormat = Literal["csv", "h5ad"]
 
+Mechanism = Literal["gaussian", "laplace"]
+"""Discrete Gaussian or discrete Laplace noise; one for a whole plan."""
+
 UNITS = (
     *("log2", "log2_tpm", "log2_fpkm", "log2_rsem", "log2_cpm", "vst", "rlog"),
     *("counts", "cpm", "tpm", "fpkm"),
@@ -461,12 +464,14 @@ class Privacy(Node):
         adjacency: neighbouring inputs differ by one person's presence (``add-or-remove``), or by
             whose rows one person's are (``replace-one``; the number of people is then public).
         epsilon: > 0.
-        delta: 0 < delta < 1.
+        delta: 0 ≤ delta < 1; 0, pure differential privacy, with ``laplace`` only.
+        mechanism: the noise of every release.
     """
 
     adjacency: Adjacency
     epsilon: Rational
     delta: Rational
+    mechanism: Mechanism
 
 
 class SampleRelease(Node):

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import floor
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Span
-from secgen_dsl.ir.plan import Plan, Release
+from secgen_dsl.ir.plan import GaussianNoise, Plan, Release
 from secgen_dsl.ir.program import (
     Marginal,
     PairMarginal,
@@ -57,12 +57,16 @@ def plan_warnings(
 
 def _little_noise(plan: Plan, certified: float, place: Span) -> Iterator[Diagnostic]:
     """SG309: σᵢ² below 9 (PROTOCOL, Sizing); one warning for all tables."""
-    small = [r for r in plan.releases() if r.noise.party_variance < WARNING_PARTY_VARIANCE]
+    small = [
+        (release.query, release.noise.party_variance)
+        for release in plan.releases()
+        if isinstance(release.noise, GaussianNoise)
+        and release.noise.party_variance < WARNING_PARTY_VARIANCE
+    ]
     if not small:
         return
     listed = ", ".join(
-        f'"{release.query}" (variance {float(release.noise.party_variance):.3g})'
-        for release in small[:_MOST_NAMES]
+        f'"{name}" (variance {float(variance):.3g})' for name, variance in small[:_MOST_NAMES]
     )
     more = len(small) - _MOST_NAMES
     listed += f" and {more:,} more" if more > 0 else ""
@@ -112,13 +116,15 @@ def _at_floor(plan: Plan, release: Release) -> bool:
     query = plan.query(release.query)
     if release.map != "identity" and isinstance(query, Marginal | PairMarginal):
         least = max(least, Fraction(9 * query.bins, 2))
-    return release.noise.party_variance == least
+    return isinstance(release.noise, GaussianNoise) and release.noise.party_variance == least
 
 
 def _all_ample(program: Program, epsilon: Fraction) -> bool:
     plan = _drafted(with_epsilon(program, epsilon))
     return plan is not None and all(
-        release.noise.party_variance >= WARNING_PARTY_VARIANCE for release in plan.releases()
+        isinstance(release.noise, GaussianNoise)
+        and release.noise.party_variance >= WARNING_PARTY_VARIANCE
+        for release in plan.releases()
     )
 
 

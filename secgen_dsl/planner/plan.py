@@ -9,6 +9,7 @@ from secgen_dsl.ir.program import Moments, Program, Query, SecondMoment, VectorS
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.expansion import expand, rounds_of
+from secgen_dsl.planner.laplace import plan_laplace
 from secgen_dsl.planner.strategy import choose
 from secgen_dsl.privacy.bound import certified_epsilon, compose, mu_for, slack_of
 from secgen_dsl.privacy.pld import TooManyKindsError
@@ -34,6 +35,8 @@ def plan_program(program: Program) -> Plan:
         SecgenError: SG312, no accountant could certify so much noise, or so many noises; SG313,
             an accuracy that is out of reach; SG317, sums beyond the field of the shares.
     """
+    if program.privacy.mechanism == "laplace":
+        return plan_laplace(program)
     budget = program.privacy.epsilon
     reserve = ACCOUNTING_RESERVE
     plan = _plan(program, reserve)
@@ -86,6 +89,8 @@ def draft(program: Program) -> Plan:
         SecgenError: SG313, an accuracy that is out of reach.
         ValueError: a budget too small for any noise.
     """
+    if program.privacy.mechanism == "laplace":
+        return plan_laplace(program)
     return _plan(program, ACCOUNTING_RESERVE)
 
 

@@ -1,9 +1,10 @@
 """What a plan will cost and how exact its answers will be, before any data is seen."""
 
 from dataclasses import dataclass
-from math import prod
+from fractions import Fraction
+from math import prod, sqrt
 
-from secgen_dsl.ir.plan import Plan, Release
+from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
 from secgen_dsl.ir.program import (
     Expectation,
     Marginal,
@@ -26,10 +27,10 @@ class Prediction:
     Attributes:
         asked: False for a label histogram that the planner added.
         contribution: of one person to one table.
-        sensitivity: L2 sensitivity of the whole release, in counts.
+        sensitivity: L2 sensitivity of the whole release, in counts; L1 for Laplace noise.
         certified_sigma: σ of one raw cell against t colluding parties.
         released_sigma: σ of one raw cell in the opened sum.
-        budget_share: fraction of μ² that it spends, 0..1.
+        budget_share: fraction of μ² that it spends, 0..1; of ε for Laplace noise.
         standard_error: of one cell of the query as released, in people; of one entry of a vector
             sum in people × public deviations (of a second moment: deviations squared).
         relative_error: ``standard_error`` over (bound on people ÷ label cells); None without a
@@ -84,7 +85,7 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).  Of a double-centred pair,
     the error of a cell put together from its interaction and its genes' own tables (``pairs``).
     """
-    spent = total([r.noise.sensitivity_squared / r.noise.variance for r in plan.releases()])
+    spent = total([_cost(release) for release in plan.releases()])
     people = plan.program.person.people_bound
     asked = {query.id for query in plan.program.queries}
     histograms = _histogram_variances(plan)
@@ -110,12 +111,10 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
                 asked=query.id in asked,
                 contribution=contribution_of(plan.program, query),
                 cells=release.raw_cells,
-                sensitivity=float(release.noise.sensitivity_squared) ** 0.5 / unit_of(query),
+                sensitivity=_sensitivity(release) / unit_of(query),
                 certified_sigma=float(release.noise.variance) ** 0.5 / unit_of(query),
                 released_sigma=float(variance) ** 0.5 / unit_of(query),
-                budget_share=float(
-                    release.noise.sensitivity_squared / release.noise.variance / spent
-                ),
+                budget_share=float(_cost(release) / spent),
                 standard_error=error,
                 relative_error=None if vector or cell_people is None else error / cell_people,
                 mean_error=error / cell_people if vector and cell_people is not None else None,
@@ -123,6 +122,21 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
             )
         )
     return tuple(predictions)
+
+
+def _cost(release: Release) -> Fraction:
+    """What it takes of μ², or of ε."""
+    noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        return noise.sensitivity / noise.scale
+    return noise.sensitivity_squared / noise.variance
+
+
+def _sensitivity(release: Release) -> float:
+    noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        return float(noise.sensitivity)
+    return sqrt(noise.sensitivity_squared)
 
 
 def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:

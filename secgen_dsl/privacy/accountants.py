@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from secgen_dsl import __version__
 from secgen_dsl.ir.certificate import Role
-from secgen_dsl.privacy.events import Composition, ShiftedGaussian, Shifts
+from secgen_dsl.privacy.events import Composition, Event, ShiftedGaussian, Shifts
 from secgen_dsl.privacy.gdp import epsilon_for_mu
 from secgen_dsl.privacy.pld import epsilon_upper_bounds
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp
@@ -28,7 +28,7 @@ class Accountant:
         name: as certificates give it.
         library: distribution whose version a certificate names.
         epsilons: composition, several 0 < δ < 1 → an ε ≥ 0 at each, all slack included (of
-            ``GAUSSIAN``: none).  Raises ValueError for what it cannot take.
+            ``GAUSSIAN``: none).  Raises ValueError for what it cannot take.  ``SUM`` takes δ = 0.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Accountant:
         return f"{self.library} {__version__ if own else version(self.library)}"
 
 
-def events_of(composition: Composition) -> tuple[ShiftedGaussian, ...]:
+def events_of(composition: Composition) -> tuple[Event, ...]:
     """The one-dimensional events.  Raises ValueError where there are none to dominate."""
     if composition.events is None:
         raise ValueError("competing shifts have no one-dimensional events")
@@ -56,6 +56,12 @@ def events_of(composition: Composition) -> tuple[ShiftedGaussian, ...]:
 
 def _own_pld(composition: Composition, deltas: Sequence[Fraction]) -> tuple[float, ...]:
     return epsilon_upper_bounds(events_of(composition), deltas, slack=composition.slack)
+
+
+def _sum(composition: Composition, deltas: Sequence[Fraction]) -> tuple[float, ...]:
+    if composition.pure is None:
+        raise ValueError("only the losses of Laplace noise are bounded")
+    return (float_not_below(composition.pure),) * len(deltas)
 
 
 def _second_pld(composition: Composition, deltas: Sequence[Fraction]) -> tuple[float, ...]:
@@ -91,7 +97,11 @@ def _second_renyi(composition: Composition, deltas: Sequence[Fraction]) -> tuple
 def _lattice(composition: Composition, deltas: Sequence[Fraction]) -> tuple[float, ...]:
     from secgen_dsl.privacy.lattice import LatticeCurve
 
-    curve, slack = LatticeCurve(events_of(composition)), composition.slack
+    events = events_of(composition)
+    gaussians = [event for event in events if isinstance(event, ShiftedGaussian)]
+    if len(gaussians) < len(events):
+        raise ValueError("the lattice is of Gaussian noise")
+    curve, slack = LatticeCurve(gaussians), composition.slack
     found = (curve.epsilon(float_not_above(delta * (1 - slack))) for delta in deltas)
     return tuple(epsilon + float(slack) for epsilon in found)
 
@@ -101,6 +111,7 @@ def _gaussian(composition: Composition, deltas: Sequence[Fraction]) -> tuple[flo
     return tuple(epsilon_for_mu(mu, float(delta)) for delta in deltas)
 
 
+SUM = Accountant("pure epsilon, exact sum", "secgen", _sum)
 PLD = Accountant("privacy loss distribution, connect-the-dots (secgen)", "numpy", _own_pld)
 SECOND_PLD = Accountant(
     "privacy loss distribution, connect-the-dots (dp-accounting)", "dp-accounting", _second_pld
@@ -127,6 +138,10 @@ ROLES: Mapping[Shifts, Mapping[Accountant, Role]] = MappingProxyType(
         "competing": MappingProxyType(
             {ZCDP: "certifies", SECOND_RENYI: "confirms", GAUSSIAN: "estimates"}
         ),
+        # Laplace noise.  At δ > 0 the distributions are tighter; the sum is what is promised.
+        "bounded": MappingProxyType(
+            {SUM: "certifies", SECOND_PLD: "confirms", PLD: "bounds", ZCDP: "bounds"}
+        ),
     }
 )
 """What each accountant may say of which composition, in the order of a certificate.
@@ -134,7 +149,8 @@ ROLES: Mapping[Shifts, Mapping[Accountant, Role]] = MappingProxyType(
 ``certifies``: proved, and every rounding is on the safe side; must lie within the budget.
 ``confirms``: a library that shares no code with ours; floats without directed rounding; must lie
 within the budget as well.  ``checks``: exact to rounding, either way; must agree with the certified
-number.  ``bounds``: proved, but looser.  ``estimates``: exact for continuous noise only; plans.
+number.  ``bounds``: proved as well, but not what is promised.  ``estimates``: exact for continuous
+noise only; plans.
 """
 
 
@@ -144,13 +160,22 @@ def certifier(composition: Composition) -> Accountant:
     return found
 
 
+def asked(composition: Composition, delta: Fraction) -> Mapping[Accountant, Role]:
+    """The accountants that can say something at a δ, with their roles: at δ = 0 only the sum."""
+    roles = ROLES[composition.shifts]
+    return roles if delta > 0 else {one: role for one, role in roles.items() if one is SUM}
+
+
 def certified_epsilons(
     composition: Composition, deltas: Sequence[Fraction]
-) -> tuple[float, ...] | None:
+) -> tuple[float | Fraction, ...] | None:
     """Upper bounds by the first accountant with a proof that can take it; None if none can.
 
-    Where noise is beyond the certifying accountant's range, a looser proof still stands.
+    Where noise is beyond the certifying accountant's range, a looser proof still stands.  With
+    Laplace noise it is the least of all proofs at each δ; the sum of ε stands in any case.
     """
+    if composition.pure is not None:
+        return tuple(_least(composition, composition.pure, delta) for delta in deltas)
     for accountant, role in ROLES[composition.shifts].items():
         if role in ("certifies", "bounds"):
             try:
@@ -158,3 +183,14 @@ def certified_epsilons(
             except (ValueError, ArithmeticError):
                 continue
     return None
+
+
+def _least(composition: Composition, pure: Fraction, delta: Fraction) -> float | Fraction:
+    least: float | Fraction = pure
+    for accountant, role in asked(composition, delta).items():
+        if role == "bounds":
+            try:
+                least = min(least, accountant.epsilon(composition, delta))
+            except (ValueError, ArithmeticError):
+                continue
+    return least

@@ -3,19 +3,28 @@
 The planner asks to know what it has to keep back; the verifier asks to check.  Which accountant
 may certify what is one table, ``accountants.ROLES``: one-dimensional privacy loss distributions
 where every person has at most one sample in a group of cells and only cells are counted, else
-Rényi.
+Rényi; with Laplace noise the sum of the releases' ε, exactly, whatever δ is (``laplace``).
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.certificate import Observer
-from secgen_dsl.ir.plan import LinearMap, Plan
-from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program
+from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Plan
+from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program, as_table
 from secgen_dsl.privacy.accountants import certifier
-from secgen_dsl.privacy.events import Composition, ShiftedGaussian, event_of
+from secgen_dsl.privacy.events import (
+    BoundedLoss,
+    Composition,
+    ShiftedGaussian,
+    event_of,
+    laplace_event,
+)
 from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.privacy.laplace import share_loss
+from secgen_dsl.privacy.pld import MOST_DISTINCT, TooManyKindsError
 from secgen_dsl.privacy.renyi import mu_for_zcdp_budget
 from secgen_dsl.privacy.rounding import total
 from secgen_dsl.privacy.sensitivity import Contribution, contribution_of, sensitivity_squared
@@ -53,20 +62,26 @@ def compose(plan: Plan, case: Case | None = None) -> Composition:
     up to k samples at each of s sites then shifts s groups of values by k, not one by k·s.
 
     Raises:
-        ValueError: a release so noiseless that no bound exists.
+        ValueError: a release so noiseless that no bound exists, or Laplace noise of more than
+            ``MOST_DISTINCT`` scales.
     """
     program, sites = _program_seen(plan, case)
     honest = _honest(plan, case)
     people = 1 if case is None else case.people
+    if program.privacy.mechanism == "laplace":
+        return _compose_laplace(plan, program, sites, people, alone=honest == 1)
     queries = plan.measured()
     alike: Counter[tuple[LinearMap, int, int, Contribution | None, Fraction, Fraction]] = Counter()
     for release in plan.releases():
         query = queries[release.query]
+        noise = release.noise
+        if isinstance(noise, LaplaceNoise):
+            raise ValueError("a plan has either Gaussian or Laplace noise")
         contribution, bins = None, 0
         if isinstance(query, Marginal | PairMarginal):
             contribution, bins = contribution_of(program, query), query.bins
         moved = sensitivity_squared(program, query, release.map)
-        variance = honest * release.noise.party_variance
+        variance = honest * noise.party_variance
         alike[release.map, release.tables, bins, contribution, moved, variance] += 1
     counts: Counter[tuple[Fraction, int]] = Counter()
     competing = people > 1
@@ -84,6 +99,41 @@ def compose(plan: Plan, case: Case | None = None) -> Composition:
     return Composition(None if competing else events, total(costs), slack_of(plan, case))
 
 
+def _compose_laplace(
+    plan: Plan, program: Program, sites: int, people: int, *, alone: bool
+) -> Composition:
+    """The same with Laplace noise.
+
+    k people move a cell by k times as much, or other cells: k pairs of c/b are covered by one of
+    k·c/b (``events``).  Outsiders face the same greatest loss: the sum of all m shares falls, far
+    out, by e^(1/b) a step as well.
+
+    Args:
+        program: with the person of the case.
+        sites: so many groups of values are moved.
+        people: k.
+        alone: one site's own share is all the noise there is.
+    """
+    counts: Counter[Fraction] = Counter()
+    queries = plan.measured()
+    for release in plan.releases():
+        noise = release.noise
+        if not isinstance(noise, LaplaceNoise):
+            raise ValueError("a plan has either Gaussian or Laplace noise")
+        scale = noise.scale
+        if alone:  # it hides a step as Laplace noise of that scale would
+            scale = 1 / Fraction(share_loss(noise.scale, noise.parts))
+        contribution = contribution_of(program, as_table(queries[release.query]))
+        event = laplace_event(release.tables, scale / people, contribution)
+        counts[event.loss] += sites * event.count
+    if len(counts) > MOST_DISTINCT:
+        raise TooManyKindsError(len(counts))
+    events = tuple(BoundedLoss(loss, count) for loss, count in counts.items())
+    mu_squared = total([event.mu_squared for event in events])
+    epsilon = total([event.epsilon for event in events])
+    return Composition(events, mu_squared, Fraction(0), epsilon)
+
+
 def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     """What splitting and centring discrete noise add to ε, over all releases."""
     program, sites = _program_seen(plan, case)
@@ -94,7 +144,10 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     centrings: Counter[tuple[int, int, Fraction]] = Counter()
     doubles: Counter[tuple[int, int, Fraction]] = Counter()
     for release in plan.releases():
-        variance = release.noise.party_variance
+        noise = release.noise
+        if isinstance(noise, LaplaceNoise):
+            continue  # the sum of the shares has exactly the law that is certified
+        variance = noise.party_variance
         splits[release.raw_cells, variance / 2 if release.halved else variance] += 1
         query = queries[release.query]
         if release.map == "centred" and isinstance(query, Marginal):

@@ -1,7 +1,7 @@
-"""What a certificate composes: shifted one-dimensional integer discrete Gaussians.
+"""What a certificate composes: one-dimensional pairs of laws, of Gaussian or of Laplace noise.
 
-Where a person has at most one sample in each group of cells (``sensitivity``), every release of a
-plan reduces to one such event:
+*Discrete Gaussian.*  Where a person has at most one sample in each group of cells
+(``sensitivity``), every release of a plan reduces to one such event:
 
 - ``identity``: a person moves one cell of each group by 1.  All other cells have the same law in
   both worlds and cancel, so a group is N_Z(0, σ²) against its shift by 1; under replace-one it is
@@ -14,13 +14,23 @@ plan reduces to one such event:
 - ``double-centred``: by ``docs/decisions/0014-double-centred-tables.md`` the same holds of
   T = B²·z_b − B·(sums of b's row and column) + Σz, up to factors that
   ``slack.double_centring_slack`` bounds, with N_Z(0, B²(B − 1)²σ²) against its shift by (B − 1)².
+
+*Discrete Laplace.*  A cell that a person moves by c has the loss (|x − c| − |x|)/b, at most c/b
+either way.  Every such pair is a post-processing of randomised response with odds e^(c/b) (Kairouz,
+Oh, Viswanath, "The composition theorem for differential privacy", ICML 2015), and for
+c = 1 it is that very pair: its loss is +1/b for x ≤ 0 and −1/b for x ≥ 1.  So the event of a
+release is randomised response, composed.  c samples that fall into different cells of a group are
+c pairs of 1/b, whose composition is again c/b-DP and covered by the same pair.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeAlias
+
+import mpmath
 
 from secgen_dsl.ir.plan import LinearMap
+from secgen_dsl.privacy.rounding import exact, multiple_not_below
 from secgen_dsl.privacy.sensitivity import Contribution
 
 
@@ -51,7 +61,51 @@ class ShiftedGaussian:
         return self.count * self.shift**2 / self.variance
 
 
-Shifts = Literal["one-dimensional", "competing"]
+@dataclass(frozen=True)
+class BoundedLoss:
+    """``count`` independent pairs of randomised response with odds e^loss.
+
+    The answer is right with probability e^loss/(1 + e^loss); the two worlds are mirror images.
+
+    Attributes:
+        loss: greatest loss > 0 of a pair, its ε.
+        count: number of such pairs, ≥ 1.
+    """
+
+    loss: Fraction
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.loss <= 0 or self.count < 1:
+            raise ValueError("an event needs loss > 0 and count ≥ 1")
+
+    @property
+    def epsilon(self) -> Fraction:
+        """count·loss, its part in a plan's ε: pure differential privacy adds up."""
+        return self.count * self.loss
+
+    @property
+    def mu_squared(self) -> Fraction:
+        """Twice its ρ of zero-concentrated DP, count·2e·tanh(e/2) with e the loss, rounded up.
+
+        *Proof.*  With s = α − 1/2 the Rényi divergence D_α of a pair satisfies
+        (α − 1)·D_α = ln cosh(s·e) − ln cosh(e/2).  As a function of u = s² the right side is
+        concave, for its slope e·tanh(e√u)/(2√u) falls, and it is 0 at u = 1/4, where the slope
+        is e·tanh(e/2).  So it is at most (u − 1/4)·e·tanh(e/2) = α(α − 1)·e·tanh(e/2).
+        (For small e this is e²/2·α, Bun and Steinke 2016; for large e far less.)
+        """
+        with mpmath.workdps(40):
+            loss = exact(self.loss)
+            rho = self.count * loss * mpmath.tanh(loss / 2)
+            # A few operations of 40 digits, on a number that the grid of 2^−128 may round anyway.
+            return multiple_not_below(2 * rho * (1 + mpmath.mpf(10) ** -30), 128)
+
+
+Event: TypeAlias = ShiftedGaussian | BoundedLoss
+"""What the accountants compose."""
+
+
+Shifts = Literal["one-dimensional", "competing", "bounded"]
 """What a person does to the opened values: see ``Composition.shifts``."""
 
 
@@ -63,16 +117,39 @@ class Composition:
         events: equal ones together; None where no one-dimensional events are known to dominate.
         mu_squared: Σ Δ²/σ²; the whole is μ²/2-zCDP, up to the slack.
         slack: what splitting and centring discrete noise add to ε (``slack``).
+        pure: Σ Δ/b, the ε of pure differential privacy; None unless all noise is Laplace.
     """
 
-    events: tuple[ShiftedGaussian, ...] | None
+    events: tuple[Event, ...] | None
     mu_squared: Fraction
     slack: Fraction
+    pure: Fraction | None = None
 
     @property
     def shifts(self) -> Shifts:
-        """Whether a person shifts single values, or may choose between several ways (``renyi``)."""
+        """Whether a person shifts single values, or may choose between several ways (``renyi``).
+
+        With Laplace noise the loss is bounded whatever they do.
+        """
+        if self.pure is not None:
+            return "bounded"
         return "competing" if self.events is None else "one-dimensional"
+
+
+def laplace_event(tables: int, scale: Fraction, contribution: Contribution) -> BoundedLoss:
+    """The event of a release of plain tables with discrete Laplace noise of that scale.
+
+    Args:
+        tables: T ≥ 1.
+        scale: b > 0, of the honest parties' noise together.
+        contribution: of one person to one table.
+
+    Returns:
+        With V groups of c samples: V·T pairs of c/b, twice as many under replace-one.  Their
+        ``epsilon`` is the L1 sensitivity divided by b.
+    """
+    count = tables * contribution.groups * (2 if contribution.replace else 1)
+    return BoundedLoss(loss=contribution.samples / scale, count=count)
 
 
 def event_of(

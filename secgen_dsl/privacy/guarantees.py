@@ -5,6 +5,7 @@ Each number is labelled: *certified* is an upper bound with a proof (``accountan
 between the two.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from secgen_dsl.ir.certificate import EpsilonAt, Guarantee
@@ -47,7 +48,9 @@ def guarantees(plan: Plan) -> tuple[Guarantee, ...]:
 def _guarantee(plan: Plan, case: Case, deltas: tuple[Fraction, ...]) -> Guarantee:
     composition = compose(plan, case)
     certified = certified_epsilons(composition, deltas) or (None,) * len(deltas)
-    estimates = GAUSSIAN.epsilons(composition, deltas)
+    estimates: Sequence[float | None] = (None,) * len(deltas)
+    if composition.pure is None:
+        estimates = GAUSSIAN.epsilons(composition, deltas)
     return Guarantee(
         adjacency=case.adjacency,
         people=case.people,
@@ -57,7 +60,7 @@ def _guarantee(plan: Plan, case: Case, deltas: tuple[Fraction, ...]) -> Guarante
             EpsilonAt(
                 delta=delta,
                 certified=None if bound is None else six_digits_up(bound),
-                estimate=six_digits_up(estimate),
+                estimate=None if estimate is None else six_digits_up(estimate),
             )
             for delta, bound, estimate in zip(deltas, certified, estimates, strict=True)
         ),

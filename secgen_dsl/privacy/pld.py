@@ -1,8 +1,9 @@
 """Our own accountant: an upper bound on the composed privacy curve, in numpy.
 
 **Losses.**  Between the worlds P = N_Z(0, V) and Q = N_Z(d, V) the outcome x has the loss
-``ln P(x)/Q(x) = (d² − 2dx)/(2V)``, exactly.  With L the sum of the losses over all events,
-x drawn from P, the composed curve is ``δ(ε) = E[(1 − e^(ε−L))₊]``.
+``ln P(x)/Q(x) = (d² − 2dx)/(2V)``, exactly; randomised response has the two losses ±e.  With L the
+sum of the losses over all events, x drawn from P, the composed curve is
+``δ(ε) = E[(1 − e^(ε−L))₊]``.
 
 **One direction is enough.**  x → d − x maps P to Q, Q to P and the loss to its negative, in each
 event by itself; so adding and removing a person have the same curve.
@@ -36,13 +37,13 @@ generous ones.
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.privacy.events import ShiftedGaussian
+from secgen_dsl.privacy.events import BoundedLoss, Event, ShiftedGaussian
 from secgen_dsl.privacy.rounding import UNIT, float_not_above, float_not_below
 from secgen_dsl.privacy.spectrum import Spectrum
 
@@ -72,7 +73,7 @@ class TooManyKindsError(ValueError):
 
 
 def epsilon_upper_bound(
-    events: Sequence[ShiftedGaussian],
+    events: Sequence[Event],
     delta: Fraction,
     *,
     slack: Fraction = Fraction(0),
@@ -99,7 +100,7 @@ def epsilon_upper_bound(
 
 
 def epsilon_upper_bounds(
-    events: Sequence[ShiftedGaussian],
+    events: Sequence[Event],
     deltas: Sequence[Fraction],
     *,
     slack: Fraction = Fraction(0),
@@ -136,7 +137,7 @@ def epsilon_upper_bounds(
 
 
 def delta_upper_bound(
-    events: Sequence[ShiftedGaussian],
+    events: Sequence[Event],
     epsilon: float,
     *,
     slack: Fraction = Fraction(0),
@@ -284,21 +285,24 @@ def _tail_around(losses: _Losses, target: float) -> _Tail:
     return tail
 
 
-def _merged(events: Sequence[ShiftedGaussian]) -> list[ShiftedGaussian]:
+def _merged(events: Sequence[Event]) -> list[Event]:
     """Equal events together; those with the greatest part of μ² first.
 
     The largest one's transform leaves few frequencies of note to all others (``spectrum``).
     """
-    counts: Counter[tuple[Fraction, int]] = Counter()
+    counts: Counter[Event] = Counter()
     for event in events:
-        counts[event.variance, event.shift] += event.count
-    merged = [ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items()]
-    return sorted(merged, key=lambda event: (-event.mu_squared, event.variance, event.shift))
+        counts[replace(event, count=1)] += event.count
+    merged = [replace(event, count=count) for event, count in counts.items()]
+    return sorted(merged, key=lambda event: (-event.mu_squared, _kind(event)))
 
 
-def _discretise(
-    events: Sequence[ShiftedGaussian], interval: float, log_inverse_delta: float
-) -> _Losses:
+def _kind(event: Event) -> tuple[Fraction, int]:
+    """What tells events of equal μ² apart."""
+    return (event.loss, 0) if isinstance(event, BoundedLoss) else (event.variance, event.shift)
+
+
+def _discretise(events: Sequence[Event], interval: float, log_inverse_delta: float) -> _Losses:
     """Connect the dots for each event, on a common grid fit for all of them."""
     if not 1e-7 <= interval <= 0.1:
         raise ValueError("the interval must lie between 1e-7 and 0.1")
@@ -312,10 +316,16 @@ def _discretise(
     interval = min(interval, math.sqrt(6e-4 * mu_squared / copies))
     interval = max(interval, math.sqrt(mu_squared) * 17 / 2**20)
     exponent = 50.0 + math.log(copies) + max(0.0, log_inverse_delta)
-    if sum(2 * _reach(event, exponent) + 1 for event in events) > _MOST_ATOMS:
+    gaussians = [event for event in events if isinstance(event, ShiftedGaussian)]
+    if sum(2 * _reach(event, exponent) + 1 for event in gaussians) > _MOST_ATOMS:
         raise ValueError("so many kinds of so much noise are beyond the accountant's range")
     return _Losses(
-        events=tuple(_discretise_event(event, interval, exponent) for event in events),
+        events=tuple(
+            _discretise_answer(event, interval)
+            if isinstance(event, BoundedLoss)
+            else _discretise_event(event, interval, exponent)
+            for event in events
+        ),
         interval=interval,
         mu_squared=mu_squared,
     )
@@ -325,6 +335,35 @@ def _reach(event: ShiftedGaussian, exponent: float) -> int:
     """k, so that all but 2·e^−exponent of N_Z(0, V) lies within −k … k."""
     # P[|X| ≥ k] ≤ 2·e^(−k²/2V): it is sub-Gaussian (CKS 2020), then Chernoff.
     return math.ceil(math.sqrt(2 * float(event.variance) * exponent)) + 1
+
+
+def _discretise_answer(event: BoundedLoss, interval: float) -> _EventLoss:
+    """The two atoms of randomised response, split over the grid."""
+    largest = float(event.loss)
+    losses = np.array([largest, -largest])
+    weights = 1 / (1 + np.exp(-losses))
+    cells, masses = _split(losses, weights, interval)
+    return _EventLoss(
+        cells=cells[masses > 0],
+        masses=masses[masses > 0],
+        infinite=0.0,
+        count=event.count,
+        rounding=16 * UNIT * (largest + interval),
+    )
+
+
+def _split(
+    losses: NDArray[np.float64], weights: NDArray[np.float64], interval: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Connect the dots: grid cells and masses, first all lower points, then all upper ones."""
+    below = np.floor(losses / interval)
+    share = np.expm1((below + 1) * interval - losses) / math.expm1(interval)
+    share = np.clip(share, 0.0, 1.0)
+    cell = below.astype(np.int64)
+    return (
+        np.concatenate([cell, cell + 1]),
+        np.concatenate([weights * share, weights * (1 - share)]),
+    )
 
 
 def _discretise_event(event: ShiftedGaussian, interval: float, exponent: float) -> _EventLoss:
@@ -345,13 +384,7 @@ def _discretise_event(event: ShiftedGaussian, interval: float, exponent: float) 
         x = np.arange(start, min(start + _CHUNK, reach + 1), dtype=np.float64)
         weight = np.exp(x * x / (-2 * variance))
         total += float(weight.sum())
-        loss = scale * (shift / 2 - x)
-        below = np.floor(loss / interval)
-        share = np.expm1((below + 1) * interval - loss) / math.expm1(interval)
-        share = np.clip(share, 0.0, 1.0)
-        cell = below.astype(np.int64)
-        both = np.concatenate([cell, cell + 1])
-        split = np.concatenate([weight * share, weight * (1 - share)])
+        both, split = _split(scale * (shift / 2 - x), weight, interval)
         if dense is None:
             cells.append(both)
             masses.append(split)

@@ -6,7 +6,7 @@ and losses up where they are drawn or reported, down where an accountant takes c
 
 import math
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Context
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -16,9 +16,12 @@ UNIT = 2.0**-53
 """Unit roundoff u of float64."""
 
 
-def six_digits_up(number: float) -> str:
+def six_digits_up(number: float | Fraction) -> str:
     """Decimal text of six digits, rounded up: for certificates."""
-    return str(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(number))
+    context = Context(prec=6, rounding=ROUND_CEILING)
+    if isinstance(number, Fraction):
+        return str(context.divide(Decimal(number.numerator), Decimal(number.denominator)))
+    return str(context.create_decimal_from_float(number))
 
 
 def three_digits_up(number: str) -> str:

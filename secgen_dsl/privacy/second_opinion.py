@@ -7,15 +7,16 @@ does not replace.  Importing it takes 2–5 s; hence the import within the funct
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
 
-from secgen_dsl.privacy.events import ShiftedGaussian
+from secgen_dsl.privacy.events import BoundedLoss, Event
 from secgen_dsl.privacy.rounding import float_not_above, float_not_below, sqrt_not_above
 
 
 def second_epsilon(
-    events: Sequence[ShiftedGaussian],
+    events: Sequence[Event],
     delta: Fraction,
     *,
     slack: Fraction = Fraction(0),
@@ -43,19 +44,27 @@ def second_epsilon(
         return slack_above
     from dp_accounting.pld import privacy_loss_distribution
 
-    counts: Counter[tuple[Fraction, int]] = Counter()
+    counts: Counter[Event] = Counter()
     for event in events:
-        counts[event.variance, event.shift] += event.count
+        counts[replace(event, count=1)] += event.count
+    # The default of use_connect_dots (False) rounds each loss up and adds about count·h/2 to ε.
     losses = [
-        privacy_loss_distribution.from_discrete_gaussian_mechanism(
-            # Its parameter is √V of the mass exp(−x²/2V); never more noise than there is.
-            sigma=sqrt_not_above(variance),
-            sensitivity=shift,
+        # Randomised response with odds e^loss is discrete Laplace noise of mass e^(−loss·|x|)
+        # on a value that moves by 1.
+        privacy_loss_distribution.from_discrete_laplace_mechanism(
+            parameter=float_not_below(event.loss),
             value_discretization_interval=interval,
-            # The default (False) rounds each loss up and adds about count·h/2 to ε.
             use_connect_dots=True,
         )
-        for variance, shift in counts
+        if isinstance(event, BoundedLoss)
+        else privacy_loss_distribution.from_discrete_gaussian_mechanism(
+            # Its parameter is √V of the mass exp(−x²/2V); never more noise than there is.
+            sigma=sqrt_not_above(event.variance),
+            sensitivity=event.shift,
+            value_discretization_interval=interval,
+            use_connect_dots=True,
+        )
+        for event in counts
     ]
     losses = [
         loss if count == 1 else loss.self_compose(count)

@@ -1,4 +1,4 @@
-"""Exact squared L2 sensitivities of queries, from public facts alone.
+"""Exact sensitivities of queries, squared L2 and L1, from public facts alone.
 
 A query is T tables, and a sample adds 1 to at most one cell of each.  How much one *person* can
 change a table depends on how many samples may count, and where they may fall (PRIVACY 1.3, c):
@@ -41,6 +41,9 @@ norm of f·fᵀ.  c samples give at most c·C² by the triangle inequality; unde
 are positive semidefinite, so their inner product is not negative and Δ² ≤ 2·c²·C⁴ (PRIVACY 1.3;
 the row "Gram/covariance").
 
+**L1**, for Laplace noise, of plain tables: a sample adds 1 to at most one cell of each table, so a
+person adds at most V·c to it, and replacing one moves at most twice that (PRIVACY 1.3).
+
 **Why the projection, and not ‖A d‖².**  A centred release is ``y = A(x + z)`` with the noise z
 drawn on the raw cells, *before* A.  A = B·P scales signal and noise alike, so the metric in which
 y's noise is spherical with variance s² is that of P.  Were noise added after A, one person would
@@ -52,7 +55,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import PairMarginal, Program, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.program import PairMarginal, Program, Query, SecondMoment, Table, VectorSum
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,13 @@ def sensitivity_squared(program: Program, query: Query, linear_map: LinearMap) -
         return Fraction(moved * query.clip**4 * (2 if contribution.replace else 1))
     table = table_sensitivity_squared(query.bins, linear_map, contribution)
     return program.tables(query) * table
+
+
+def l1_sensitivity(program: Program, query: Table) -> int:
+    """L1 sensitivity of a whole release of plain tables, in people."""
+    contribution = contribution_of(program, query)
+    moved = contribution.groups * contribution.samples * (2 if contribution.replace else 1)
+    return program.tables(query) * moved
 
 
 def table_sensitivity_squared(

@@ -13,22 +13,26 @@ do, up to a limit that was set before: as long as Σ ρᵢ of all plans stays be
 which reads 6–9% less.  The union of both rules keeps the promise: a first plan that only its
 certificate admits already exceeds the Rényi limit, so nothing is admitted after it (our argument).
 
+*Laplace noise* adds up to a pure ε, a limit of the same kind, and is also ρ-zCDP
+(``events.BoundedLoss``).  Where all plans have it, both limits stand beside each other: with the
+first one the loss is bounded on every outcome, so admitting what either admits keeps the promise.
+Beside plans with Gaussian noise its ρ counts.
+
 *Slack* (``privacy.slack``) would make the limit one of two numbers, of which each might be chosen
 for the other.  So a fixed allowance is charged whatever was used of it.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, inf, sqrt
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from secgen_dsl.ir.base import Node, Rational
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.privacy.bound import certified_epsilon, compose
-from secgen_dsl.privacy.events import Composition, ShiftedGaussian
+from secgen_dsl.privacy.events import BoundedLoss, Composition, Event, ShiftedGaussian
 from secgen_dsl.privacy.gdp import epsilon_for_mu
 from secgen_dsl.privacy.pld import epsilon_upper_bound
 from secgen_dsl.privacy.renyi import epsilon_from_zcdp
@@ -50,6 +54,18 @@ class GaussianEvent(Node):
     count: int = Field(ge=1)
 
 
+class LaplaceEvent(Node):
+    """``count`` pairs of randomised response with odds e^loss; see ``privacy.events``."""
+
+    mechanism: Literal["discrete-laplace"]
+    loss: Rational
+    count: int = Field(ge=1)
+
+
+SpentEvent: TypeAlias = Annotated[GaussianEvent | LaplaceEvent, Field(discriminator="mechanism")]
+"""One kind of event of a spend."""
+
+
 class Spend(Node):
     """The cost of one execution of a plan.
 
@@ -62,13 +78,16 @@ class Spend(Node):
             multiple of 2^−128); the whole is μ²/2-zCDP, up to the slack.
         slack: of splitting and centring discrete noise.
         events: what the certificate composes; None where only Rényi certifies.
+        pure: ε with δ = 0, of plans with Laplace noise, rounded as μ²; None for all others.
+            (Entries of format 1 lack it: there was Gaussian noise only.)
     """
 
     epsilon: Rational
     delta: Rational
     mu_squared: Rational
     slack: Rational
-    events: tuple[GaussianEvent, ...] | None
+    events: tuple[SpentEvent, ...] | None
+    pure: Rational | None = None
 
 
 def spend_of(plan: Plan) -> Spend:
@@ -84,15 +103,26 @@ def spend_of(plan: Plan) -> Spend:
         delta=plan.program.privacy.delta,
         mu_squared=_readable(composition.mu_squared),
         slack=composition.slack,
-        events=None
-        if events is None
-        else tuple(
-            GaussianEvent(
-                mechanism="discrete-gaussian", variance=e.variance, shift=e.shift, count=e.count
-            )
-            for e in events
-        ),
+        events=None if events is None else tuple(_written(event) for event in events),
+        pure=None if composition.pure is None else _readable(composition.pure),
     )
+
+
+def _written(event: Event) -> GaussianEvent | LaplaceEvent:
+    if isinstance(event, BoundedLoss):
+        return LaplaceEvent(mechanism="discrete-laplace", loss=event.loss, count=event.count)
+    return GaussianEvent(
+        mechanism="discrete-gaussian",
+        variance=event.variance,
+        shift=event.shift,
+        count=event.count,
+    )
+
+
+def _read(event: GaussianEvent | LaplaceEvent) -> Event:
+    if isinstance(event, LaplaceEvent):
+        return BoundedLoss(event.loss, event.count)
+    return ShiftedGaussian(event.variance, event.shift, event.count)
 
 
 def composed_epsilon(spends: Sequence[Spend], delta: Fraction) -> float:
@@ -115,7 +145,18 @@ def composed_epsilon(spends: Sequence[Spend], delta: Fraction) -> float:
     bound = float_not_below(Fraction(bound) + SLACK_ALLOWANCE)
     if len(spends) == 1:
         bound = min(bound, certified_epsilon(_composition(spends[0]), delta))
-    return bound
+    pure = _pure(spends)
+    return bound if pure is None else min(bound, float_not_below(pure))
+
+
+def _pure(spends: Sequence[Spend]) -> Fraction | None:
+    """ε with δ = 0 of everything together, if all of it has Laplace noise."""
+    total = Fraction(0)
+    for spend in spends:
+        if spend.pure is None:
+            return None
+        total += spend.pure
+    return total
 
 
 def epsilon_if_fixed(spends: Sequence[Spend], delta: Fraction) -> float | None:
@@ -124,17 +165,17 @@ def epsilon_if_fixed(spends: Sequence[Spend], delta: Fraction) -> float | None:
     Returns:
         ε ≥ 0, rounded up; None if a plan has no events to compose, or no bound exists.
     """
-    counts: Counter[tuple[Fraction, int]] = Counter()
+    events: list[Event] = []
     for spend in spends:
         if spend.events is None:
             return None
-        for event in spend.events:
-            counts[event.variance, event.shift] += event.count
+        events += [_read(event) for event in spend.events]
     slack = sum((spend.slack for spend in spends), Fraction(0))
     if slack >= 1:
         return None
-    events = [ShiftedGaussian(v, shift, count) for (v, shift), count in counts.items()]
-    return epsilon_upper_bound(events, delta, slack=slack)
+    bound = epsilon_upper_bound(events, delta, slack=slack)
+    pure = _pure(spends)
+    return bound if pure is None else min(bound, float_not_below(pure))
 
 
 def epsilon_estimate(spends: Sequence[Spend], delta: Fraction) -> float:
@@ -155,7 +196,5 @@ def _readable(number: Fraction) -> Fraction:
 
 
 def _composition(spend: Spend) -> Composition:
-    events = None
-    if spend.events is not None:
-        events = tuple(ShiftedGaussian(e.variance, e.shift, e.count) for e in spend.events)
-    return Composition(events, spend.mu_squared, spend.slack)
+    events = None if spend.events is None else tuple(_read(event) for event in spend.events)
+    return Composition(events, spend.mu_squared, spend.slack, spend.pure)

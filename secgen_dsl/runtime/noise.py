@@ -1,4 +1,4 @@
-"""Exact discrete Gaussian noise on integer vectors, from the system CSPRNG."""
+"""Exact discrete noise on integer vectors, Gaussian or Laplace, from the system CSPRNG."""
 
 from fractions import Fraction
 from functools import lru_cache
@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.ir.plan import Release
+from secgen_dsl.ir.plan import LaplaceNoise, Release
 from secgen_dsl.privacy.rounding import sqrt_not_below
 from secgen_dsl.runtime.environment import forget_variables
+from secgen_dsl.runtime.polya import draw_polya
 
 LARGEST_VARIANCE = Fraction(2) ** 100
 """σ ≤ 2⁵⁰: a draw beyond ±2⁶² then has probability below e^(−2²³), and int64 cannot overflow."""
@@ -23,6 +24,12 @@ class NoiseSource(Protocol):
 
     def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
         """``cells`` fresh independent discrete Gaussian integers of at least that variance σ²."""
+        ...
+
+    def draw_polya(
+        self, marginal: str, cells: int, scale: Fraction, parts: int
+    ) -> NDArray[np.int64]:
+        """``cells`` fresh independent Pólya shares: ``parts`` add up to Laplace noise of b."""
         ...
 
 
@@ -69,6 +76,33 @@ class SystemNoise:
             raise _failure(marginal, "a value lies at the edge of 64-bit integers")
         return values
 
+    def draw_polya(
+        self, marginal: str, cells: int, scale: Fraction, parts: int
+    ) -> NDArray[np.int64]:
+        """``cells`` fresh independent differences of two Pólya numbers of shape 1/parts, exactly.
+
+        secgen's own sampler (``polya``: opendp has none for shares), whose bits come from the
+        operating system; there is no seed.
+
+        Args:
+            marginal: for whose cells the noise is; used in messages only.
+            cells: length of the result, ≥ 0.
+            scale: b, 0 < b ≤ 2⁴⁰.
+            parts: n ≥ 2.
+
+        Returns:
+            Integers, shape (cells,).
+
+        Raises:
+            ValueError: a number out of its range.
+            SecgenError: SG401, the system's generator failed.
+        """
+        try:
+            return draw_polya(cells, scale, parts)
+        except OSError as error:
+            reason = f"the system reports: {_first_line(error)}"
+            raise _failure(marginal, reason) from error
+
 
 def draw_cells(source: NoiseSource, release: Release) -> NDArray[np.int64]:
     """z: one party's noise on all raw cells of a release; the halved ones have σᵢ²/2.
@@ -79,7 +113,13 @@ def draw_cells(source: NoiseSource, release: Release) -> NDArray[np.int64]:
     Raises:
         ValueError: the source returned something else than it was asked for.
     """
-    variance = release.noise.party_variance
+    noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        shares = source.draw_polya(release.query, release.raw_cells, noise.scale, noise.parts)
+        if shares.shape != (release.raw_cells,) or shares.dtype != np.int64:
+            raise ValueError(f"the noise of {release.query!r} is not that many int64 values")
+        return shares
+    variance = noise.party_variance
     parts = [(release.raw_cells - release.halved, variance), (release.halved, variance / 2)]
     drawn = [source.draw(release.query, cells, part) for cells, part in parts if cells]
     for (cells, _), values in zip([part for part in parts if part[0]], drawn, strict=True):

@@ -9,6 +9,7 @@ from secgen_dsl.diagnostics.diagnostic import Span, nearest
 from secgen_dsl.ir.program import (
     AUDIENCES,
     Audience,
+    Mechanism,
     Person,
     Privacy,
     SampleFormat,
@@ -21,6 +22,7 @@ from secgen_dsl.syntax import tree
 _MAXIMUM_ROWS = 1_000_000
 _SILOS = Audience(kind="silos", name="")
 _FORMATS: dict[str, SampleFormat] = {"csv": "csv", "h5ad": "h5ad"}
+_MECHANISMS: dict[str, Mechanism] = {"gaussian": "gaussian", "laplace": "laplace"}
 
 
 def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | None, Person | None]:
@@ -54,7 +56,7 @@ def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | No
             "nothing is assumed here",
             "add: add or remove one person",
         )
-    _mechanism(reader, known)
+    asked = _mechanism(reader, known)
     numbers = {x.kind: x.number for x in block.lines if isinstance(x, tree.BudgetLine)}
     epsilon = Fraction(1)
     if "epsilon" not in numbers:
@@ -79,20 +81,23 @@ def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | No
     bound = person.people_bound if person is not None else None
     if "delta" in numbers:
         delta = numbers["delta"].value
-        if delta == 0:
-            reader.not_planned(
-                "delta 0 (pure differential privacy) is not planned in this release",
+        if delta == 0 and asked == "gaussian":
+            reader.found.error(
+                "SG220",
+                "delta 0 cannot be kept with Gaussian noise",
                 numbers["delta"].span,
-                "write, for example: delta 1e-6",
+                "needs Laplace noise",
+                "leave out `mechanism gaussian`: delta 0 alone asks for Laplace noise; or write, "
+                "for example: delta 1e-6",
             )
-            delta = Fraction(1, 10**6)
-        if not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
+        elif delta != 0 and not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
             reader.found.error(
                 "SG302",
-                "delta lies outside 1e-12 to 0.001",
+                "delta lies outside 1e-12 to 0.001, and is not 0",
                 numbers["delta"].span,
                 "out of range",
-                "write, for example: delta 1e-6; safe is far below one in the number of people",
+                "write, for example: delta 1e-6; safe is far below one in the number of people; "
+                "0 asks for Laplace noise",
             )
         elif bound is not None and delta * bound > 1:
             reader.found.error(
@@ -104,12 +109,20 @@ def resolve_privacy(reader: Reader, person: Person | None) -> tuple[Privacy | No
                 f"write: delta 1e-{len(str(bound)) + 1}",
             )
     else:
-        delta = min(Fraction(1, 10**6), Fraction(1, 10 * (bound or 1)))
+        delta = Fraction(0)
+        if asked != "laplace":
+            delta = min(Fraction(1, 10**6), Fraction(1, 10 * (bound or 1)))
         reader.defaults.append(f"delta {float(delta):.3g}")
     adjacency: Literal["add-or-remove", "replace-one"] = (
         "add-or-remove" if replaced is None else "replace-one"
     )
-    return Privacy(adjacency=adjacency, epsilon=epsilon, delta=delta), person
+    mechanism: Mechanism = asked or ("laplace" if delta == 0 else "gaussian")
+    if asked is None:
+        reader.defaults.append(f"mechanism {mechanism}")
+    return (
+        Privacy(adjacency=adjacency, epsilon=epsilon, delta=delta, mechanism=mechanism),
+        person,
+    )
 
 
 def _promise_word(
@@ -145,22 +158,19 @@ def _exact_people(reader: Reader, line: tree.ReplaceOne, person: Person | None) 
     return person.model_copy(update={"people_bound": people})
 
 
-def _mechanism(reader: Reader, known: Mapping[str, object]) -> None:
+def _mechanism(reader: Reader, known: Mapping[str, object]) -> Mechanism | None:
+    """What `mechanism …` asks for; None if nothing is asked, or known, by that name."""
     line = known.get("mechanism")
-    if isinstance(line, tree.MechanismLine) and line.name.text != "gaussian":
-        if line.name.text == "laplace":
-            reader.not_planned(
-                "Laplace noise is not planned in this release",
-                line.span,
-                "leave the line out: noise is discrete Gaussian",
-            )
-        else:
+    asked = None
+    if isinstance(line, tree.MechanismLine):
+        asked = _MECHANISMS.get(line.name.text)
+        if asked is None:
             reader.found.error(
                 "SG205",
                 f'there is no mechanism "{line.name.text}"',
                 line.name.span,
                 "unknown",
-                nearest(line.name.text, ("gaussian", "laplace")) or "leave the line out",
+                nearest(line.name.text, _MECHANISMS) or "leave the line out",
             )
     limit = known.get("learned bins")
     if isinstance(limit, tree.LearnedLimit) and not 0 < limit.percent.value < 100:
@@ -171,6 +181,7 @@ def _mechanism(reader: Reader, known: Mapping[str, object]) -> None:
             "out of range",
             "write: learned bins using at most 15%",
         )
+    return asked
 
 
 def resolve_release(

@@ -122,6 +122,8 @@ def _run(reader: Reader) -> Resolved:
         if any(reader.spec.all(tree.ColumnsBlock)):
             vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
             queries, spans = resolve_queries(reader, measure, vocabulary, binner)
+    if privacy is not None and privacy.mechanism == "laplace":
+        _check_countable(reader, queries, spans)
     binner.read_all(panels)
     check_limit(reader)
     if samples is not None and measure is not None:
@@ -164,6 +166,24 @@ def _run(reader: Reader) -> Resolved:
         defaults=tuple(reader.defaults),
         warnings=tuple(reader.found.warnings),
     )
+
+
+def _check_countable(reader: Reader, queries: Sequence[Asked], spans: Mapping[str, Span]) -> None:
+    """Laplace noise goes on counts: sums of clipped vectors have an L2 bound, and no useful L1."""
+    for query in queries:
+        learns = isinstance(query, Marginal) and query.learned is not None
+        if not learns and not isinstance(query, Moments):
+            continue
+        what = "bins are learned from" if learns else "moments are"
+        reader.found.error(
+            "SG220",
+            f"{what} sums of vectors, on which no Laplace noise is planned",
+            spans[query.id],
+            "needs Gaussian noise",
+            ("take the bins from a public table: in 4 bins from REFERENCE" if learns else
+             "measure tables: marginal COLUMN * PANEL in 4 bins from REFERENCE")
+            + "; or write a delta above 0, such as delta 1e-6, without `mechanism laplace`",
+        )  # fmt: skip
 
 
 def _epsilon(reader: Reader) -> Span:

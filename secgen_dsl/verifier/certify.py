@@ -3,14 +3,23 @@
 import re
 from dataclasses import replace
 from fractions import Fraction
+from importlib.metadata import version
 
 from secgen_dsl import __version__
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.certificate import Accounting, Certificate, Role
-from secgen_dsl.ir.plan import Plan
-from secgen_dsl.privacy.accountants import LATTICE, ROLES, Accountant, certifier
-from secgen_dsl.privacy.events import Composition
+from secgen_dsl.ir.plan import LaplaceNoise, Plan
+from secgen_dsl.privacy.accountants import (
+    LATTICE,
+    PLD,
+    SUM,
+    Accountant,
+    asked,
+    certifier,
+)
+from secgen_dsl.privacy.events import Composition, ShiftedGaussian
 from secgen_dsl.privacy.guarantees import guarantees
+from secgen_dsl.privacy.laplace import summed_loss
 from secgen_dsl.privacy.rounding import six_digits_up, sqrt_not_below
 from secgen_dsl.verifier.verify import Verified
 
@@ -19,6 +28,8 @@ INDEPENDENT: frozenset[Role] = frozenset({"confirms", "checks"})
 
 _EPSILON = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?(E-[0-9]{1,3})?")
 _VERSION = re.compile(r"[a-z-]{1,20} [0-9A-Za-z.+]{1,40}")
+_SHARES = "laws of the parties' shares, added up numerically (secgen)"
+
 _SPARE = Fraction(1, 100)
 """A confirming accountant's number may lie this share below ours, and no more."""
 
@@ -38,7 +49,7 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
     privacy = plan.program.privacy
     composition = verified.composition
     accountings: list[Accounting] = []
-    for accountant, role in ROLES[composition.shifts].items():
+    for accountant, role in asked(composition, privacy.delta).items():
         if role == "checks" and independent:
             accountings += _checked(accountant, composition, privacy.delta)
         elif role not in INDEPENDENT or independent:
@@ -47,7 +58,10 @@ def certify(plan: Plan, verified: Verified, *, independent: bool) -> Certificate
                 raise _not_confirmed(
                     f"the second accountant finds epsilon {epsilon:.6g}, more than the budget"
                 )
-            accountings.append(_accounting(accountant, role, epsilon))
+            exact = composition.pure if accountant is SUM else None
+            accountings.append(_accounting(accountant, role, exact or epsilon))
+    if composition.pure is not None and independent:
+        accountings.append(_shares_added_up(plan, composition.pure))
     return Certificate(
         format="secgen.certificate/2",
         plan_sha256=verified.plan_sha256,
@@ -70,7 +84,7 @@ def is_certificate_of(stated: Certificate, plan: Plan, verified: Verified) -> bo
     be.
     """
     fresh = certify(plan, verified, independent=False)
-    roles = {one.name: role for one, role in ROLES[verified.composition.shifts].items()}
+    roles = _roles(plan, verified.composition)
     own = [one for one in stated.accountings if roles.get(one.accountant) not in INDEPENDENT]
     others = [one for one in stated.accountings if roles.get(one.accountant) in INDEPENDENT]
     names = [one.accountant for one in others]
@@ -89,12 +103,21 @@ def is_certificate_of(stated: Certificate, plan: Plan, verified: Verified) -> bo
     )
 
 
+def _roles(plan: Plan, composition: Composition) -> dict[str, Role]:
+    """Name → role of every accountant that a certificate of the plan may name."""
+    accountants = asked(composition, plan.program.privacy.delta)
+    roles: dict[str, Role] = {one.name: role for one, role in accountants.items()}
+    return roles | ({_SHARES: "checks"} if composition.pure is not None else {})
+
+
 def _plausible(stated: Accounting, plan: Plan, verified: Verified) -> bool:
     """Whether an independent accountant may have said this."""
     if _EPSILON.fullmatch(stated.epsilon) is None:
         return False
     number, ours = Fraction(stated.epsilon), Fraction(verified.epsilon)
     if stated.role == "confirms":
+        if verified.composition.pure is not None:  # tighter than the sum, at δ > 0
+            ours = Fraction(PLD.epsilon(verified.composition, plan.program.privacy.delta))
         fits = (1 - _SPARE) * ours <= number <= plan.program.privacy.epsilon
         return fits and stated.covers == "plan"
     if stated.covers == "largest group":
@@ -125,11 +148,35 @@ def _checked(
     return (_accounting(LATTICE, "checks", found).model_copy(update={"covers": covers}),)
 
 
+def _shares_added_up(plan: Plan, pure: Fraction) -> Accounting:
+    """ε from the laws of the parties' shares, added up numerically: no formula of theirs is used.
+
+    Raises:
+        SecgenError: SG321, it is not the exact sum.
+    """
+    found = sum(
+        release.noise.sensitivity * summed_loss(release.noise.scale, release.noise.parts)
+        for release in plan.releases()
+        if isinstance(release.noise, LaplaceNoise)
+    )
+    if not _agree(Fraction(found), pure):
+        raise _not_confirmed(f"the parties' shares add up to {found:.6g} where {float(pure):.6g} "
+                             "is certified")  # fmt: skip
+    return Accounting(
+        accountant=_SHARES,
+        version=f"numpy {version('numpy')}",
+        covers="plan",
+        epsilon=f"{found:.6g}",
+        role="checks",
+    )
+
+
 def _largest_group(composition: Composition) -> Composition:
     """The events of equal noise that spend most, with all of the slack."""
-    if composition.events is None:
+    events = [event for event in composition.events or () if isinstance(event, ShiftedGaussian)]
+    if not events:
         raise ValueError("competing shifts have no groups of equal noise")
-    largest = max(composition.events, key=lambda event: (event.mu_squared, event.variance))
+    largest = max(events, key=lambda event: (event.mu_squared, event.variance))
     return replace(composition, events=(largest,), mu_squared=largest.mu_squared)
 
 
@@ -142,7 +189,7 @@ def _agree(number: Fraction, ours: Fraction) -> bool:
     return abs(number - ours) <= _AGREEMENT * max(Fraction(1), ours)
 
 
-def _accounting(accountant: Accountant, role: Role, epsilon: float) -> Accounting:
+def _accounting(accountant: Accountant, role: Role, epsilon: float | Fraction) -> Accounting:
     return Accounting(
         accountant=accountant.name,
         version=accountant.version,

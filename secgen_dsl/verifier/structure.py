@@ -117,7 +117,10 @@ def _promise(program: Program) -> Iterator[str]:
     epsilon, delta = program.privacy.epsilon, program.privacy.delta
     if not Fraction(1, 1000) <= epsilon <= 50:
         yield "epsilon lies outside 0.001..50"
-    if not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
+    if delta == 0:
+        if program.privacy.mechanism != "laplace":
+            yield "delta 0 cannot be kept with Gaussian noise"
+    elif not Fraction(1, 10**12) <= delta <= Fraction(1, 1000):
         yield "delta lies outside 1e-12..0.001"
     person = program.person
     if not 1 <= person.samples <= _MOST_SAMPLES or not 1 <= person.silos <= _MOST_SAMPLES:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 
-from secgen_dsl.ir.plan import Plan, Round
+from secgen_dsl.ir.plan import GaussianNoise, Plan, Round
 from secgen_dsl.ir.program import (
     Marginal,
     Moments,
@@ -148,7 +148,7 @@ def _rounds(plan: Plan, served: dict[tuple[str, str], VectorSum | SecondMoment])
     costs = {
         x.query: x.noise.sensitivity_squared / x.noise.variance
         for x in plan.releases()
-        if x.noise.variance > 0
+        if isinstance(x.noise, GaussianNoise) and x.noise.variance > 0
     }
     for one_round in plan.rounds:
         least = 0 if one_round.number == 1 else _least_delay(plan.program, one_round)

@@ -11,7 +11,7 @@ from itertools import islice
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.main_effects import main_effects
-from secgen_dsl.ir.plan import Opening, Plan, Release
+from secgen_dsl.ir.plan import LaplaceNoise, Opening, Plan, Release
 from secgen_dsl.ir.program import (
     Asked,
     Marginal,
@@ -31,6 +31,7 @@ from secgen_dsl.privacy.slack import (
     MINIMUM_PARTY_VARIANCE,
     centring_scale_suffices,
 )
+from secgen_dsl.verifier.laplace import laplace_faults
 from secgen_dsl.verifier.structure import MOST_RAW_CELLS, structure_faults
 
 _MOST_FAULTS = 20
@@ -70,7 +71,9 @@ def verify(plan: Plan) -> Verified:
     except (ValueError, ArithmeticError) as error:  # no bound is no guarantee
         _refuse(iter([f"its epsilon cannot be bounded: {error}"]))
         raise
-    if not Fraction(epsilon) <= privacy.epsilon:
+    # The sum of pure ε is exact: a float above it might exceed a budget that is just met.
+    spent = Fraction(epsilon) if composition.pure is None else composition.pure
+    if not spent <= privacy.epsilon:
         _refuse(
             iter(
                 [
@@ -119,12 +122,17 @@ def _release_faults(plan: Plan) -> Iterator[str]:
         if isinstance(marginal, Marginal) and marginal.panel is None
     }
     measured: set[str] = set()
+    mechanism = plan.program.privacy.mechanism
     for release in plan.releases():
         name = release.query
         if name not in queries:
             yield f'"{name}" is released but not declared'
         elif name in measured:
             yield f'"{name}" is released twice'
+        elif release.noise.kind != mechanism:
+            yield f'the noise on "{name}" is not of the kind that is promised, {mechanism}'
+        elif isinstance(release.noise, LaplaceNoise):
+            yield from laplace_faults(plan, release, release.noise, queries[name])
         else:
             marginal = queries[name]
             if release.map == "centred" and not _may_be_centred(marginal, histograms):
@@ -180,6 +188,8 @@ def _one_release(plan: Plan, release: Release, query: Query) -> Iterator[str]:
         yield f'"{name}" halves the noise of other cells than products'
         return
     noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        raise TypeError("Laplace noise is checked elsewhere")
     if noise.sensitivity_squared != sensitivity_squared(program, query, release.map):
         yield f'the sensitivity of "{name}" is not what a person can change'
     honest = len(plan.parties) - plan.threshold
@@ -206,8 +216,10 @@ def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
     targets = [query for query in plan.program.queries if query.importance.error is not None]
     if not stated and not targets:
         return
-    whole = mu_for_zcdp_budget if renyi else mu_for_budget
-    budget = whole(privacy.epsilon, privacy.delta) ** 2
+    budget = privacy.epsilon
+    if privacy.mechanism == "gaussian":
+        whole = mu_for_zcdp_budget if renyi else mu_for_budget
+        budget = whole(privacy.epsilon, privacy.delta) ** 2
     releases = {release.query: release for release in plan.releases()}
     for query in stated:
         share = query.importance.share
@@ -222,10 +234,21 @@ def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
 
 
 def _spent(plan: Plan, releases: dict[str, Release], query: Asked) -> Fraction:
-    """μ² of a query and of the vectors that serve it; an added label histogram is not counted."""
+    """μ² of a query and of the vectors that serve it; an added label histogram is not counted.
+
+    With Laplace noise ε, which is what shares are of.
+    """
     names = {added.id for added in plan.added if getattr(added, "serves", None) == query.id}
     noises = [releases[name].noise for name in {query.id, *names} & releases.keys()]
-    return sum((each.sensitivity_squared / each.variance for each in noises), Fraction(0))
+    return sum(
+        (
+            each.sensitivity / each.scale
+            if isinstance(each, LaplaceNoise)
+            else each.sensitivity_squared / each.variance
+            for each in noises
+        ),
+        Fraction(0),
+    )
 
 
 def _target_variance(plan: Plan, query: Table) -> Fraction:

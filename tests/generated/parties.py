@@ -41,6 +41,11 @@ class InjectedNoise:
         spread = min(4 * isqrt(int(variance) + 1), 2**50)
         return np.random.default_rng(seed).integers(-spread, spread + 1, cells, dtype=np.int64)
 
+    def draw_polya(
+        self, marginal: str, cells: int, scale: Fraction, parts: int
+    ) -> NDArray[np.int64]:
+        return self.draw(f"{marginal} in {parts} parts", cells, scale)
+
 
 class Impatient(Party):
     """The real party, but for the seconds that later rounds wait."""

@@ -48,6 +48,11 @@ class InjectedNoise:
         spread = int(variance) + 1
         return np.random.default_rng(seed).integers(-spread, spread + 1, cells, dtype=np.int64)
 
+    def draw_polya(
+        self, marginal: str, cells: int, scale: Fraction, parts: int
+    ) -> NDArray[np.int64]:
+        return self.draw(f"{marginal} in {parts} parts", cells, scale)
+
 
 def tamper(config: PartyConfig) -> None:
     """The party of index 1 changes one of its shares of the sum."""

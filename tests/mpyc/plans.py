@@ -60,7 +60,12 @@ def program(
                 list_sha256="",
             ),
         ),
-        privacy=Privacy(adjacency="add-or-remove", epsilon=Fraction(4), delta=Fraction(1, 100_000)),
+        privacy=Privacy(
+            adjacency="add-or-remove",
+            epsilon=Fraction(4),
+            delta=Fraction(1, 100_000),
+            mechanism="gaussian",
+        ),
         expectations=(),
         queries=(
             Marginal(

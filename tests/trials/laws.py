@@ -28,6 +28,31 @@ def discrete_gaussian(variance: float) -> Law:
     return x, mass / mass.sum()
 
 
+def discrete_laplace(scale: float) -> Law:
+    """Mass ∝ e^(−|x|/b), all but e^−45 of it."""
+    reach = _laplace_reach(scale)
+    x, ratio = np.arange(-reach, reach + 1), np.exp(-1 / scale)
+    return x, (1 - ratio) / (1 + ratio) * ratio ** np.abs(x)
+
+
+def polya_share(scale: float, parts: int) -> Law:
+    """The difference of two negative binomial numbers of shape 1/parts, by Fourier transform."""
+    from scipy.special import gammaln
+
+    reach, shape = _laplace_reach(scale), 1 / parts
+    k = np.arange(reach + 1)
+    ways = gammaln(k + shape) - gammaln(k + 1) - gammaln(shape)
+    one = np.exp(ways + shape * np.log(-np.expm1(-1 / scale)) - k / scale)
+    size = 1 << (2 * reach + 2).bit_length()
+    both = np.fft.irfft(np.abs(np.fft.rfft(one, size)) ** 2, size)
+    x = np.arange(-reach, reach + 1)
+    return x, np.maximum(both[x], 0.0)
+
+
+def _laplace_reach(scale: float) -> int:
+    return max(20, int(np.ceil(45 * scale)))
+
+
 def centred_statistic(variance: float, bins: int) -> Law:
     """(B − 1)·z₁ − z₂ − … − z_B for independent N_Z(0, variance), by direct convolution."""
     x, one = discrete_gaussian(variance)
