@@ -7,7 +7,6 @@ Rényi; with Laplace noise the sum of the releases' ε, exactly, whatever δ is 
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
