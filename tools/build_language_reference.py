@@ -83,8 +83,6 @@ LIMITS = (
 LATER = (
     ("silos hold patients", "silos hold columns"),
     ("in 4 bins from elsewhere", "in 4 quantile bins"),
-    ("delta 1e-6", "mechanism laplace"),
-    ("delta 1e-6", "delta 0"),
     ("delta 1e-6", "noise joint"),
     ("in 4 bins from elsewhere", "in 4 bins from elsewhere selected by correlation"),
     ("log2 0..20 {", "counts as vst 0..20 {"),
@@ -92,6 +90,7 @@ LATER = (
 DEFAULTS = (
     ("; keep earliest collected", "`keep …`"),
     ("; delta 1e-6", "`delta …`"),
+    ("; mechanism gaussian", "`mechanism …`"),
     (" as csv", "`as …` behind `samples`"),
     ("; measurements to silos", "`measurements to …`"),
 )
@@ -119,6 +118,7 @@ def filled_in(left_out: str) -> str:
     """What the compiler fills in for a part of the small spec, stated in full, that is left out."""
     stated = BASE.replace(" as csv", " as csv; measurements to silos")
     stated = stated.replace("at most 1 sample", "at most 1 sample; keep earliest collected")
+    stated = stated.replace("delta 1e-6", "delta 1e-6; mechanism gaussian")
     if left_out not in stated or meaning(stated).defaults:
         raise ValueError(f"{left_out!r} is not in the spec, or it leaves something out")
     (filled,) = meaning(stated.replace(left_out, "")).defaults

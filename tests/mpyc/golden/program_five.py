@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "9d4b224afd85a5e94cbeb0558cc45be1d09e3b1c21f43d0e6258a572beb877a5"
+PLAN_SHA256 = "94cf7e4149a53eac1b9f187e6fc56071381ad5efaef976e7ecc5c23c1bd5de40"
 PARTIES = (
     "a",
     "b",

@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "f9b5c6f9de149d5e10be737d52da6e8db42671fb86380cd07794bfe14c027877"
+PLAN_SHA256 = "7f5d4555442c0e80fd9b20c4c6328f778cc948c3636af691689ac7165389f8cb"
 PARTIES = (
     "northeast",
     "south",

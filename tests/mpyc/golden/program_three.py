@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "c006c577018011e96835c6dc4d7ae8ddf8f9c7c52fe9f0451c8831ed11f34eb4"
+PLAN_SHA256 = "a9a80c6e1f817a339c0020708087396b51bb05f0d2ec17036c2d911945beb709"
 PARTIES = (
     "europe",
     "northeast",
