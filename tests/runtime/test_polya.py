@@ -194,7 +194,7 @@ def test_shapes_and_the_greatest_scale() -> None:
     ],
 )
 def test_numbers_out_of_range(cells: int, scale: str, parts: int) -> None:
-    with pytest.raises(ValueError, match="negative length|no Pólya shares"):
+    with pytest.raises(ValueError, match=r"negative length|no Pólya shares"):
         draw_polya(cells, Fraction(scale), parts)
 
 
