@@ -1,4 +1,4 @@
-"""Clipped sums: exact, never longer than their clip, and moved by a person no more than declared."""
+"""Clipped sums: exact, within their clip, and moved by a person no more than is declared."""
 
 import math
 from collections.abc import Sequence
