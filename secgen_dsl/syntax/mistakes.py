@@ -23,6 +23,7 @@ _QUANTILES = frozenset({"quantiles", "quartiles", "tertiles", "deciles", "percen
 _COLUMN_KINDS = frozenset({"category", "number", "mutation"})
 _PLAIN_SIGNS = frozenset("+-<>?!%&~^")
 _PREVIOUS = re.compile(r"([A-Za-z]+)[ \t]*$")
+_BINS_FOLLOW = re.compile(r"[ \t](?P<word>in)[ \t]+$")
 
 
 def explain(scene: Scene) -> Explanation:
@@ -98,17 +99,21 @@ def _swallowed(scene: Scene, block: int) -> int | None:
     return None
 
 
-def _else_in_list(scene: Scene) -> Explanation | None:
-    """``{ a, b else c``: the brace before ``else`` is missing."""
-    start = scene.fault.start
-    if not (scene.place.in_list and scene.found == "else" and scene.text[start - 1] in " \t"):
+def _behind_list(scene: Scene) -> Explanation | None:
+    """``{ a, b else c``, ``{ A, B in 3 bins``: the brace before ``else`` or ``in`` is missing."""
+    place, start, word = scene.place, scene.fault.start, scene.found
+    if place.in_list and place.block == "measure" and word.isdigit():
+        bins = _BINS_FOLLOW.search(scene.text, place.braces[-1], start)
+        if bins is not None:
+            start, word = bins.start("word"), "in"
+    if not (place.in_list and word in ("else", "in") and scene.text[start - 1] in " \t"):
         return None
     return scene.say(
         "SG110",
         "the list is not closed",
         "opened here",
-        'add the missing "}" before "else"',
-        start=scene.place.braces[-1],
+        f'add the missing "}}" before "{word}"',
+        start=place.braces[-1],
         length=1,
         put=(start - 1, "}"),
     )
@@ -480,7 +485,7 @@ def _in_quotes(scene: Scene) -> str:
 
 _EXPLANATIONS: tuple[Callable[[Scene], Explanation | None], ...] = (
     _unclosed,
-    _else_in_list,
+    _behind_list,
     _column_in_list,
     _going_on,
     comment,

@@ -17,6 +17,7 @@ from secgen_dsl.syntax.mistakes import explain
 from secgen_dsl.syntax.recovery import (
     blank,
     open_block,
+    past_list,
     pieces,
     place_of,
     statement_end,
@@ -222,6 +223,8 @@ def _mend(fault: Fault, source: Source, text: str, start: int, end: int) -> tupl
         begin = start
     elif place.braces or not unmatched_close(text, start, end):
         stop = max(explanation.after, statement_end(text, end, explanation.after, place))
+        if unmatched_close(text, start, end):
+            stop = past_list(text, end, stop, place)
     ranges = ((begin, stop), (fault.start, fault.start + 1), (start, end))
     first, last = next((r for r in ranges if text[slice(*r)].strip()), (start, end))
     return diagnostic, blank(text, first, last)

@@ -22,6 +22,7 @@ _OPENING = re.compile(
     r"|public[ \t]+\S+[ \t]+from\b|panel[ \t]+\S+[ \t]+expression\b))",
     re.MULTILINE,
 )
+_LIST_CLOSED = re.compile(r"\s*\}[ \t]*(?=[^\s};#])")
 _FIRST_WORD = re.compile(r"[ \t\r\n;]*([A-Za-z]*)")
 
 
@@ -122,6 +123,15 @@ def statement_end(text: str, end: int, after: int, place: Place) -> int:
         elif depth == 0:
             return position
     return end
+
+
+def past_list(text: str, end: int, stop: int, place: Place) -> int:
+    """Where a statement ends that lost the ``{`` of its list: a ``}`` with words behind it is next.
+
+    (A ``}`` that closes a block has none behind it.)  ``stop`` where no such brace is next.
+    """
+    closing = _LIST_CLOSED.match(text, stop, end)
+    return stop if closing is None else statement_end(text, end, closing.end(), place)
 
 
 def blank(text: str, start: int, end: int) -> str:

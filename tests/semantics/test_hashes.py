@@ -147,14 +147,18 @@ def test_defaults_are_said_and_are_the_same_as_written_out() -> None:
     written = text.replace("as csv }", "as csv; measurements to silos }")
     assert hashes(written) == BEFORE["two_hospitals"]
     # Which samples are kept without `keep` has no words of its own: naming a date is another plan.
-    (kept,) = meaning(written).defaults
+    (kept,) = set(meaning(written).defaults) - {"mechanism gaussian"}
     assert "keyed hash" in kept
+    written = written.replace("delta 1e-5", "delta 1e-5; mechanism gaussian")
+    assert meaning(written).defaults == (kept,)
+    assert hashes(written) == BEFORE["two_hospitals"]
     assert meaning(written.replace("1 sample", "1 sample; keep earliest day")).defaults == ()
     short = text.replace(" as csv }", " }").replace("; delta 1e-5", "")
     assert set(meaning(short).defaults) == {
         "measurements to silos",
         "samples as csv",
         "delta 1e-06",
+        "mechanism gaussian",
         kept,
     }
     assert hashes(short) == hashes(text.replace("delta 1e-5", "delta 1e-6"))

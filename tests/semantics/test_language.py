@@ -449,8 +449,8 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
         [("SG204", "replace one person of exactly 9")],
     ),
     (
-        {"privacy": "privacy { add or remove one person; epsilon 1; delta 0; mechanism laplace }"},
-        [("SG112", "mechanism laplace"), ("SG112", "0")],
+        {"privacy": "privacy { add or remove one person; epsilon 1; delta 0; mechanism gaussian }"},
+        [("SG220", "0")],
     ),
     (
         {
