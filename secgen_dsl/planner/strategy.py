@@ -40,11 +40,11 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
     Row-centred tables with a label histogram are ResidualPlanner's optimum for one label × gene
     workload (PRIVACY 2.2).  With several workloads that share label histograms, floors on the noise
     and accuracy targets, the best choice is searched for (``search``), from all centred.  Then gene
-    pairs whose genes have tables of their own in the same bins are toggled, one query at a time:
+    pairs whose genes have tables of their own in the same bins are looked at (``_with_pairs``):
     double-centred pairs take less of the budget, but a cell then has the errors of those tables as
-    well (``pairs``); each toggle must lower the objective of the optimal allocation.  Under
-    replace-one a centred table costs as much as a plain one (``sensitivity``), and of a
-    double-centred one no single event is known to dominate: none is used.
+    well (``pairs``).  Under replace-one a centred table costs as much as a plain one
+    (``sensitivity``), and of a double-centred one no single event is known to dominate: none is
+    used.
 
     Args:
         mu: μ > 0 of the whole plan; floors and targets make the choice depend on it.
@@ -67,17 +67,57 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
 
     if program.privacy.adjacency == "replace-one":
         return _measured(program, frozenset(), {}, {})
-    centred: frozenset[str] = frozenset()
-    if any(map(_may_be_centred, by_id.values())):
-        centred = search(_parts(program), measure, stated, mu, honest)
+    most = frozenset(query.id for query in program.queries if _may_be_centred(query))
     genes = _tables_of_genes(program)
-    best = _cost(program, centred, genes, mu, honest) if genes else None
-    for name in genes:
-        toggled = centred | {name}
-        cost = _cost(program, toggled, genes, mu, honest)
-        if cost is not None and (best is None or cost < best):
-            centred, best = toggled, cost
+    centred, unreached = most, None
+    if most:
+        try:
+            centred = search(_parts(program), measure, stated, mu, honest)
+        except OutOfReachError as error:
+            unreached = error
+    if genes:
+        centred = _with_pairs(program, centred, most, genes, mu, honest)
+    elif unreached is not None:
+        raise unreached
     return _measured(program, centred, genes, {})
+
+
+def _with_pairs(
+    program: Program,
+    centred: frozenset[str],
+    most: frozenset[str],
+    genes: Mapping[str, Mapping[str, Marginal]],
+    mu: Fraction,
+    honest: int,
+) -> frozenset[str]:
+    """A choice with double-centred pairs, from which no step of these lowers the objective.
+
+    A step double-centres a pair query or measures it plain, and leaves the tables of its genes as
+    they are, or makes all of them centred or plain.  It starts from the best choice with plain
+    pairs; or, as that may not keep the targets, with all pairs double-centred.
+    """
+    costs: dict[frozenset[str], Fraction | None] = {}
+
+    def cost(choice: frozenset[str]) -> Fraction | None:
+        if choice not in costs:
+            costs[choice] = _cost(program, choice, genes, mu, honest)
+        return costs[choice]
+
+    best = cost(centred)
+    if best is None:
+        centred = max((most | frozenset(genes), centred), key=lambda one: cost(one) is not None)
+        best = cost(centred)
+    found = True
+    while found:
+        found = False
+        for name, tables in genes.items():
+            own = frozenset(table.id for table in tables.values()) & most
+            for step in (centred ^ {name}, centred | own, centred - own):
+                for choice in (step, step ^ {name}):
+                    reached = cost(choice)
+                    if reached is not None and (best is None or reached < best):
+                        centred, best, found = choice, reached, True
+    return centred
 
 
 def _cost(
