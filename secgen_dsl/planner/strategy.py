@@ -32,6 +32,7 @@ from secgen_dsl.planner.search import Part, search
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
 
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
+_NOTHING = Fraction(0)
 
 
 def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
@@ -187,7 +188,7 @@ def _alike(program: Program, query: Asked) -> object:
     by_person = not isinstance(query, PairMarginal) and program.person.per in query.columns
     panel = isinstance(query, Marginal) and query.panel is not None
     own_pool = query.id if query.importance.share is not None else ""
-    learning = Fraction(0) if isinstance(query, Moments) else learning_part(query)
+    learning = _NOTHING if isinstance(query, Moments) else learning_part(query)
     return kind, panel, shape, by_person, query.importance, own_pool, learning
 
 
@@ -238,7 +239,7 @@ def _measured(
         else:
             tables, label_cells, bins = program.shape(marginal)
             extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
-        burden[labels] = burden.get(labels, Fraction(0)) + copies.get(marginal.id, 1) * extra
+        burden[labels] = burden.get(labels, _NOTHING) + copies.get(marginal.id, 1) * extra
         if isinstance(marginal, Marginal) and marginal.importance.error is not None:
             row, total = _centred_ceilings(program, marginal, histogram)
             _lower(ceilings, marginal.id, row)
@@ -255,7 +256,7 @@ def _measured(
         if own is not None:
             _lower(ceilings, pairs.id, own)
         for one in needed:
-            for_pairs[one.query.id] = for_pairs.get(one.query.id, Fraction(0)) + one.burden
+            for_pairs[one.query.id] = for_pairs.get(one.query.id, _NOTHING) + one.burden
             if one.ceiling is not None:
                 _lower(ceilings, one.query.id, one.ceiling)
     measured = []
@@ -266,9 +267,9 @@ def _measured(
             measured.append(replace(item, copies=copies.get(query.id, 1)))
             continue
         item = _one(program, query, linear_map, asked=query.id in asked)
-        added = for_pairs.get(query.id, Fraction(0))
+        added = for_pairs.get(query.id, _NOTHING)
         if isinstance(query, Marginal) and query.panel is None:
-            added += burden.get(frozenset(query.columns), Fraction(0))
+            added += burden.get(frozenset(query.columns), _NOTHING)
         measured.append(
             replace(
                 item,
@@ -326,7 +327,7 @@ def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) 
         table_sensitivity_squared=table_sensitivity_squared(
             bins, linear_map, contribution_of(program, query)
         ),
-        coefficient=query.importance.weight * free_cells if asked else Fraction(0),
+        coefficient=query.importance.weight * free_cells if asked else _NOTHING,
         pool="",
         ceiling=None,
         learning=learning,
@@ -365,7 +366,7 @@ def learning_part(query: Query) -> Fraction:
     """Part of a query's cost that learning its bins takes; 0 unless they are learned."""
     if isinstance(query, Marginal) and query.learned is not None:
         return query.learned.part
-    return Fraction(0)
+    return _NOTHING
 
 
 def _centred_ceilings(
