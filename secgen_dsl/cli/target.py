@@ -87,7 +87,7 @@ def _divided(program: Program, target: Target, answer: Answer) -> list[str]:
     if answer.divided is None:
         if target.query and answer.as_written is not None:
             return ["divided      the spec's own epsilon reaches it already"]
-        return ["divided      no epsilon reaches it either if the spec asks for it"]
+        return ["divided      no smaller epsilon reaches it if the spec asks for just that"]
     enough = answer.divided
     others = set(_errors(enough)) - set(answer.asked)
     kept = ", and the others stay as exact as they are now" if others and answer.now else ""

@@ -21,7 +21,10 @@ from secgen_dsl.ir.program import (
     Importance,
     Moments,
     Program,
+    Query,
+    SecondMoment,
     Table,
+    VectorSum,
     decimal_text,
 )
 from secgen_dsl.ir.statement import canonical_statement, error_text
@@ -69,7 +72,8 @@ class Answer:
         asked: ids of the queries that it is asked of, in the program's order.
         now: what the spec's own ε gives; None if there is no plan for it.
         as_written: None if no ε reaches the target with the spec as it is.
-        divided: None if no ε does, or if it is asked of one query that reaches it already.
+        divided: None if no smaller ε than as written does, or if it is asked of one query that
+            reaches it already.
     """
 
     asked: tuple[str, ...]
@@ -223,8 +227,13 @@ def _errors_of_others(
         prediction.query.id: prediction.standard_error
         for prediction in predictions
         if prediction.query.id not in limits
-        and (prediction.asked or prediction.query.kind in ("vector-sum", "second-moment"))
+        and (prediction.asked or _served(prediction.query, limits))
     }
+
+
+def _served(query: Query, limits: dict[str, float]) -> bool:
+    """Whether it is a sum that serves a query without limit."""
+    return isinstance(query, VectorSum | SecondMoment) and query.serves not in limits
 
 
 def _with_targets(program: Program, tables: Sequence[Table], error: ErrorTarget) -> Program:
