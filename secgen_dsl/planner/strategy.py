@@ -3,10 +3,10 @@
 Gene pairs: plain tables, or double-centred ones beside tables of their genes.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from math import isqrt
 
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import (
@@ -16,7 +16,6 @@ from secgen_dsl.ir.program import (
     Moments,
     PairMarginal,
     Program,
-    Query,
     Table,
 )
 from secgen_dsl.ir.statement import canonical_statement
@@ -25,11 +24,20 @@ from secgen_dsl.planner.allocation import (
     Measured,
     OutOfReachError,
     allocate,
+    centred_floor,
     objective,
+)
+from secgen_dsl.planner.ceilings import (
+    Rows,
+    cell_target,
+    histogram_ceiling,
+    learning_part,
+    plain_ceiling,
 )
 from secgen_dsl.planner.pairs import needs, tables_of_genes
 from secgen_dsl.planner.search import Part, search
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
+from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 _NOTHING = Fraction(0)
@@ -215,12 +223,15 @@ def _measured(
     burden: dict[frozenset[str], Fraction] = {}
     pools: dict[str, str] = {}
     ceilings: dict[str, Fraction] = {}
+    # Id of a label histogram → the centred queries with targets that need it.
+    limited: dict[str, list[tuple[str, Rows]]] = {}
+    honest = len(program.parties) - program.tolerated
     for marginal in program.queries:
         if marginal.importance.share is not None:
             pools[marginal.id] = marginal.id
         if not isinstance(marginal, Moments) and marginal.id not in centred:
             if marginal.importance.error is not None:
-                _lower(ceilings, marginal.id, certified_target(program, marginal))
+                _lower(ceilings, marginal.id, plain_ceiling(program, marginal))
             continue
         if isinstance(marginal, PairMarginal):
             continue
@@ -241,9 +252,19 @@ def _measured(
             extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
         burden[labels] = burden.get(labels, _NOTHING) + copies.get(marginal.id, 1) * extra
         if isinstance(marginal, Marginal) and marginal.importance.error is not None:
-            row, total = _centred_ceilings(program, marginal, histogram)
-            _lower(ceilings, marginal.id, row)
+            rows = _rows(program, marginal, honest)
+            limited.setdefault(histogram.id, []).append((marginal.id, rows))
+    for histogram in histograms.values():
+        if histogram.id in limited:
+            counts = Counter[Rows]()
+            for name, rows in limited[histogram.id]:
+                counts[rows] += copies.get(name, 1)
+            load = table_sensitivity_squared(1, "identity", contribution_of(program, histogram))
+            floor = MINIMUM_PARTY_VARIANCE * honest
+            total = histogram_ceiling(counts, load, floor, ceilings.get(histogram.id))
             _lower(ceilings, histogram.id, total)
+            for name, rows in limited[histogram.id]:
+                _lower(ceilings, name, rows.ceiling(total))
     # What double-centred pairs need of other tables, by id.
     for_pairs: dict[str, Fraction] = {}
     for pairs in program.queries:
@@ -251,7 +272,7 @@ def _measured(
             continue
         first = genes[pairs.id][pairs.genes[0]]
         totals = histograms[frozenset(first.columns)] if first.id in centred else None
-        target = None if pairs.importance.error is None else certified_target(program, pairs)
+        target = None if pairs.importance.error is None else cell_target(program, pairs)
         needed, own = needs(program, pairs, genes[pairs.id], totals, centred, target)
         if own is not None:
             _lower(ceilings, pairs.id, own)
@@ -340,53 +361,17 @@ def _lower(ceilings: dict[str, Fraction], name: str, ceiling: Fraction) -> None:
     ceilings[name] = min(ceilings.get(name, rounded), rounded)
 
 
-def certified_target(program: Program, query: Table) -> Fraction:
-    """The greatest variance of a cell, as certified, that keeps the query's accuracy target.
-
-    The target bounds one standard error of a cell as released, in people or in percent of the
-    people's bound ÷ label cells; released variances are m/(m − t) times the certified ones.
-
-    Raises:
-        ValueError: no target, or one in percent without a bound on people.
-    """
-    target = query.importance.error
-    people = program.person.people_bound
-    if target is None or (target.unit == "percent" and people is None):
-        raise ValueError(f"{query.id} has no accuracy target that can be computed")
-    error = target.value
-    if target.unit == "percent":
-        error = target.value / 100 * Fraction(people or 1, program.label_cells(query))
-    parties = len(program.parties)
-    # A part of the cost goes to learning bins: the tables have that much more noise.
-    kept = 1 - learning_part(query)
-    return kept * error**2 * Fraction(parties - program.tolerated, parties)
-
-
-def learning_part(query: Query) -> Fraction:
-    """Part of a query's cost that learning its bins takes; 0 unless they are learned."""
-    if isinstance(query, Marginal) and query.learned is not None:
-        return query.learned.part
-    return _NOTHING
-
-
-def _centred_ceilings(
-    program: Program, marginal: Marginal, histogram: Marginal
-) -> tuple[Fraction, Fraction]:
-    """Ceilings of a centred marginal's noise and of its label histogram's.
-
-    A cell has the variance s²·(B − 1)/B + σ_N²/B² ≤ C.  Giving the histogram the part x of C costs
-    a/(1 − x) + b/x of μ², with a = T·Δ²·(B − 1)/(B·C) and b = Δ_N²/(B²·C), least at
-    x = √b/(√a + √b).
-    """
+def _rows(program: Program, marginal: Marginal, honest: int) -> Rows:
+    """What a centred query with an accuracy target asks for."""
     tables, _, bins = program.shape(marginal)
-    certified = certified_target(program, marginal)
-    contribution = contribution_of(program, marginal)
-    row = table_sensitivity_squared(bins, "centred", contribution)
-    total = table_sensitivity_squared(1, "identity", contribution_of(program, histogram))
-    ratio = tables * row * bins * (bins - 1) / total  # a/b
-    root = Fraction(isqrt(int(ratio * 2**40)), 2**20)
-    part = 1 / (1 + max(root, Fraction(1, 2**10)))
-    return (1 - part) * certified * bins / (bins - 1), part * certified * bins**2
+    row = table_sensitivity_squared(bins, "centred", contribution_of(program, marginal))
+    return Rows(
+        load=tables * row,
+        bins=bins,
+        target=cell_target(program, marginal),
+        kept=1 - learning_part(marginal),
+        floor=centred_floor(bins) * honest,
+    )
 
 
 def _histogram(marginal: Marginal | Moments, taken: Collection[str]) -> Marginal:
