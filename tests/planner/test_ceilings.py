@@ -70,7 +70,7 @@ def test_many_queries_that_share_a_histogram_want_it_more_exact() -> None:
 def test_a_target_near_the_least_noise_is_reached() -> None:
     """The histogram takes less of it, so that the tables' noise stays above its floor."""
     lines = "marginal label * genes in 4 equal bins error 6.45 people"
-    privacy = "add or remove one person; epsilon 8; delta 1e-6"
+    privacy = "add or remove one person; epsilon 6.5; delta 1e-6"
     plan = plan_program(meaning(spec(lines, privacy=privacy)).program)
     (found,) = (one for one in predict(plan) if one.asked)
     assert found.release.map == "centred"
