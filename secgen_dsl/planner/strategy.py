@@ -78,16 +78,15 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
         return _measured(program, frozenset(), {}, {})
     most = frozenset(query.id for query in program.queries if _may_be_centred(query))
     genes = _tables_of_genes(program)
-    centred, unreached = most, None
+    centred = most
     if most:
         try:
             centred = search(_parts(program), measure, stated, mu, honest)
-        except OutOfReachError as error:
-            unreached = error
+        except OutOfReachError:
+            if not genes:
+                raise
     if genes:
         centred = _with_pairs(program, centred, most, genes, mu, honest)
-    elif unreached is not None:
-        raise unreached
     return _measured(program, centred, genes, {})
 
 
@@ -101,9 +100,12 @@ def _with_pairs(
 ) -> frozenset[str]:
     """A choice with double-centred pairs, from which no step of these lowers the objective.
 
-    A step double-centres a pair query or measures it plain, and leaves the tables of its genes as
-    they are, or makes all of them centred or plain.  It starts from the best choice with plain
-    pairs; or, as that may not keep the targets, with all pairs double-centred.
+    A step double-centres a pair query or measures it plain, and leaves the other tables as they
+    are, or makes those of its genes, or all, centred or plain.  It starts from the best choice with
+    plain pairs; or, as that may not keep the targets, with all pairs double-centred.
+
+    Raises:
+        OutOfReachError: no choice was found that keeps the targets.
     """
     costs: dict[frozenset[str], Fraction | None] = {}
 
@@ -121,11 +123,14 @@ def _with_pairs(
         found = False
         for name, tables in genes.items():
             own = frozenset(table.id for table in tables.values()) & most
-            for step in (centred ^ {name}, centred | own, centred - own):
+            steps = (centred | own, centred - own, centred | most, centred - most)
+            for step in (centred ^ {name}, *steps):
                 for choice in (step, step ^ {name}):
                     reached = cost(choice)
                     if reached is not None and (best is None or reached < best):
                         centred, best, found = choice, reached, True
+    if best is None:  # says what is missing
+        allocate(_measured(program, centred, genes, {}), mu, honest)
     return centred
 
 
