@@ -6,9 +6,10 @@ For specs of so many marginals: seconds of reading the spec, of planning it (`pl
 verifying the plan; and how many noises differ in it.  Best of three; processor's seconds, as other
 programs may run beside.
 
-Seconds of planning 10,000 queries, on two cores that other programs kept busy: 0.9 to 1.2 for pairs of
-columns, with 50 weights, and for single genes; 1.7 to 2.1 with gene pairs beside; 1.9 where all weights
-differ; 2.0 to 2.2 where each has a panel (20,000 releases).  Nine panels of 20,000 genes: 0.12.
+Seconds of planning 10,000 queries, on two cores that other programs kept busy (load 3 to 7): 0.9 to
+1.2 for pairs of columns, with 50 weights or targets, and for single genes; 1.7 to 2.1 with gene
+pairs beside; 1.9 to 2.6 where all weights differ; 2.0 to 2.4 where each has a panel (20,000
+releases).  Nine panels of 20,000 genes: 0.12.
 """
 
 import argparse
