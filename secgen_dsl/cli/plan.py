@@ -19,7 +19,7 @@ from secgen_dsl.cli.report import Format, command, format_option, show, succeed
     "--target",
     metavar="ERROR",
     help='Show the epsilon that an accuracy needs: "error 5%", "error 12 people", '
-    '"QUERY: error 5%".',
+    '"QUERY: error 5%"; or "least error": what all queries reach with the epsilon of SPEC.',
 )
 @click.option(
     "--curve",
@@ -64,9 +64,26 @@ def plan(
 
 def _show_target(spec: Path, output: Format, text: str) -> None:
     from secgen_dsl.cli.study import program_of
-    from secgen_dsl.cli.target import answer_json, print_answer, read_target
-    from secgen_dsl.planner.target import answer
+    from secgen_dsl.cli.target import (
+        answer_json,
+        common_json,
+        least_unit,
+        print_answer,
+        print_common,
+        read_target,
+    )
+    from secgen_dsl.planner.target import answer, least_common
 
+    unit = least_unit(text)
+    if unit is not None:
+        program, _, warnings = program_of(spec)
+        common = least_common(program, unit)
+        if output != "full":
+            succeed(output, warnings, common_json(program, common))
+            return
+        show(warnings)
+        print_common(program, common)
+        return
     target = read_target(text)
     program, _, warnings = program_of(spec)
     found = answer(program, target)

@@ -1,7 +1,9 @@
 """What `secgen plan SPEC --target TEXT` prints: the ε that an accuracy needs."""
 
 import re
+from collections.abc import Collection, Sequence
 from fractions import Fraction
+from typing import Literal
 
 import click
 
@@ -10,14 +12,23 @@ from secgen_dsl.describe.measured import error_words
 from secgen_dsl.diagnostics.diagnostic import fail, printable
 from secgen_dsl.ir.program import ErrorTarget, Program, decimal_text
 from secgen_dsl.ir.statement import error_text
-from secgen_dsl.planner.target import Answer, Enough, Target
+from secgen_dsl.planner.target import Answer, Common, Enough, Target
 from secgen_dsl.verifier import verify
 
 _TARGET = re.compile(
     r"\s*(?:(?P<query>.*\S)\s*:)?\s*error\s+(?P<number>[0-9]{1,10}(?:\.[0-9]{1,9})?)\s*"
     r"(?P<unit>%|people)\s*"
 )
+_LEAST = re.compile(r"\s*least\s+error(?P<people>\s+in\s+people)?\s*")
 _GREATEST_ERROR = 10**9
+
+
+def least_unit(text: str) -> Literal["percent", "people"] | None:
+    """The unit of ``least error`` (percent) or ``least error in people``; None for other texts."""
+    found = _LEAST.fullmatch(text)
+    if found is None:
+        return None
+    return "people" if found["people"] else "percent"
 
 
 def read_target(text: str) -> Target:
@@ -34,7 +45,8 @@ def read_target(text: str) -> Target:
             f'"{printable(text)}" is no accuracy that can be asked for',
             place="--target",
             next_step='write "error 5%" or "error 12 people" for all queries; for one of them, '
-            'for example, "subtype*cycle: error 5%"',
+            'for example, "subtype*cycle: error 5%"; for the least that all queries reach with '
+            'the epsilon of the spec, "least error"',
         )
     percent = found["unit"] == "%"
     error = ErrorTarget(unit="percent" if percent else "people", value=value)
@@ -44,6 +56,31 @@ def read_target(text: str) -> Target:
 def print_answer(program: Program, target: Target, answer: Answer) -> None:
     """The ε that a target needs, for people, on stdout."""
     columns = [("now", answer.now), ("as written", answer.as_written), ("divided", answer.divided)]
+    marked = answer.asked if target.query else ()
+    lines = [*_as_written(program, target, answer), "", *_divided(program, target, answer)]
+    click.echo(_table(program, columns, marked))
+    click.echo("\n".join(map(printable, lines)))
+
+
+def print_common(program: Program, common: Common) -> None:
+    """The least error that all queries reach, for people, on stdout."""
+    epsilon = decimal_text(program.privacy.epsilon)
+    what = "these statements ask" if len(common.lines) > 1 else "this statement asks"
+    lines = [
+        f"in common    error {error_text(common.error)} of a cell on every query is the least that "
+        f"epsilon {epsilon} reaches, if {what} for just that:",
+        f"             certified epsilon {_certified(common.found):.6g}",
+        "",
+        *(f"  {line}" for line in common.lines),
+    ]
+    click.echo(_table(program, [("now", common.now), ("in common", common.found)], ()))
+    click.echo("\n".join(map(printable, lines)))
+
+
+def _table(
+    program: Program, columns: Sequence[tuple[str, Enough | None]], marked: Collection[str]
+) -> str:
+    """The errors of each query, in a column for each budget that there is."""
     shown = [(title, enough) for title, enough in columns if enough is not None]
     rows = [["error of a cell", ""], ["", ""]]
     rows[0] += [title for title, _ in shown]
@@ -51,11 +88,9 @@ def print_answer(program: Program, target: Target, answer: Answer) -> None:
     errors = [_errors(enough) for _, enough in shown]
     for query in program.queries:
         if query.id in errors[0]:
-            mark = "asked" if query.id in answer.asked and target.query else ""
+            mark = "asked" if query.id in marked else ""
             rows.append([query.id, mark, *(found[query.id] for found in errors)])
-    lines = [*_as_written(program, target, answer), "", *_divided(program, target, answer)]
-    click.echo(aligned(rows, headings=2))
-    click.echo("\n".join(map(printable, lines)))
+    return aligned(rows, headings=2)
 
 
 def _errors(enough: Enough) -> dict[str, str]:
@@ -87,7 +122,7 @@ def _divided(program: Program, target: Target, answer: Answer) -> list[str]:
     if answer.divided is None:
         if target.query and answer.as_written is not None:
             return ["divided      the spec's own epsilon reaches it already"]
-        return ["divided      no epsilon reaches it either if the spec asks for it"]
+        return ["divided      no smaller epsilon reaches it if the spec asks for just that"]
     enough = answer.divided
     others = set(_errors(enough)) - set(answer.asked)
     kept = ", and the others stay as exact as they are now" if others and answer.now else ""
@@ -120,6 +155,18 @@ def answer_json(program: Program, target: Target, answer: Answer) -> dict[str, o
         "as_written": _enough_json(answer.as_written),
         "divided": _enough_json(answer.divided),
         "lines": list(answer.lines),
+    }
+
+
+def common_json(program: Program, common: Common) -> dict[str, object]:
+    """The same of the least error in common."""
+    return {
+        "target": {"queries": list(common.asked), "error": "least"},
+        "delta": decimal_text(program.privacy.delta),
+        "error": error_text(common.error),
+        "now": _enough_json(common.now),
+        "in_common": _enough_json(common.found),
+        "lines": list(common.lines),
     }
 
 

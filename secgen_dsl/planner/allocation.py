@@ -51,13 +51,18 @@ class Measured:
         """
         floor = Fraction(MINIMUM_PARTY_VARIANCE)
         if self.map != "identity" and not isinstance(self.query, Moments):
-            floor = max(floor, Fraction(9 * self.query.bins, 2))
+            floor = max(floor, centred_floor(self.query.bins))
         # What learning takes comes off the tables: their own noise stays above the floor.
         return floor * honest_parties
 
     def cost(self, variance: Fraction) -> Fraction:
         """What it takes of μ² with that variance: T·Δ²/σ²."""
         return self.tables * self.table_sensitivity_squared / variance
+
+
+def centred_floor(bins: int) -> Fraction:
+    """The least σᵢ² of one party for centred tables of so many bins: sᵢ ≥ 3·√(B/2)."""
+    return max(Fraction(MINIMUM_PARTY_VARIANCE), Fraction(9 * bins, 2))
 
 
 class OutOfReachError(ValueError):

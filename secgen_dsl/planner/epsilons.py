@@ -12,13 +12,13 @@ GREATEST_EPSILON = Fraction(50)
 _QUARTERS = tuple(Fraction(step, 10) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80))
 
 
-def rising(digits: int) -> list[Fraction]:
-    """All numbers of so many significant digits that the language allows, rising."""
+def rising(digits: int, greatest: Fraction = GREATEST_EPSILON) -> list[Fraction]:
+    """All numbers of so many significant digits from 1/1000 to the greatest, rising."""
     whole = range(10 ** (digits - 1), 10**digits)
     found = []
     unit = LEAST_EPSILON / 10 ** (digits - 1)
-    while unit <= GREATEST_EPSILON:
-        found += [number * unit for number in whole if number * unit <= GREATEST_EPSILON]
+    while unit <= greatest:
+        found += [number * unit for number in whole if number * unit <= greatest]
         unit *= 10
     return found
 

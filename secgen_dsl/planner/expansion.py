@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from secgen_dsl.ir.plan import GaussianNoise, LinearMap, Release, Round
@@ -120,12 +121,17 @@ def _release(program: Program, one: Expanded, honest: int) -> Release:
         raw_cells=tables * label_cells * bins,
         halved=halved,
         opened=tables * opened_labels * opened_bins,
-        noise=GaussianNoise(
-            kind="gaussian",
-            sensitivity_squared=sensitivity_squared(program, one.query, one.map),
-            variance=one.variance,
-            party_variance=one.variance / honest,
-        ),
+        noise=_noise(sensitivity_squared(program, one.query, one.map), one.variance, honest),
+    )
+
+
+@lru_cache(maxsize=1024)  # thousands of releases have the noise of a few
+def _noise(moved: Fraction, variance: Fraction, honest: int) -> GaussianNoise:
+    return GaussianNoise(
+        kind="gaussian",
+        sensitivity_squared=moved,
+        variance=variance,
+        party_variance=variance / honest,
     )
 
 

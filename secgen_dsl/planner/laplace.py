@@ -31,7 +31,7 @@ from secgen_dsl.ir.plan import (
 )
 from secgen_dsl.ir.program import Program, Table, as_table
 from secgen_dsl.ir.statement import error_text
-from secgen_dsl.planner.strategy import certified_target
+from secgen_dsl.planner.ceilings import plain_ceiling
 from secgen_dsl.privacy.laplace import LARGEST_SCALE
 from secgen_dsl.privacy.pld import MOST_DISTINCT, TooManyKindsError
 from secgen_dsl.privacy.rounding import exact, total
@@ -153,7 +153,7 @@ def _kind(program: Program, query: Table) -> _Kind:
     ratio = Fraction(load, tables) / (query.importance.weight * label_cells * bins)
     ceiling = None
     if query.importance.error is not None:
-        ceiling = _greatest_scale(certified_target(program, query))
+        ceiling = _greatest_scale(plain_ceiling(program, query))
         if ceiling is None:
             raise _out_of_reach(query, None)
     return _Kind(load, _cube_root(ratio), ceiling)

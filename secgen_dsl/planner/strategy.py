@@ -3,10 +3,10 @@
 Gene pairs: plain tables, or double-centred ones beside tables of their genes.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from math import isqrt
 
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import (
@@ -16,7 +16,6 @@ from secgen_dsl.ir.program import (
     Moments,
     PairMarginal,
     Program,
-    Query,
     Table,
 )
 from secgen_dsl.ir.statement import canonical_statement
@@ -25,13 +24,23 @@ from secgen_dsl.planner.allocation import (
     Measured,
     OutOfReachError,
     allocate,
+    centred_floor,
     objective,
+)
+from secgen_dsl.planner.ceilings import (
+    Rows,
+    cell_target,
+    histogram_ceiling,
+    learning_part,
+    plain_ceiling,
 )
 from secgen_dsl.planner.pairs import needs, tables_of_genes
 from secgen_dsl.planner.search import Part, search
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
+from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
+_NOTHING = Fraction(0)
 
 
 def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
@@ -40,11 +49,11 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
     Row-centred tables with a label histogram are ResidualPlanner's optimum for one label × gene
     workload (PRIVACY 2.2).  With several workloads that share label histograms, floors on the noise
     and accuracy targets, the best choice is searched for (``search``), from all centred.  Then gene
-    pairs whose genes have tables of their own in the same bins are toggled, one query at a time:
+    pairs whose genes have tables of their own in the same bins are looked at (``_with_pairs``):
     double-centred pairs take less of the budget, but a cell then has the errors of those tables as
-    well (``pairs``); each toggle must lower the objective of the optimal allocation.  Under
-    replace-one a centred table costs as much as a plain one (``sensitivity``), and of a
-    double-centred one no single event is known to dominate: none is used.
+    well (``pairs``).  Under replace-one a centred table costs as much as a plain one
+    (``sensitivity``), and of a double-centred one no single event is known to dominate: none is
+    used.
 
     Args:
         mu: μ > 0 of the whole plan; floors and targets make the choice depend on it.
@@ -67,17 +76,62 @@ def choose(program: Program, mu: Fraction) -> tuple[Measured, ...]:
 
     if program.privacy.adjacency == "replace-one":
         return _measured(program, frozenset(), {}, {})
-    centred: frozenset[str] = frozenset()
-    if any(map(_may_be_centred, by_id.values())):
-        centred = search(_parts(program), measure, stated, mu, honest)
+    most = frozenset(query.id for query in program.queries if _may_be_centred(query))
     genes = _tables_of_genes(program)
-    best = _cost(program, centred, genes, mu, honest) if genes else None
-    for name in genes:
-        toggled = centred | {name}
-        cost = _cost(program, toggled, genes, mu, honest)
-        if cost is not None and (best is None or cost < best):
-            centred, best = toggled, cost
+    centred = most
+    if most:
+        try:
+            centred = search(_parts(program), measure, stated, mu, honest)
+        except OutOfReachError:
+            if not genes:
+                raise
+    if genes:
+        centred = _with_pairs(program, centred, most, genes, mu, honest)
     return _measured(program, centred, genes, {})
+
+
+def _with_pairs(
+    program: Program,
+    centred: frozenset[str],
+    most: frozenset[str],
+    genes: Mapping[str, Mapping[str, Marginal]],
+    mu: Fraction,
+    honest: int,
+) -> frozenset[str]:
+    """A choice with double-centred pairs, from which no step of these lowers the objective.
+
+    A step double-centres a pair query or measures it plain, and leaves the other tables as they
+    are, or makes those of its genes, or all, centred or plain.  It starts from the best choice with
+    plain pairs; or, as that may not keep the targets, with all pairs double-centred.
+
+    Raises:
+        OutOfReachError: no choice was found that keeps the targets.
+    """
+    costs: dict[frozenset[str], Fraction | None] = {}
+
+    def cost(choice: frozenset[str]) -> Fraction | None:
+        if choice not in costs:
+            costs[choice] = _cost(program, choice, genes, mu, honest)
+        return costs[choice]
+
+    best = cost(centred)
+    if best is None:
+        centred = max((most | frozenset(genes), centred), key=lambda one: cost(one) is not None)
+        best = cost(centred)
+    found = True
+    while found:
+        found = False
+        for name, tables in genes.items():
+            own = frozenset(table.id for table in tables.values()) & most
+            steps = (centred | own, centred - own, centred | most, centred - most)
+            for step in (centred ^ {name}, *steps):
+                for choice in (step, step ^ {name}):
+                    reached = cost(choice)
+                    if reached is not None and (best is None or reached < best):
+                        centred, best, found = choice, reached, True
+    if best is None:  # says what is missing
+        allocate(_measured(program, centred, genes, {}), mu, honest)
+    return centred
 
 
 def _cost(
@@ -147,7 +201,7 @@ def _alike(program: Program, query: Asked) -> object:
     by_person = not isinstance(query, PairMarginal) and program.person.per in query.columns
     panel = isinstance(query, Marginal) and query.panel is not None
     own_pool = query.id if query.importance.share is not None else ""
-    learning = Fraction(0) if isinstance(query, Moments) else learning_part(query)
+    learning = _NOTHING if isinstance(query, Moments) else learning_part(query)
     return kind, panel, shape, by_person, query.importance, own_pool, learning
 
 
@@ -174,12 +228,15 @@ def _measured(
     burden: dict[frozenset[str], Fraction] = {}
     pools: dict[str, str] = {}
     ceilings: dict[str, Fraction] = {}
+    # Id of a label histogram → the centred queries with targets that need it.
+    limited: dict[str, list[tuple[str, Rows]]] = {}
+    honest = len(program.parties) - program.tolerated
     for marginal in program.queries:
         if marginal.importance.share is not None:
             pools[marginal.id] = marginal.id
         if not isinstance(marginal, Moments) and marginal.id not in centred:
             if marginal.importance.error is not None:
-                _lower(ceilings, marginal.id, certified_target(program, marginal))
+                _lower(ceilings, marginal.id, plain_ceiling(program, marginal))
             continue
         if isinstance(marginal, PairMarginal):
             continue
@@ -198,11 +255,21 @@ def _measured(
         else:
             tables, label_cells, bins = program.shape(marginal)
             extra = marginal.importance.weight * tables * Fraction(label_cells, bins)
-        burden[labels] = burden.get(labels, Fraction(0)) + copies.get(marginal.id, 1) * extra
+        burden[labels] = burden.get(labels, _NOTHING) + copies.get(marginal.id, 1) * extra
         if isinstance(marginal, Marginal) and marginal.importance.error is not None:
-            row, total = _centred_ceilings(program, marginal, histogram)
-            _lower(ceilings, marginal.id, row)
+            rows = _rows(program, marginal, honest)
+            limited.setdefault(histogram.id, []).append((marginal.id, rows))
+    for histogram in histograms.values():
+        if histogram.id in limited:
+            counts = Counter[Rows]()
+            for name, rows in limited[histogram.id]:
+                counts[rows] += copies.get(name, 1)
+            load = table_sensitivity_squared(1, "identity", contribution_of(program, histogram))
+            floor = MINIMUM_PARTY_VARIANCE * honest
+            total = histogram_ceiling(counts, load, floor, ceilings.get(histogram.id))
             _lower(ceilings, histogram.id, total)
+            for name, rows in limited[histogram.id]:
+                _lower(ceilings, name, rows.ceiling(total))
     # What double-centred pairs need of other tables, by id.
     for_pairs: dict[str, Fraction] = {}
     for pairs in program.queries:
@@ -210,12 +277,12 @@ def _measured(
             continue
         first = genes[pairs.id][pairs.genes[0]]
         totals = histograms[frozenset(first.columns)] if first.id in centred else None
-        target = None if pairs.importance.error is None else certified_target(program, pairs)
+        target = None if pairs.importance.error is None else cell_target(program, pairs)
         needed, own = needs(program, pairs, genes[pairs.id], totals, centred, target)
         if own is not None:
             _lower(ceilings, pairs.id, own)
         for one in needed:
-            for_pairs[one.query.id] = for_pairs.get(one.query.id, Fraction(0)) + one.burden
+            for_pairs[one.query.id] = for_pairs.get(one.query.id, _NOTHING) + one.burden
             if one.ceiling is not None:
                 _lower(ceilings, one.query.id, one.ceiling)
     measured = []
@@ -226,9 +293,9 @@ def _measured(
             measured.append(replace(item, copies=copies.get(query.id, 1)))
             continue
         item = _one(program, query, linear_map, asked=query.id in asked)
-        added = for_pairs.get(query.id, Fraction(0))
+        added = for_pairs.get(query.id, _NOTHING)
         if isinstance(query, Marginal) and query.panel is None:
-            added += burden.get(frozenset(query.columns), Fraction(0))
+            added += burden.get(frozenset(query.columns), _NOTHING)
         measured.append(
             replace(
                 item,
@@ -286,7 +353,7 @@ def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) 
         table_sensitivity_squared=table_sensitivity_squared(
             bins, linear_map, contribution_of(program, query)
         ),
-        coefficient=query.importance.weight * free_cells if asked else Fraction(0),
+        coefficient=query.importance.weight * free_cells if asked else _NOTHING,
         pool="",
         ceiling=None,
         learning=learning,
@@ -299,53 +366,17 @@ def _lower(ceilings: dict[str, Fraction], name: str, ceiling: Fraction) -> None:
     ceilings[name] = min(ceilings.get(name, rounded), rounded)
 
 
-def certified_target(program: Program, query: Table) -> Fraction:
-    """The greatest variance of a cell, as certified, that keeps the query's accuracy target.
-
-    The target bounds one standard error of a cell as released, in people or in percent of the
-    people's bound ÷ label cells; released variances are m/(m − t) times the certified ones.
-
-    Raises:
-        ValueError: no target, or one in percent without a bound on people.
-    """
-    target = query.importance.error
-    people = program.person.people_bound
-    if target is None or (target.unit == "percent" and people is None):
-        raise ValueError(f"{query.id} has no accuracy target that can be computed")
-    error = target.value
-    if target.unit == "percent":
-        error = target.value / 100 * Fraction(people or 1, program.label_cells(query))
-    parties = len(program.parties)
-    # A part of the cost goes to learning bins: the tables have that much more noise.
-    kept = 1 - learning_part(query)
-    return kept * error**2 * Fraction(parties - program.tolerated, parties)
-
-
-def learning_part(query: Query) -> Fraction:
-    """Part of a query's cost that learning its bins takes; 0 unless they are learned."""
-    if isinstance(query, Marginal) and query.learned is not None:
-        return query.learned.part
-    return Fraction(0)
-
-
-def _centred_ceilings(
-    program: Program, marginal: Marginal, histogram: Marginal
-) -> tuple[Fraction, Fraction]:
-    """Ceilings of a centred marginal's noise and of its label histogram's.
-
-    A cell has the variance s²·(B − 1)/B + σ_N²/B² ≤ C.  Giving the histogram the part x of C costs
-    a/(1 − x) + b/x of μ², with a = T·Δ²·(B − 1)/(B·C) and b = Δ_N²/(B²·C), least at
-    x = √b/(√a + √b).
-    """
+def _rows(program: Program, marginal: Marginal, honest: int) -> Rows:
+    """What a centred query with an accuracy target asks for."""
     tables, _, bins = program.shape(marginal)
-    certified = certified_target(program, marginal)
-    contribution = contribution_of(program, marginal)
-    row = table_sensitivity_squared(bins, "centred", contribution)
-    total = table_sensitivity_squared(1, "identity", contribution_of(program, histogram))
-    ratio = tables * row * bins * (bins - 1) / total  # a/b
-    root = Fraction(isqrt(int(ratio * 2**40)), 2**20)
-    part = 1 / (1 + max(root, Fraction(1, 2**10)))
-    return (1 - part) * certified * bins / (bins - 1), part * certified * bins**2
+    row = table_sensitivity_squared(bins, "centred", contribution_of(program, marginal))
+    return Rows(
+        load=tables * row,
+        bins=bins,
+        target=cell_target(program, marginal),
+        kept=1 - learning_part(marginal),
+        floor=centred_floor(bins) * honest,
+    )
 
 
 def _histogram(marginal: Marginal | Moments, taken: Collection[str]) -> Marginal:

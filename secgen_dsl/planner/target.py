@@ -7,11 +7,15 @@ keeps all targets is spent; where all queries ask for the same relative error th
 and at least as exact as the spec's own ε makes it.
 
 Both are found among numbers of three digits, each tried with its whole plan.
+
+And the other way round, *minimax*: the least error that all queries can have in common at the
+spec's own ε.  By the same targets: an error is reached if its ceilings fit into the budget.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 from secgen_dsl.ir.plan import Plan
@@ -21,7 +25,10 @@ from secgen_dsl.ir.program import (
     Importance,
     Moments,
     Program,
+    Query,
+    SecondMoment,
     Table,
+    VectorSum,
     decimal_text,
 )
 from secgen_dsl.ir.statement import canonical_statement, error_text
@@ -30,6 +37,7 @@ from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.planner.predict import Prediction, predict
 
 _DIGITS = 3
+_GREATEST_ERROR = Fraction(10**7)
 _ROUNDING = 1e-9
 """Errors are predicted in floats; a target that is missed by less is kept."""
 
@@ -69,7 +77,8 @@ class Answer:
         asked: ids of the queries that it is asked of, in the program's order.
         now: what the spec's own ε gives; None if there is no plan for it.
         as_written: None if no ε reaches the target with the spec as it is.
-        divided: None if no ε does, or if it is asked of one query that reaches it already.
+        divided: None if no smaller ε than as written does, or if it is asked of one query that
+            reaches it already.
     """
 
     asked: tuple[str, ...]
@@ -84,6 +93,71 @@ class Answer:
             return ()
         queries = self.divided.plan.program.queries
         return tuple(query.statement for query in queries if query.id in self.asked)
+
+
+@dataclass(frozen=True)
+class Common:
+    """The least error that all queries that count people reach with the spec's own ε.
+
+    Attributes:
+        asked: their ids, in the program's order.
+        error: the least of three digits.
+        now: what the spec gives as it is written; None if there is no plan for it.
+        found: with that error as the target of all.
+    """
+
+    asked: tuple[str, ...]
+    error: ErrorTarget
+    now: Enough | None
+    found: Enough
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The statements that ask for it."""
+        queries = self.found.plan.program.queries
+        return tuple(query.statement for query in queries if query.id in self.asked)
+
+
+def least_common(program: Program, unit: Literal["percent", "people"]) -> Common:
+    """The least error, in percent or in people, of every query that counts people.
+
+    A query that the spec asks a stricter error of keeps that.  Others, moments for example, stay at
+    least as exact as they are.
+
+    Raises:
+        SecgenError: SG220 no query counts people, or a percentage without a bound on people; SG313
+            what is left for moments is never enough; what planning the spec reports, if there is
+            no plan.
+    """
+    every = Target("", ErrorTarget(unit=unit, value=Fraction(1)))
+    tables = _tables(program, every)
+    _check_percentage(program, every)
+    now = _tried(program)
+    asked = tuple(table.id for table in tables)
+    others = {} if now is None else _errors_of_others(now.predictions, dict.fromkeys(asked, 0.0))
+    found: dict[Fraction, Enough] = {}
+
+    def does(value: Fraction) -> bool:
+        error = ErrorTarget(unit=unit, value=value)
+        limits = {table.id: _people(program, table, error) for table in tables}
+        tried = _tried(_with_targets(program, tables, error))
+        if tried is None or not reaches(tried.predictions, limits | others):
+            return False
+        found[value] = tried
+        return True
+
+    grid = rising(_DIGITS, _GREATEST_ERROR)
+    place = first(grid, does)
+    if place == len(grid):
+        plan_program(program)  # tells why, if there is no plan at all
+        raise fail(
+            "SG313",
+            "no error that all queries have in common leaves the moments as exact as they are",
+            place="measure",
+            next_step="give the moments a share of the budget, for example: share 50%",
+        )
+    least = grid[place]
+    return Common(asked, ErrorTarget(unit=unit, value=least), now, found[least])
 
 
 def answer(program: Program, target: Target) -> Answer:
@@ -223,8 +297,13 @@ def _errors_of_others(
         prediction.query.id: prediction.standard_error
         for prediction in predictions
         if prediction.query.id not in limits
-        and (prediction.asked or prediction.query.kind in ("vector-sum", "second-moment"))
+        and (prediction.asked or _served(prediction.query, limits))
     }
+
+
+def _served(query: Query, limits: dict[str, float]) -> bool:
+    """Whether it is a sum that serves a query without limit."""
+    return isinstance(query, VectorSum | SecondMoment) and query.serves not in limits
 
 
 def _with_targets(program: Program, tables: Sequence[Table], error: ErrorTarget) -> Program:

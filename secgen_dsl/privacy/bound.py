@@ -80,12 +80,12 @@ def compose(plan: Plan, case: Case | None = None) -> Composition:
         if isinstance(query, Marginal | PairMarginal):
             contribution, bins = contribution_of(program, query), query.bins
         moved = sensitivity_squared(program, query, release.map)
-        variance = honest * noise.party_variance
-        alike[release.map, release.tables, bins, contribution, moved, variance] += 1
+        alike[release.map, release.tables, bins, contribution, moved, noise.party_variance] += 1
     counts: Counter[tuple[Fraction, int]] = Counter()
     competing = people > 1
     costs = []
-    for (linear_map, tables, bins, contribution, moved, variance), many in alike.items():
+    for (linear_map, tables, bins, contribution, moved, party_variance), many in alike.items():
+        variance = honest * party_variance
         costs.append(many * sites * people**2 * moved / variance)
         event = None
         if contribution is not None:
@@ -139,6 +139,7 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
     honest = _honest(plan, case)
     people = 1 if case is None else case.people
     queries = plan.measured()
+    # By the variances of single parties, which equal releases share.
     splits: Counter[tuple[int, Fraction]] = Counter()
     centrings: Counter[tuple[int, int, Fraction]] = Counter()
     doubles: Counter[tuple[int, int, Fraction]] = Counter()
@@ -152,16 +153,16 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
         if release.map == "centred" and isinstance(query, Marginal):
             touched = people * contribution_of(program, query).touched_rows
             rows = sites * release.tables * min(touched, program.label_cells(query))
-            centrings[rows, query.bins, honest * variance] += 1
+            centrings[rows, query.bins, variance] += 1
         elif release.map == "double-centred" and isinstance(query, PairMarginal):
-            doubles[sites * release.tables, query.bins, honest * variance] += 1
+            doubles[sites * release.tables, query.bins, variance] += 1
     slack = Fraction(0)
     for (cells, variance), count in splits.items():
         slack += count * split_noise_slack(cells, variance, honest)
     for (rows, bins, variance), count in centrings.items():
-        slack += count * centring_slack(rows, bins, variance)
+        slack += count * centring_slack(rows, bins, honest * variance)
     for (tables, bins, variance), count in doubles.items():
-        slack += count * double_centring_slack(tables, bins, variance)
+        slack += count * double_centring_slack(tables, bins, honest * variance)
     return slack
 
 

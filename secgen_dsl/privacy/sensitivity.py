@@ -53,6 +53,7 @@ step 3).
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import PairMarginal, Program, Query, SecondMoment, Table, VectorSum
@@ -124,6 +125,7 @@ def l1_sensitivity(program: Program, query: Table) -> int:
     return program.tables(query) * moved
 
 
+@lru_cache(maxsize=1024)  # plans have thousands of tables of a few kinds
 def table_sensitivity_squared(
     bins: int, linear_map: LinearMap, contribution: Contribution
 ) -> Fraction:

@@ -3,9 +3,14 @@
 import re
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 from statistics import NormalDist
 
+from click.testing import CliRunner
+
+from secgen_dsl.cli.main import group
 from secgen_dsl.privacy.gdp import epsilon_for_mu, mu_for_budget
+from tests.conftest import SPECS
 from tests.docs.pages import DOCS
 
 DELTA = Fraction(1, 10**6)
@@ -30,3 +35,11 @@ def test_runs_add_up() -> None:
     assert "ε = 6 together, three about 7.5" in " ".join(PAGE.split())
     assert round(float(twice)) == 6
     assert round(2 * float(thrice)) / 2 == 7.5
+
+
+def test_the_curve_in_the_page_is_what_the_command_draws(tmp_path: Path) -> None:
+    drawn = tmp_path / "errors.svg"
+    arguments = ["plan", str(SPECS / "colorectal.secgen"), "--curve", str(drawn)]
+    assert CliRunner().invoke(group, arguments).exit_code == 0
+    shown = (DOCS / "assets" / "error-curve.svg").read_text(encoding="utf-8")
+    assert drawn.read_text(encoding="utf-8") == shown

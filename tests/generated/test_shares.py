@@ -67,7 +67,7 @@ def is_bounded(plan: Plan, release: Release) -> bool:
     return release.noise.party_variance <= least or any(targets)
 
 
-@examples(quick=80, full=2500)
+@examples(quick=50, full=2500)
 @given(specs())
 def test_shares_are_never_exceeded_and_met_within_rounding(spec: GeneratedSpec) -> None:
     plan = plan_of(spec)
@@ -87,7 +87,7 @@ def test_shares_are_never_exceeded_and_met_within_rounding(spec: GeneratedSpec) 
         assert finer >= (1 - UNSPENT) * whole, (payer, float(finer / whole))
 
 
-@examples(quick=80, full=2500)
+@examples(quick=50, full=2500)
 @given(specs())
 def test_accuracy_targets_are_kept(spec: GeneratedSpec) -> None:
     plan = plan_of(spec)

@@ -1,6 +1,7 @@
 """Gene pairs: plain or double-centred, by the errors of the cells that the spec asks for."""
 
 import json
+import random
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
@@ -11,10 +12,10 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, read_node
 from secgen_dsl.ir.plan import LinearMap, Plan, Release
 from secgen_dsl.ir.statement import canonical_statement
-from secgen_dsl.planner.allocation import allocate, objective
+from secgen_dsl.planner.allocation import OutOfReachError, allocate, objective
 from secgen_dsl.planner.pairs import tables_of_genes
 from secgen_dsl.planner.predict import Prediction, predict
-from secgen_dsl.planner.strategy import _measured, _tables_of_genes, choose
+from secgen_dsl.planner.strategy import _may_be_centred, _measured, _tables_of_genes, choose
 from secgen_dsl.privacy.bound import compose, mu_for, slack_of
 from secgen_dsl.privacy.events import ShiftedGaussian
 from secgen_dsl.privacy.slack import double_centring_slack
@@ -82,9 +83,9 @@ def test_golden_values() -> None:
 def test_the_certificate_is_confirmed_by_the_second_accountant() -> None:
     plan = plan_of(BOTH)
     certificate = certify(plan, verify(plan), independent=True)
-    certified = [float(a.epsilon) for a in certificate.accountings if a.role == "certifies"]
-    assert len(certified) == 2
-    assert 0.995 < min(certified) <= max(certified) <= 1
+    found = {one.role: float(one.epsilon) for one in certificate.accountings}
+    assert found["certifies"] == pytest.approx(found["confirms"], rel=1e-4)
+    assert 0.995 < found["certifies"] <= 1
 
 
 def test_the_choice_is_the_least_total_variance() -> None:
@@ -108,11 +109,69 @@ def test_the_choice_is_the_least_total_variance() -> None:
             objective(measured, allocate(measured, mu, 2))
             for number in range(len(names) + 1)
             for own in combinations(names, number)
-            for measured in [_measured(program, set(own), genes)]
+            for measured in [_measured(program, set(own), genes, {})]
         )
         assert objective(found, allocate(found, mu, 2)) == best
         chosen |= {item.map for item in found if item.query.id.startswith(PAIRS)}
     assert chosen == {"identity", "double-centred"}
+
+
+def random_lines(source: random.Random) -> list[str]:
+    """Pairs of the panel, and marginals that they may rely on or not."""
+    found: dict[str, str] = {}
+    whats = [
+        "label * few",
+        "sex * few",
+        "label * sex * few",
+        "label * genes",
+        "sex",
+        "pairs of few",
+    ]
+    for what in ["pairs of few", *source.choices(whats, k=source.randint(1, 4))]:
+        bins = "" if what == "sex" else f" in {source.choice([3, 4])} equal bins"
+        wanted = [
+            f" weight {source.choice(['0.01', '0.1', '10', '100'])}",
+            f" error {source.choice([20, 40, 80, 150, 300])} people",
+            " share 30%",
+            "",
+        ]
+        line = f"marginal {what}{bins}"
+        found.setdefault(line, line + source.choices(wanted, [3, 3, 1, 3])[0])
+    return list(found.values())
+
+
+def test_the_choice_with_targets_and_shares_is_the_best_of_all() -> None:
+    # The same ones every time: elsewhere the search may end a little above the optimum.
+    source = random.Random(3)  # noqa: S311
+    reached = optimal = only_double = 0
+    for _ in range(60):
+        try:
+            program = meaning(text("; ".join(random_lines(source)))).program
+        except SecgenError:  # a statement twice, or all shares
+            continue
+        mu, genes = Fraction(source.choice([5, 10, 30, 100, 300]), 100), _tables_of_genes(program)
+        names = [q.id for q in program.queries if _may_be_centred(q) or q.id in genes]
+        costs = {}
+        for own in (own for k in range(len(names) + 1) for own in combinations(names, k)):
+            measured = _measured(program, set(own), genes, {})
+            try:
+                costs[own] = objective(measured, allocate(measured, mu, 2))
+            except OutOfReachError:
+                continue
+        try:
+            found = choose(program, mu)
+            cost = objective(found, allocate(found, mu, 2))
+        except OutOfReachError:
+            assert not costs
+            continue
+        best = min(costs.values())
+        assert cost <= best * Fraction(101, 100)
+        reached += 1
+        optimal += cost <= best * Fraction(10001, 10000)
+        only_double += bool(genes) and all(genes.keys() & set(own) for own in costs)
+    assert reached > 20
+    assert optimal >= reached - 2
+    assert only_double > 0  # targets that plain pairs cannot keep
 
 
 def test_the_objective_is_the_total_of_the_predicted_variances() -> None:

@@ -54,7 +54,7 @@ def least(program: Program, mu: Fraction) -> Fraction | None:
     found = []
     for size in range(len(names) + 1):
         for centred in itertools.combinations(names, size):
-            measured = _measured(program, frozenset(centred), {})
+            measured = _measured(program, frozenset(centred), {}, {})
             try:
                 found.append(objective(measured, allocate(measured, mu, 2)))
             except OutOfReachError:
