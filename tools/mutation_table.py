@@ -15,6 +15,7 @@ VERIFIER = "secgen_dsl/verifier/verify.py"
 SENSITIVITY = "secgen_dsl/privacy/sensitivity.py"
 EVENTS = "secgen_dsl/privacy/events.py"
 BOUND = "secgen_dsl/privacy/bound.py"
+ACCOUNTANTS = "secgen_dsl/privacy/accountants.py"
 PLD = "secgen_dsl/privacy/pld.py"
 CHOICE = "secgen_dsl/runtime/site/choice.py"
 STORE = "secgen_dsl/runtime/store.py"
@@ -25,6 +26,7 @@ LAW = "tests/trials/test_noise_law.py"
 GAME = "tests/trials/test_distinguishing.py"
 
 _SAMPLE = "np.asarray(_sampler(scale)([0] * cells))"
+_COUNTED = "count = tables * contribution.groups\n    if contribution.samples > 1 or"
 _ADD = "apply_map(release.map, x + z.reshape(shape))"
 
 
@@ -209,8 +211,8 @@ PLANNING = (
     _bug(
         "sensitivity counted once, in the accountant's events",
         EVENTS,
-        "count = tables * contribution.groups",
-        "count = contribution.groups",
+        _COUNTED,
+        _COUNTED.replace("tables * ", ""),
         "tests/privacy/test_centred_tables.py",
     ),
     Mutation(
@@ -224,10 +226,10 @@ PLANNING = (
             ),
             Edit(
                 ALLOCATION,
-                "free += item.tables * _decimal(item.table_sensitivity_squared)",
-                "free += _decimal(item.table_sensitivity_squared)",
+                "self.load = _decimal(example.tables * example.table_sensitivity_squared)",
+                "self.load = _decimal(example.table_sensitivity_squared)",
             ),
-            Edit(EVENTS, "count = tables * contribution.groups", "count = contribution.groups"),
+            Edit(EVENTS, _COUNTED, _COUNTED.replace("tables * ", "")),
         ),
         (GAME,),
     ),
@@ -252,15 +254,15 @@ SENSITIVITIES = (
     _bug(
         "centring without 1 − 1/B",
         SENSITIVITY,
-        'return moved * (1 - Fraction(1, bins)) if linear_map == "centred" else moved',
+        'return moved * left if linear_map == "centred" else moved',
         "return moved",
         "tests/privacy/test_sensitivity.py",
     ),
     _bug(
         "centring with the 1 − 1/B of both directions",
         SENSITIVITY,
-        "return moved * (1 - Fraction(1, bins)) if",
-        "return moved * (1 - Fraction(1, bins)) ** 2 if",
+        "return moved * left if",
+        "return moved * left**2 if",
         "tests/privacy/test_sensitivity.py",
     ),
     _bug(
@@ -294,7 +296,7 @@ SENSITIVITIES = (
     _bug(
         "competing shifts certified as one-dimensional",
         EVENTS,
-        'if contribution.samples > 1 or (contribution.replace and linear_map == "centred"):',
+        'if contribution.samples > 1 or (contribution.replace and linear_map != "identity"):',
         "if False:",
         "tests/privacy/test_bound.py",
     ),
@@ -303,30 +305,31 @@ SENSITIVITIES = (
 ACCOUNTING = (
     _bug(
         "δ for each query",
-        BOUND,
-        "return epsilon_upper_bound(composition.events, delta,",
-        "return epsilon_upper_bound(composition.events, delta * composition.events[0].count,",
+        ACCOUNTANTS,
+        "return epsilon_upper_bounds(events_of(composition), deltas,",
+        "many = events_of(composition)[0].count\n"
+        "    return epsilon_upper_bounds(events_of(composition), [d * many for d in deltas],",
         "tests/privacy/test_lattice.py::test_a_planned_study_by_every_accountant",
     ),
     _bug(
         "the slack is dropped",
-        BOUND,
-        "epsilon_upper_bound(composition.events, delta, slack=composition.slack)",
-        "epsilon_upper_bound(composition.events, delta)",
+        ACCOUNTANTS,
+        "epsilon_upper_bounds(events_of(composition), deltas, slack=composition.slack)",
+        "epsilon_upper_bounds(events_of(composition), deltas)",
         "tests/privacy/test_bound.py",
     ),
     _bug(
         "the slack of split noise is dropped",
         BOUND,
-        "slack += split_noise_slack(",
+        "slack += count * split_noise_slack(",
         "slack += 0 * split_noise_slack(",
         "tests/privacy/test_bound.py",
     ),
     _bug(
         "the slack's factor on δ is dropped",
         PLD,
-        "target = float_not_above(delta * (1 - slack))",
-        "target = float_not_above(delta)",
+        "[float_not_above(delta * (1 - slack)) for",
+        "[float_not_above(delta) for",
         "tests/privacy/test_pld.py",
     ),
     Mutation(
@@ -340,22 +343,22 @@ ACCOUNTING = (
     _bug(
         "losses rounded down to the grid",
         PLD,
-        "[weight * share, weight * (1 - share)]",
-        "[weight, 0 * weight]",
+        "[weights * share, weights * (1 - share)]",
+        "[weights, 0 * weights]",
         "tests/privacy/test_lattice.py",
     ),
     _bug(
         "losses rounded up to the grid (use_connect_dots=False)",
         PLD,
-        "[weight * share, weight * (1 - share)]",
-        "[0 * weight, weight]",
+        "[weights * share, weights * (1 - share)]",
+        "[0 * weights, weights]",
         "tests/privacy/test_lattice.py",
     ),
     _bug(
         "a wrong ρ of μ",
-        BOUND,
-        "epsilon_from_zcdp(composition.mu_squared / 2,",
-        "epsilon_from_zcdp(composition.mu_squared / 4,",
+        ACCOUNTANTS,
+        "rho = composition.mu_squared / 2\n",
+        "rho = composition.mu_squared / 4\n",
         "tests/privacy/test_bound.py",
     ),
     _bug(
@@ -375,8 +378,8 @@ ACCOUNTING = (
     _bug(
         "the second accountant without connect-the-dots",
         "secgen_dsl/privacy/second_opinion.py",
-        "use_connect_dots=True",
-        "use_connect_dots=False",
+        "value_discretization_interval=interval,\n            use_connect_dots=True,\n        )\n        for",
+        "value_discretization_interval=interval,\n            use_connect_dots=False,\n        )\n        for",
         "tests/privacy/test_second_opinion.py",
     ),
 )
