@@ -42,3 +42,9 @@ def two_hospitals() -> PlannedStudy:
 def five_parties() -> PlannedStudy:
     """Three silos and two helpers, t = 2."""
     return plan_spec(SPECS / "five_parties.secgen")
+
+
+@pytest.fixture(scope="session")
+def pure() -> PlannedStudy:
+    """Delta 0: discrete Laplace noise, an accuracy target."""
+    return plan_spec(SPECS / "pure.secgen")

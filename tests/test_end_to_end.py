@@ -128,7 +128,7 @@ def test_two_runs_share_no_noise(colorectal: PlannedStudy, tmp_path: Path) -> No
     assert abs(np.corrcoef(cycle, repair)[0, 1]) < 5 / np.sqrt(200)
 
 
-@pytest.mark.parametrize("study", ["colorectal", "two_hospitals", "five_parties"])
+@pytest.mark.parametrize("study", ["colorectal", "two_hospitals", "five_parties", "pure"])
 def test_both_backends_open_equal_integers_under_injected_noise(
     study: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,8 +15,11 @@ from pathlib import Path
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.runtime.ledger import LEDGER_SCHEMA, Ledger, corrupted, new_head, read_ledger
 
-FORMAT = 1
-"""``PRAGMA user_version``: a file of a later one is refused."""
+FORMAT = 2
+"""``PRAGMA user_version``: a file of a later one is refused; one of an earlier one is read.
+
+2: entries may tell of Laplace noise (``privacy.spend``).
+"""
 
 APPLICATION = 0x5347_4C44
 """``PRAGMA application_id``: "SGLD"."""

@@ -63,7 +63,7 @@ class Entry(Node):
         spend: the cost of the whole plan.
     """
 
-    format: Literal["secgen.ledger-entry/1"]
+    format: Literal["secgen.ledger-entry/1", "secgen.ledger-entry/2"]
     number: int = Field(ge=1)
     date: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
     clock_behind: bool
@@ -169,7 +169,7 @@ def append(
     today = _today().isoformat()
     last = ledger.entries[-1].date if ledger.entries else today
     entry = Entry(
-        format="secgen.ledger-entry/1",
+        format="secgen.ledger-entry/2",
         number=len(ledger.entries) + 1,
         date=max(today, last),
         clock_behind=today < last,

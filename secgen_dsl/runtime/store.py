@@ -293,6 +293,8 @@ class ContributionStore:
     def _enter(self, debit: Debit, plan_sha256: str, parties: Sequence[str]) -> Entry:
         ledger = whole_ledger(self._connection, self._path)
         debit.check(ledger.entries)
+        # A release that knows earlier entries only will not take this file for a broken one.
+        self._connection.execute(f"PRAGMA user_version = {FORMAT}")
         return append(self._connection, ledger, debit, plan_sha256, parties)
 
     @contextlib.contextmanager

@@ -19,7 +19,7 @@ from secgen_dsl.ir.plan import Plan
 from secgen_dsl.verifier import verify
 from tests.verifier.leaves import CLAIMED, UNCLAIMED, Path, changed, leaves, pattern
 
-STUDIES = ["colorectal", "two_hospitals", "five_parties", "every_feature"]
+STUDIES = ["colorectal", "two_hospitals", "five_parties", "pure", "every_feature"]
 
 
 def thinned(data: Any) -> list[tuple[Path, Any]]:
