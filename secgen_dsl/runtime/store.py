@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.runtime.database import connect, unusable, whole_ledger
+from secgen_dsl.runtime.database import FORMAT, connect, unusable, whole_ledger
 from secgen_dsl.runtime.ledger import Debit, Entry, Ledger, append
 
 SITE_KEY_BYTES = 32

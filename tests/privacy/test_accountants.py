@@ -84,7 +84,8 @@ def test_who_may_certify_what() -> None:
         assert sum(role == "certifies" for role in roles.values()) == 1
         assert sum(role == "confirms" for role in roles.values()) == 1
     assert not {PLD, SECOND_PLD, LATTICE} & ROLES["competing"].keys()
-    assert {roles[GAUSSIAN] for roles in ROLES.values()} == {"estimates"}
+    assert {roles.get(GAUSSIAN) for roles in ROLES.values()} == {"estimates", None}
+    assert GAUSSIAN not in ROLES["bounded"]  # Laplace noise has no μ of its own
 
 
 @pytest.mark.parametrize("accountant", [PLD, SECOND_PLD, LATTICE], ids=["own", "second", "lattice"])

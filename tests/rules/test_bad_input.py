@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from secgen_dsl.runtime import ledger
+from secgen_dsl.runtime.database import FORMAT
 from tests.cli.commands import Ended, secgen
 from tests.rules.surfaces import Surface, spec
 from tests.study import FOLDER
@@ -71,7 +72,11 @@ def sql(*statements: str) -> Callable[[Path], None]:
 
 
 LEDGERS: dict[str, tuple[Callable[[Path], None], str, str]] = {
-    "a newer version": (sql("PRAGMA user_version = 2"), "SG802", "use the release that wrote it"),
+    "a newer version": (
+        sql(f"PRAGMA user_version = {FORMAT + 1}"),
+        "SG802",
+        "use the release that wrote it",
+    ),
     "a changed entry": (
         sql(
             "DROP TRIGGER ledger_is_not_changed",

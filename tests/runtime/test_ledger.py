@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.runtime import ledger as ledger_module
-from secgen_dsl.runtime.database import read_ledger_file
+from secgen_dsl.runtime.database import FORMAT, read_ledger_file
 from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.policy import Policy
 from secgen_dsl.runtime.store import (
@@ -218,10 +219,26 @@ def test_the_database_refuses_to_forget(tmp_path: Path, statement: str) -> None:
         connection.execute(statement)
 
 
+def test_a_ledger_of_format_1_is_read_and_goes_on(tmp_path: Path) -> None:
+    """The file was written by the release that knew Gaussian noise only."""
+    path = tmp_path / "store.sqlite"
+    shutil.copyfile(Path(__file__).with_name("format_1.sqlite"), path)
+    old = read_ledger_file(path)
+    assert [entry.format for entry in old.entries] == ["secgen.ledger-entry/1"] * 3
+    assert old.spends() == [DEBIT.spend] * 3
+    with ContributionStore(path) as store:
+        store.save(replace(KEY, plan_sha256="f" * 64), Y, DEBIT)
+    new = read_ledger_file(path)
+    assert new.hashes[:3] == old.hashes
+    assert new.entries[3].format == "secgen.ledger-entry/2"
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+
+
 def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path)
-    sql("PRAGMA user_version = 2")(path)
-    with pytest.raises(SecgenError, match=r"SG802.*format 2"):
+    sql(f"PRAGMA user_version = {FORMAT + 1}")(path)
+    with pytest.raises(SecgenError, match=rf"SG802.*format {FORMAT + 1}"):
         ContributionStore(path)
 
 
