@@ -197,7 +197,7 @@ LEARNED = (
         EXPANSION,
         "kept = _rounded_up(variance / (1 - learning)) if learning else variance",
         "kept = variance",
-        "tests/planner/test_learned_bins.py",
+        REFUSED,
     ),
     bug(
         "learning bins may take more than its part",
