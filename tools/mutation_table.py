@@ -435,8 +435,8 @@ LEDGER = (
     bug(
         "the policy is not asked",
         STORE,
-        "        debit.check(ledger.entries)\n        return append",
-        "        return append",
+        "        debit.check(ledger.entries)\n        # A release",
+        "        # A release",
         "tests/runtime/test_ledger.py",
     ),
     bug(
