@@ -161,6 +161,13 @@ LAPLACE = (
         PLANS,
     ),
     bug(
+        "ρ of Laplace noise is not summed over the releases",
+        BOUND,
+        "mu_squared = total([event.mu_squared for event in",
+        "mu_squared = max([event.mu_squared for event in",
+        PLANS,
+    ),
+    bug(
         "ε of one pair for ε of a release",
         EVENTS,
         "return self.count * self.loss",
