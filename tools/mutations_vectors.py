@@ -23,10 +23,10 @@ ROUNDS_OF_A_PARTY = "tests/mpyc/test_later_rounds.py"
 _NORMS = "norms = (vectors * vectors).sum(axis=1)\n    clipped = vectors.copy()"
 _MEANS = "clipped = clip(values, isqrt(query.clip**2 - weight**2))"
 _ALL = "for release in plan.releases():\n        query = queries[release.query]\n        noise"
-_MOVED = "moved = contribution.groups * contribution.samples**2\n"
+_CHANGE = "moved = contribution.groups * contribution.samples**2\n"
 
 VECTORS = (
-    bug("vectors are not clipped", ENCODER, _NORMS, "return vectors\n    " + _NORMS, MOVED),
+    bug("vectors are not clipped", ENCODER, _NORMS, "return vectors\n    " + _NORMS, DEFINITION),
     bug(
         "each coordinate is clipped",
         ENCODER,
@@ -73,14 +73,14 @@ VECTORS = (
     bug(
         "samples are clipped one by one and counted once",
         SENSITIVITY,
-        _MOVED,
+        _CHANGE,
         "moved = contribution.groups\n",
         MOVED,
     ),
     bug(
         "samples in different label cells counted once",
         SENSITIVITY,
-        _MOVED,
+        _CHANGE,
         "moved = contribution.samples**2\n",
         MOVED,
     ),
