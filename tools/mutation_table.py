@@ -5,7 +5,9 @@ edit's text must stand exactly once in its file; ``tests/trials/test_mutation_ta
 so an entry whose code moved is noticed by the next `make test`.
 """
 
-from dataclasses import dataclass
+from tools.mutation import Edit, Mutation, bug
+from tools.mutations_mechanisms import DOUBLE_CENTRED, LAPLACE
+from tools.mutations_vectors import LEARNED, ROUNDS, VECTORS
 
 NOISE = "secgen_dsl/runtime/noise.py"
 CONTRIBUTION = "secgen_dsl/queries/contribution.py"
@@ -15,6 +17,7 @@ VERIFIER = "secgen_dsl/verifier/verify.py"
 SENSITIVITY = "secgen_dsl/privacy/sensitivity.py"
 EVENTS = "secgen_dsl/privacy/events.py"
 BOUND = "secgen_dsl/privacy/bound.py"
+ACCOUNTANTS = "secgen_dsl/privacy/accountants.py"
 PLD = "secgen_dsl/privacy/pld.py"
 CHOICE = "secgen_dsl/runtime/site/choice.py"
 STORE = "secgen_dsl/runtime/store.py"
@@ -25,61 +28,33 @@ LAW = "tests/trials/test_noise_law.py"
 GAME = "tests/trials/test_distinguishing.py"
 
 _SAMPLE = "np.asarray(_sampler(scale)([0] * cells))"
+_COUNTED = "count = tables * contribution.groups\n    if contribution.samples > 1 or"
 _ADD = "apply_map(release.map, x + z.reshape(shape))"
 
-
-@dataclass(frozen=True)
-class Edit:
-    """Replace ``old``, which stands once in ``file``, by ``new``."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """A bug.
-
-    Attributes:
-        bug: in a few words, as in PRIVACY 7.2.
-        edits: all are made at once.
-        tests: files, or ``file::test``; pytest runs them until one fails.
-    """
-
-    bug: str
-    edits: tuple[Edit, ...]
-    tests: tuple[str, ...]
-
-
-def _bug(bug: str, file: str, old: str, new: str, *tests: str) -> Mutation:
-    return Mutation(bug, (Edit(file, old, new),), tests)
-
-
 SAMPLER = (
-    _bug("σ for σ²", NOISE, "_sampler(scale)([", "_sampler(scale**0.5)([", LAW),
-    _bug(
+    bug("σ for σ²", NOISE, "_sampler(scale)([", "_sampler(scale**0.5)([", LAW),
+    bug(
         "half the variance",
         NOISE,
         "scale = scale_not_below(variance)",
         "scale = scale_not_below(variance / 2)",
         LAW,
     ),
-    _bug(
+    bug(
         "the variance is rounded down to a float",
         NOISE,
         "return sqrt_not_below(variance)",
         "return float(variance) ** 0.5",
         "tests/runtime/test_noise.py::test_the_scale_never_undercuts_the_variance",
     ),
-    _bug(
+    bug(
         "a built-in seed, shared by all sites",
         NOISE,
         _SAMPLE,
         "np.rint(np.random.default_rng(cells).normal(0, scale, cells)).astype(np.int64)",
         LAW,
     ),
-    _bug(
+    bug(
         "rounded continuous noise",
         NOISE,
         _SAMPLE,
@@ -99,7 +74,7 @@ SAMPLER = (
         ),
         (LAW,),
     ),
-    _bug(
+    bug(
         "noise reused between the tables of a release",
         NOISE,
         _SAMPLE,
@@ -109,64 +84,64 @@ SAMPLER = (
 )
 
 PATH = (
-    _bug(
+    bug(
         "noise after centring",
         CONTRIBUTION,
         _ADD,
         "apply_map(release.map, x) + z[: release.opened]",
         LAW,
     ),
-    _bug("x is shared in place of y", CONTRIBUTION, _ADD, "apply_map(release.map, x)", LAW),
-    _bug(
+    bug("x is shared in place of y", CONTRIBUTION, _ADD, "apply_map(release.map, x)", LAW),
+    bug(
         "x is shared in place of y, in the parties' program",
         "backends/mpyc/template.py",
         "y = apply_map(SLOT_MAP, x + z)",
         "y = apply_map(SLOT_MAP, x)",
         "tests/mpyc/test_generate.py::test_golden",
     ),
-    _bug(
+    bug(
         "noise after centring, in the parties' program",
         "backends/mpyc/template.py",
         "y = apply_map(SLOT_MAP, x + z)",
         "y = apply_map(SLOT_MAP, x) + z.reshape(-1)[: len(apply_map(SLOT_MAP, x))]",
         "tests/mpyc/test_generate.py::test_golden",
     ),
-    _bug(
+    bug(
         "n is exact: label histograms get no noise",
         CONTRIBUTION,
         _ADD,
         "apply_map(release.map, x + (shape[-1] > 1) * z.reshape(shape))",
         GAME,
     ),
-    _bug(
+    bug(
         "the values are not clamped",
         "secgen_dsl/queries/bins.py",
         "return np.clip(codes, bisect_right(edges, low), bisect_right(edges, high))",
         "return codes",
         "tests/queries/test_bins.py",
     ),
-    _bug(
+    bug(
         "NaN passes into a bin",
         "secgen_dsl/queries/expression.py",
         "return np.where(absent, stand_in, codes)",
         "return codes",
         "tests/queries/test_raw_cells.py",
     ),
-    _bug(
+    bug(
         "a person's second sample is not capped",
         CHOICE,
         "elif len(some) == cap:",
         "elif len(some) == cap + 1:",
         "tests/runtime/test_site_choice.py",
     ),
-    _bug(
+    bug(
         "a sample that stands twice counts twice",
         CHOICE,
         "if sample and sample in seen:",
         "if False:",
         "tests/runtime/test_site_choice.py",
     ),
-    _bug(
+    bug(
         "draws depend on the data: an empty table adds no noise",
         CONTRIBUTION,
         "    for release in one_round.releases:\n",
@@ -176,7 +151,7 @@ PATH = (
 )
 
 PLANNING = (
-    _bug(
+    bug(
         "m for m − t, in the planner",
         EXPANSION,
         "party_variance=one.variance / honest",
@@ -199,18 +174,18 @@ PLANNING = (
         ),
         ("tests/planner/test_plan.py", "tests/verifier"),
     ),
-    _bug(
+    bug(
         "sensitivity counted once, in the planner's releases",
         EXPANSION,
         "sensitivity_squared=sensitivity_squared(program, one.query, one.map)",
         "sensitivity_squared=sensitivity_squared(program, one.query, one.map) / tables",
         "tests/planner/test_plan.py",
     ),
-    _bug(
+    bug(
         "sensitivity counted once, in the accountant's events",
         EVENTS,
-        "count = tables * contribution.groups",
-        "count = contribution.groups",
+        _COUNTED,
+        _COUNTED.replace("tables * ", ""),
         "tests/privacy/test_centred_tables.py",
     ),
     Mutation(
@@ -224,14 +199,14 @@ PLANNING = (
             ),
             Edit(
                 ALLOCATION,
-                "free += item.tables * _decimal(item.table_sensitivity_squared)",
-                "free += _decimal(item.table_sensitivity_squared)",
+                "self.load = _decimal(example.tables * example.table_sensitivity_squared)",
+                "self.load = _decimal(example.table_sensitivity_squared)",
             ),
-            Edit(EVENTS, "count = tables * contribution.groups", "count = contribution.groups"),
+            Edit(EVENTS, _COUNTED, _COUNTED.replace("tables * ", "")),
         ),
         (GAME,),
     ),
-    _bug(
+    bug(
         "the planner's variances are rounded down",
         ALLOCATION,
         "to_integral_value(ROUND_CEILING)",
@@ -239,7 +214,7 @@ PLANNING = (
         "tests/planner/test_allocation.py",
         "tests/planner/test_plan.py",
     ),
-    _bug(
+    bug(
         "predicted errors forget the colluding parties' noise",
         "secgen_dsl/planner/predict.py",
         "variance = plan.released_variance(release)\n        cell_variance",
@@ -249,84 +224,85 @@ PLANNING = (
 )
 
 SENSITIVITIES = (
-    _bug(
+    bug(
         "centring without 1 − 1/B",
         SENSITIVITY,
-        'return moved * (1 - Fraction(1, bins)) if linear_map == "centred" else moved',
+        'return moved * left if linear_map == "centred" else moved',
         "return moved",
         "tests/privacy/test_sensitivity.py",
     ),
-    _bug(
+    bug(
         "centring with the 1 − 1/B of both directions",
         SENSITIVITY,
-        "return moved * (1 - Fraction(1, bins)) if",
-        "return moved * (1 - Fraction(1, bins)) ** 2 if",
+        "return moved * left if",
+        "return moved * left**2 if",
         "tests/privacy/test_sensitivity.py",
     ),
-    _bug(
+    bug(
         "c for c²",
         SENSITIVITY,
         "moved = Fraction(contribution.groups * contribution.samples**2)",
         "moved = Fraction(contribution.groups * contribution.samples)",
         "tests/privacy/test_sensitivity.py",
     ),
-    _bug(
+    bug(
         "replace-one sold as add-or-remove",
         SENSITIVITY,
         'replace = program.privacy.adjacency == "replace-one"',
         "replace = False",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "one person in several silos is forgotten",
         SENSITIVITY,
         "samples = person.samples * person.silos",
         "samples = person.samples",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "samples per visit taken for samples in all",
         SENSITIVITY,
         "return Contribution(1, values * samples, replace)",
         "return Contribution(1, samples, replace)",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "competing shifts certified as one-dimensional",
         EVENTS,
-        'if contribution.samples > 1 or (contribution.replace and linear_map == "centred"):',
+        'if contribution.samples > 1 or (contribution.replace and linear_map != "identity"):',
         "if False:",
         "tests/privacy/test_bound.py",
     ),
 )
 
 ACCOUNTING = (
-    _bug(
+    bug(
         "δ for each query",
-        BOUND,
-        "return epsilon_upper_bound(composition.events, delta,",
-        "return epsilon_upper_bound(composition.events, delta * composition.events[0].count,",
+        ACCOUNTANTS,
+        "return epsilon_upper_bounds(events_of(composition), deltas,",
+        "many = events_of(composition)[0].count\n"
+        "    return epsilon_upper_bounds(events_of(composition), [d * many for d in deltas],",
         "tests/privacy/test_lattice.py::test_a_planned_study_by_every_accountant",
     ),
-    _bug(
+    bug(
         "the slack is dropped",
-        BOUND,
-        "epsilon_upper_bound(composition.events, delta, slack=composition.slack)",
-        "epsilon_upper_bound(composition.events, delta)",
+        ACCOUNTANTS,
+        "epsilon_upper_bounds(events_of(composition), deltas, slack=composition.slack)",
+        "epsilon_upper_bounds(events_of(composition), deltas)",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "the slack of split noise is dropped",
         BOUND,
-        "slack += split_noise_slack(",
+        "slack += count * split_noise_slack(",
         "slack += 0 * split_noise_slack(",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "the slack's factor on δ is dropped",
         PLD,
-        "target = float_not_above(delta * (1 - slack))",
-        "target = float_not_above(delta)",
+        "[float_not_above(delta * (1 - slack)) for",
+        "[float_not_above(delta) for",
         "tests/privacy/test_pld.py",
     ),
     Mutation(
@@ -337,46 +313,46 @@ ACCOUNTING = (
         ),
         ("tests/privacy/test_pld.py", "tests/privacy/test_lattice.py"),
     ),
-    _bug(
+    bug(
         "losses rounded down to the grid",
         PLD,
-        "[weight * share, weight * (1 - share)]",
-        "[weight, 0 * weight]",
+        "[weights * share, weights * (1 - share)]",
+        "[weights, 0 * weights]",
         "tests/privacy/test_lattice.py",
     ),
-    _bug(
+    bug(
         "losses rounded up to the grid (use_connect_dots=False)",
         PLD,
-        "[weight * share, weight * (1 - share)]",
-        "[0 * weight, weight]",
+        "[weights * share, weights * (1 - share)]",
+        "[0 * weights, weights]",
         "tests/privacy/test_lattice.py",
     ),
-    _bug(
+    bug(
         "a wrong ρ of μ",
-        BOUND,
-        "epsilon_from_zcdp(composition.mu_squared / 2,",
-        "epsilon_from_zcdp(composition.mu_squared / 4,",
+        ACCOUNTANTS,
+        "rho = composition.mu_squared / 2\n",
+        "rho = composition.mu_squared / 4\n",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "a wrong μ of a ρ-budget",
         "secgen_dsl/privacy/renyi.py",
         "mpmath.sqrt(2 * rho)",
         "mpmath.sqrt(4 * rho)",
         "tests/privacy/test_bound.py",
     ),
-    _bug(
+    bug(
         "noise too small to centre passes",
         "secgen_dsl/privacy/slack.py",
         "return 2 * party_variance >= 9 * bins",
         "return True",
         "tests/privacy/test_slack.py",
     ),
-    _bug(
+    bug(
         "the second accountant without connect-the-dots",
         "secgen_dsl/privacy/second_opinion.py",
-        "use_connect_dots=True",
-        "use_connect_dots=False",
+        "use_connect_dots=True,\n        )\n        for",
+        "use_connect_dots=False,\n        )\n        for",
         "tests/privacy/test_second_opinion.py",
     ),
 )
@@ -390,42 +366,42 @@ PROTOCOL = (
         ),
         ("tests/mpyc/test_openings.py",),
     ),
-    _bug(
+    bug(
         "shared before it is stored",
         PARTY,
         "if number not in self._stored or number != len(self._opened) + 1:",
         "if number != len(self._opened) + 1:",
         "tests/mpyc/test_party.py",
     ),
-    _bug(
+    bug(
         "a restart draws fresh noise",
         PARTY,
         "self._stored[number] = stored\n        return False",
         "self._stored[number] = stored\n        return True",
         "tests/mpyc/test_party.py",
     ),
-    _bug(
+    bug(
         "a party draws with another variance than planned",
         PARTY,
         "if variance != release.noise.party_variance:",
         "if variance <= 0:",
         "tests/mpyc/test_party.py",
     ),
-    _bug(
+    bug(
         "a program may draw again until the noise suits it",
         PARTY,
         "if marginal in self._drawn:",
         "if False:",
         "tests/mpyc/test_party.py",
     ),
-    _bug(
+    bug(
         "a program may contribute anything of the right length",
         PARTY,
         "if not np.array_equal(contribution, own):",
         "if False:",
         "tests/mpyc/test_party.py",
     ),
-    _bug(
+    bug(
         "an encoder may give floats",
         CONTRIBUTION,
         "if cells.dtype != np.int64 or cells.shape != program.shape(query):",
@@ -435,42 +411,42 @@ PROTOCOL = (
 )
 
 LEDGER = (
-    _bug(
+    bug(
         "a debit that is lost with the power",
         "secgen_dsl/runtime/database.py",
         'connection.execute("PRAGMA synchronous = EXTRA")\n        connection.execute("PRAGMA sec',
         'connection.execute("PRAGMA synchronous = OFF")\n        connection.execute("PRAGMA sec',
         "tests/runtime/test_killed.py",
     ),
-    _bug(
+    bug(
         "a contribution without a debit",
         STORE,
         "if debit is not None and number is None:",
         "if False:",
         "tests/runtime/test_restarts.py",
     ),
-    _bug(
+    bug(
         "a second contribution to a round is free",
         STORE,
         "return None if row[0] is None else int(row[0])",
         "return 1 if self.ledger().entries else None",
         "tests/runtime/test_restarts.py",
     ),
-    _bug(
+    bug(
         "the policy is not asked",
         STORE,
-        "        debit.check(ledger.entries)\n        return append",
-        "        return append",
+        "        debit.check(ledger.entries)\n        # A release",
+        "        # A release",
         "tests/runtime/test_ledger.py",
     ),
-    _bug(
+    bug(
         "a broken chain passes",
         "secgen_dsl/runtime/ledger.py",
         "        if sha256 != before:\n",
         "        if False:\n",
         "tests/runtime/test_ledger.py",
     ),
-    _bug(
+    bug(
         "earlier studies are not composed",
         "secgen_dsl/privacy/spend.py",
         "rho = sum((spend.mu_squared for spend in spends), Fraction(0)) / 2",
@@ -488,4 +464,9 @@ MUTATIONS = (
     *ACCOUNTING,
     *PROTOCOL,
     *LEDGER,
+    *LAPLACE,
+    *DOUBLE_CENTRED,
+    *VECTORS,
+    *LEARNED,
+    *ROUNDS,
 )

@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.mutation_table import MUTATIONS, Mutation
+from tools.mutation import Mutation
+from tools.mutation_table import MUTATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("secgen_dsl", "backends", "grammar", "specs", "tests", "tools", "pyproject.toml")

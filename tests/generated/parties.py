@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from math import isqrt
@@ -25,6 +25,7 @@ from secgen_dsl.backends.mpyc.sharing import start_mpyc
 from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.queries.table import SampleTable, empty_table
+from secgen_dsl.runtime.noise import NoiseSource
 from secgen_dsl.runtime.store import ContributionStore
 from tests.runtime.spends import debit_of_plan
 
@@ -60,13 +61,15 @@ def run_in_process(
     sources: Mapping[str, str],
     tables: Mapping[str, SampleTable],
     folder: Path,
+    noise_of: Callable[[int], NoiseSource] = InjectedNoise,
 ) -> Measurements:
     """What the parties open, which must be the same at all of them.
 
     Args:
         sources: marginal id → place of its statement.
         tables: silo → its people.
-        folder: an empty folder for the parties' stores.
+        folder: for the parties' stores; empty but in a restart.
+        noise_of: a party's index → where its noise comes from.
     """
     mpc = start_mpyc(0, 3, 1)  # additions and shares of arrays ask nothing of the number of parties
     program = ModuleType("secgen_generated_program")
@@ -79,7 +82,7 @@ def run_in_process(
                 config,
                 plan,
                 table=tables.get(plan.parties[config.index], empty_table(plan.program)),
-                noise=InjectedNoise(config.index),
+                noise=noise_of(config.index),
                 debit=debit_of_plan(plan),
                 store=stack.enter_context(ContributionStore(folder / f"{config.index}.sqlite")),
                 mpc=mpc,

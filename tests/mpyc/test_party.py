@@ -15,9 +15,11 @@ from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.backends.mpyc.sharing import secure_array, start_mpyc
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, sha256_of
+from secgen_dsl.ir.plan import LaplaceNoise, Plan
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import empty_table
 from secgen_dsl.runtime.store import ContributionStore
+from tests.planner.test_laplace import planned
 from tests.runtime.spends import debit_of_plan
 
 from .entries import InjectedNoise
@@ -43,11 +45,11 @@ def store(tmp_path: Path) -> Iterator[ContributionStore]:
         yield store
 
 
-def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
+def party_of(store: ContributionStore, noise: InjectedNoise, plan: Plan = PLAN) -> Party:
     config = PartyConfig(
         format="secgen.party/1",
         index=0,
-        plan=canonical_json(PLAN).decode(),
+        plan=canonical_json(plan).decode(),
         program="",
         source_lines={},
         data_file=None,
@@ -60,11 +62,11 @@ def party_of(store: ContributionStore, noise: InjectedNoise) -> Party:
     )
     return Party(
         config,
-        PLAN,
-        table=empty_table(PLAN.program),
+        plan,
+        table=empty_table(plan.program),
         noise=noise,
         store=store,
-        debit=debit_of_plan(PLAN),
+        debit=debit_of_plan(plan),
         mpc=start_mpyc(0, 3, 1),
         report=lambda phase, sent: None,
     )
@@ -106,6 +108,27 @@ def test_noise_of_another_variance(party: Party) -> None:
         party.noise("subtype", Fraction(3))
     with refused("SG514"):
         party.noise("age", Fraction(4))
+
+
+def test_shares_of_laplace_noise_that_the_plan_does_not_have(store: ContributionStore) -> None:
+    plan = planned("marginal label; marginal sex", epsilon="0.5")
+    one = next(iter(plan.releases()))
+    assert isinstance(one.noise, LaplaceNoise)
+    name, scale, parts = one.query, one.noise.scale, one.noise.parts
+    party = party_of(store, InjectedNoise(0), plan)
+    for wrong in ((name, scale / 2, parts), (name, scale, parts + 1), ("age", scale, parts)):
+        with refused("SG514"):
+            party.polya_noise(*wrong)
+    with refused("SG514.*Laplace noise in the plan"):
+        party.noise(name, Fraction(100))
+    assert party.polya_noise(name, scale, parts).size == one.raw_cells
+    with refused("SG514.*drawn twice"):
+        party.polya_noise(name, scale, parts)
+
+
+def test_no_shares_of_laplace_noise_in_a_plan_of_gaussian_noise(party: Party) -> None:
+    with refused("SG514.*Gaussian noise in the plan"):
+        party.polya_noise("subtype", Fraction(4), 2)
 
 
 def contribution(party: Party, name: str) -> NDArray[np.int64]:

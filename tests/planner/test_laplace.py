@@ -2,6 +2,7 @@
 
 from collections import Counter
 from fractions import Fraction
+from math import tanh
 
 import pytest
 from hypothesis import given, settings
@@ -59,6 +60,19 @@ def test_alike_tables_share_the_budget_to_the_last_digit() -> None:
     assert scales(genes) == {"label*genes": 30}  # 60 tables
     assert spent(genes) == {"label*genes": 2}
     assert plan.added == ()
+
+
+def test_epsilon_and_rho_are_summed_over_releases_of_unlike_noise() -> None:
+    plan = planned("marginal label weight 9; marginal sex; marginal label * genes in 4 equal bins")
+    composition = compose(plan)
+    assert len(set(scales(plan).values())) == 3
+    assert composition.pure == sum(spent(plan).values()) > Fraction(99, 100)
+    tables = {release.query: release.tables for release in plan.releases()}
+    rho = sum(
+        tables[name] / float(scale) * tanh(1 / (2 * float(scale)))
+        for name, scale in scales(plan).items()
+    )
+    assert float(composition.mu_squared) / 2 == pytest.approx(rho)
 
 
 def test_the_scale_goes_with_the_cube_root() -> None:

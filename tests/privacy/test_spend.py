@@ -8,8 +8,10 @@ import pytest
 
 from secgen_dsl.ir.base import canonical_json, read_node
 from secgen_dsl.privacy.bound import certified_epsilon, compose
+from secgen_dsl.privacy.events import BoundedLoss
 from secgen_dsl.privacy.spend import (
     SLACK_ALLOWANCE,
+    LaplaceEvent,
     Spend,
     _readable,
     composed_epsilon,
@@ -48,6 +50,36 @@ def test_several_are_composed_as_a_renyi_filter_allows() -> None:
     assert epsilon_estimate(studies, DELTA) == pytest.approx(4.0, abs=1e-3)
     assert composed_epsilon(studies, DELTA) == pytest.approx(4.324, abs=2e-3)
     assert composed_mu(studies) == pytest.approx(0.9249, abs=1e-4)
+
+
+def laplace(loss: str, count: int) -> Spend:
+    """``count`` tables with Laplace noise of scale 1/loss, and nothing beside them."""
+    each = BoundedLoss(Fraction(loss), count)
+    event = LaplaceEvent(mechanism="discrete-laplace", loss=each.loss, count=count)
+    return gaussians(1, 1).model_copy(
+        update={"mu_squared": each.mu_squared, "events": (event,), "pure": each.epsilon}
+    )
+
+
+def test_studies_of_laplace_noise_add_up() -> None:
+    """Few great losses: the sum of ε is the least bound.  Many small ones: Rényi is."""
+    few = [laplace("1/2", 1), laplace("1", 1), laplace("1/2", 1)]
+    assert composed_epsilon(few, DELTA) == 2.0
+    # Each by itself is worth its own: the sum is not the dearest.
+    assert [composed_epsilon([study], DELTA) for study in few] == [0.5, 1.0, 0.5]
+    many = [laplace("1/100", 1000)] * 3
+    assert 1 < composed_epsilon(many, DELTA) < 5
+
+
+def test_beside_gaussian_noise_there_is_no_sum_of_epsilon() -> None:
+    """What is pure of a part says nothing of the whole: that costs more than either."""
+    study = gaussians(1, 1)
+    alone = composed_epsilon([study, study], DELTA)
+    mixed = [study, laplace("1/2", 1), study]
+    assert composed_epsilon(mixed, DELTA) > alone > 1
+    fixed = epsilon_if_fixed(mixed, DELTA)
+    assert fixed is not None
+    assert 1 < fixed < composed_epsilon(mixed, DELTA)
 
 
 def test_it_grows_and_is_never_below_what_fixed_plans_would_cost() -> None:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.ir.plan import GaussianNoise, Release
 from secgen_dsl.runtime import noise
-from secgen_dsl.runtime.noise import SystemNoise, scale_not_below
+from secgen_dsl.runtime.noise import SystemNoise, draw_cells, scale_not_below
 from tests.trials.laws import (
     ALARM,
     correlation_sd,
@@ -48,6 +49,41 @@ def faults_of(draw: Draw, variance: Fraction) -> set[str]:
 @pytest.mark.parametrize("variance", ["4", "3/2", "45/2", "1/3", "13689/16"])
 def test_the_law_of_the_noise(variance: str) -> None:
     assert faults_of(SystemNoise().draw, Fraction(variance)) == set()
+
+
+class Watched:
+    """The system's noise; remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, Fraction]] = []
+        self.drawn: list[NDArray[np.int64]] = []
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        self.asked.append((marginal, cells, variance))
+        self.drawn.append(SystemNoise().draw(marginal, cells, variance))
+        return self.drawn[-1]
+
+    def draw_polya(
+        self, marginal: str, cells: int, scale: Fraction, parts: int
+    ) -> NDArray[np.int64]:
+        raise AssertionError("this release has Gaussian noise")
+
+
+def test_the_last_cells_of_a_second_moment_have_half_the_variance() -> None:
+    """Three squares, then three products, of which each counts twice in the sensitivity."""
+    noise = GaussianNoise(
+        kind="gaussian",
+        sensitivity_squared=Fraction(1),
+        variance=Fraction(2 * 10**12),
+        party_variance=Fraction(10**12),
+    )
+    release = Release(
+        query="m", map="identity", tables=1, raw_cells=6, halved=3, opened=6, noise=noise
+    )
+    source = Watched()
+    cells = draw_cells(source, release)
+    assert source.asked == [("m", 3, Fraction(10**12)), ("m", 3, Fraction(10**12, 2))]
+    assert cells.tolist() == [*source.drawn[0].tolist(), *source.drawn[1].tolist()]
 
 
 def halved_variance(marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:

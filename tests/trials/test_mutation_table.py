@@ -2,7 +2,8 @@
 
 import pytest
 
-from tools.mutation_table import MUTATIONS, Edit, Mutation
+from tools.mutation import Edit, Mutation
+from tools.mutation_table import MUTATIONS
 from tools.mutations import apply, copied_tree, stale
 
 
