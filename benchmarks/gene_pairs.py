@@ -30,7 +30,7 @@ from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import LinearMap, Measurement, Measurements, Opening, Plan, Release
-from secgen_dsl.ir.program import PairMarginal
+from secgen_dsl.ir.queries import PairMarginal
 from secgen_dsl.privacy.sensitivity import sensitivity_squared
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map

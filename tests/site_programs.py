@@ -11,8 +11,6 @@ from secgen_dsl.ir.plan import MERSENNE_61, GaussianNoise, LinearMap, Opening, P
 from secgen_dsl.ir.program import (
     Audience,
     CategoryColumn,
-    Importance,
-    Marginal,
     Panel,
     Person,
     Privacy,
@@ -20,6 +18,7 @@ from secgen_dsl.ir.program import (
     Silo,
     Terms,
 )
+from secgen_dsl.ir.queries import Importance, Marginal
 from secgen_dsl.queries.table import SampleTable
 
 PLAIN = Importance(weight=Fraction(1), share=None, error=None)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, Noise, Plan, Release, Round
-from secgen_dsl.ir.program import Query, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Query, SecondMoment, VectorSum
 
 _WIDTH = 100
 _SLOT = re.compile(r"SLOT_[A-Z0-9_]+")

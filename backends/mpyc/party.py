@@ -23,7 +23,8 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import LaplaceNoise, Measurement, Measurements, Plan, Release, Round
-from secgen_dsl.ir.program import Program, as_table
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import as_table
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Marginal, Moments, Program, SecondMoment, Study, VectorSum
+from secgen_dsl.ir.program import Program, Study
+from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, VectorSum
 from secgen_dsl.public.files import PublicFile
 
 if TYPE_CHECKING:

@@ -23,15 +23,8 @@ from secgen_dsl.describe.measured import content_of_sum, error_words, sensitivit
 from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Noise, Plan
-from secgen_dsl.ir.program import (
-    Asked,
-    Marginal,
-    PairMarginal,
-    Program,
-    SecondMoment,
-    VectorSum,
-    decimal_text,
-)
+from secgen_dsl.ir.program import Program, decimal_text
+from secgen_dsl.ir.queries import Asked, Marginal, PairMarginal, SecondMoment, VectorSum
 from secgen_dsl.planner.mechanism import more_exact
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.privacy.accountants import certified_epsilons

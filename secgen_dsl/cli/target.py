@@ -10,7 +10,8 @@ import click
 from secgen_dsl.cli.tables import aligned
 from secgen_dsl.describe.measured import error_words
 from secgen_dsl.diagnostics.diagnostic import fail, printable
-from secgen_dsl.ir.program import ErrorTarget, Program, decimal_text
+from secgen_dsl.ir.program import Program, decimal_text
+from secgen_dsl.ir.queries import ErrorTarget
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.target import Answer, Common, Enough, Target
 from secgen_dsl.verifier import verify

@@ -8,15 +8,8 @@ from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import LaplaceNoise, Plan
-from secgen_dsl.ir.program import (
-    Audience,
-    Marginal,
-    Person,
-    SecondMoment,
-    Study,
-    VectorSum,
-    decimal_text,
-)
+from secgen_dsl.ir.program import Audience, Person, Study, decimal_text
+from secgen_dsl.ir.queries import Marginal, SecondMoment, VectorSum
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.privacy.bound import compose
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from secgen_dsl.describe.chart import LONGEST_NAME, MOST_LINES, Chart, Line
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.program import Program, Query, SecondMoment, VectorSum, decimal_text
+from secgen_dsl.ir.program import Program, decimal_text
+from secgen_dsl.ir.queries import Query, SecondMoment, VectorSum
 from secgen_dsl.planner.curve import Point
 
 _SAME = 1.02

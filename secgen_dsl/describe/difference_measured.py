@@ -17,18 +17,13 @@ from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
-    LearnedBins,
-    Marginal,
-    Moments,
     NumberColumn,
-    PairMarginal,
     Panel,
     Program,
     Reference,
-    Standard,
-    Table,
     decimal_text,
 )
+from secgen_dsl.ir.queries import LearnedBins, Marginal, Moments, PairMarginal, Standard, Table
 from secgen_dsl.ir.statement import percent_text
 from secgen_dsl.planner.predict import Prediction, predict
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from secgen_dsl.ir.plan import LaplaceNoise, LinearMap
-from secgen_dsl.ir.program import Query, SecondMoment, VectorSum, decimal_text
+from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.ir.queries import Query, SecondMoment, VectorSum
 from secgen_dsl.ir.vectors import QUANTUM
 from secgen_dsl.planner.predict import Prediction
 

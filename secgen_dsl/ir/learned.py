@@ -9,7 +9,8 @@ from fractions import Fraction
 from math import isqrt
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Marginal, Program, VectorSum
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal, VectorSum
 from secgen_dsl.ir.vectors import COUNT_PART, QUANTUM
 
 _EDGE_STEP = 1024

@@ -6,7 +6,8 @@ one gene holds is in that gene's own table, if it has the same bins, summed over
 
 from collections.abc import Mapping, Sequence
 
-from secgen_dsl.ir.program import Marginal, PairMarginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal, PairMarginal
 
 
 def main_effects(program: Program, pairs: PairMarginal) -> Mapping[str, Sequence[Marginal]]:

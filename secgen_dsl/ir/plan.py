@@ -9,7 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from secgen_dsl.ir.base import BigInteger, Node, Rational
-from secgen_dsl.ir.program import Moments, Program, Query
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Moments, Query
 
 MERSENNE_61 = 2**61 - 1
 """The field of every share in this format: a prime; products of two elements fit 128 bits."""

@@ -5,7 +5,8 @@ from fractions import Fraction
 from functools import singledispatch
 
 from secgen_dsl.ir.base import Node
-from secgen_dsl.ir.program import (
+from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.ir.queries import (
     ErrorTarget,
     Importance,
     Marginal,
@@ -13,7 +14,6 @@ from secgen_dsl.ir.program import (
     PairMarginal,
     SecondMoment,
     VectorSum,
-    decimal_text,
 )
 
 _BARE_WORD = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[A-Za-z0-9_.+/-])*")

@@ -8,7 +8,8 @@ genes or from the public table's factors alone.
 from fractions import Fraction
 from math import isqrt
 
-from secgen_dsl.ir.program import Moments, Program, SecondMoment, Vector
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Moments, SecondMoment, Vector
 
 QUANTUM = 1024
 """One standard deviation of the public scale."""

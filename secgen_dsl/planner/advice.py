@@ -9,16 +9,8 @@ from math import floor
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Span
 from secgen_dsl.ir.plan import GaussianNoise, Plan, Release
-from secgen_dsl.ir.program import (
-    Marginal,
-    PairMarginal,
-    Program,
-    SecondMoment,
-    Table,
-    VectorSum,
-    as_table,
-    decimal_text,
-)
+from secgen_dsl.ir.program import Program, decimal_text
+from secgen_dsl.ir.queries import Marginal, PairMarginal, SecondMoment, Table, VectorSum, as_table
 from secgen_dsl.planner.epsilons import first, rising, with_epsilon
 from secgen_dsl.planner.plan import draft
 from secgen_dsl.planner.predict import Prediction, predict

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Moments, Table
+from secgen_dsl.ir.queries import Moments, Table
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 
 VARIANCE_STEP = 16

@@ -6,7 +6,8 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
-from secgen_dsl.ir.program import Marginal, Program, Query, Table
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal, Query, Table
 from secgen_dsl.planner.allocation import CONTEXT
 
 _HALVINGS = 48

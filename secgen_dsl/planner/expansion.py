@@ -7,14 +7,8 @@ from functools import lru_cache
 from math import ceil
 
 from secgen_dsl.ir.plan import GaussianNoise, LinearMap, Release, Round
-from secgen_dsl.ir.program import (
-    Marginal,
-    Moments,
-    Program,
-    Query,
-    SecondMoment,
-    VectorSum,
-)
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal, Moments, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.ir.vectors import means_clip, scores_clip, squares_clip
 from secgen_dsl.planner.allocation import VARIANCE_STEP, Measured

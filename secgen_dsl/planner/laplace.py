@@ -29,7 +29,8 @@ from secgen_dsl.ir.plan import (
     Round,
     laplace_variance,
 )
-from secgen_dsl.ir.program import Program, Table, as_table
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Table, as_table
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.ceilings import plain_ceiling
 from secgen_dsl.privacy.laplace import LARGEST_SCALE

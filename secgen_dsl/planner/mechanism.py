@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Marginal, Mechanism, PairMarginal
+from secgen_dsl.ir.program import Mechanism
+from secgen_dsl.ir.queries import Marginal, PairMarginal
 from secgen_dsl.planner.plan import draft
 from secgen_dsl.planner.predict import Prediction, predict
 

@@ -17,7 +17,8 @@ from math import isqrt
 
 from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import LinearMap, Plan
-from secgen_dsl.ir.program import Marginal, PairMarginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal, PairMarginal
 from secgen_dsl.privacy.sensitivity import contribution_of, table_sensitivity_squared
 
 

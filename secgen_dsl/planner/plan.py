@@ -5,7 +5,8 @@ from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61, Opening, Plan
-from secgen_dsl.ir.program import Moments, Program, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Moments, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.allocation import Measured, OutOfReachError, allocate
 from secgen_dsl.planner.expansion import expand, rounds_of

@@ -5,15 +5,8 @@ from fractions import Fraction
 from math import prod, sqrt
 
 from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
-from secgen_dsl.ir.program import (
-    Expectation,
-    Marginal,
-    PairMarginal,
-    Program,
-    Query,
-    SecondMoment,
-    VectorSum,
-)
+from secgen_dsl.ir.program import Expectation, Program
+from secgen_dsl.ir.queries import Marginal, PairMarginal, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.vectors import QUANTUM
 from secgen_dsl.planner.pairs import double_centred_variance
 from secgen_dsl.privacy.rounding import total

@@ -7,7 +7,8 @@ from math import prod, sqrt
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, Span
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import CategoryColumn, Marginal, Moments, Program
+from secgen_dsl.ir.program import CategoryColumn, Program
+from secgen_dsl.ir.queries import Marginal, Moments
 from secgen_dsl.planner.predict import Prediction
 
 WORTH_ITS_SHARE = 2.0

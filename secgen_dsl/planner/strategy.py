@@ -9,15 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import (
-    Asked,
-    Importance,
-    Marginal,
-    Moments,
-    PairMarginal,
-    Program,
-    Table,
-)
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Asked, Importance, Marginal, Moments, PairMarginal, Table
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.planner.allocation import (
     VARIANCE_STEP,

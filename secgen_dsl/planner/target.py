@@ -19,17 +19,16 @@ from typing import Literal
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import (
+from secgen_dsl.ir.program import Program, decimal_text
+from secgen_dsl.ir.queries import (
     Asked,
     ErrorTarget,
     Importance,
     Moments,
-    Program,
     Query,
     SecondMoment,
     Table,
     VectorSum,
-    decimal_text,
 )
 from secgen_dsl.ir.statement import canonical_statement, error_text
 from secgen_dsl.planner.epsilons import GREATEST_EPSILON, first, in_quarters, rising, with_epsilon

@@ -12,7 +12,8 @@ from fractions import Fraction
 
 from secgen_dsl.ir.certificate import Observer
 from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Plan
-from secgen_dsl.ir.program import Adjacency, Marginal, Moments, PairMarginal, Program, as_table
+from secgen_dsl.ir.program import Adjacency, Program
+from secgen_dsl.ir.queries import Marginal, Moments, PairMarginal, as_table
 from secgen_dsl.privacy.accountants import certifier
 from secgen_dsl.privacy.events import (
     BoundedLoss,

@@ -56,7 +56,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import PairMarginal, Program, Query, SecondMoment, Table, VectorSum
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import PairMarginal, Query, SecondMoment, Table, VectorSum
 
 
 @dataclass(frozen=True)

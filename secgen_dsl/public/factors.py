@@ -12,7 +12,7 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import Standard
+from secgen_dsl.ir.queries import Standard
 from secgen_dsl.ir.vectors import LOADING_ONE
 from secgen_dsl.privacy.rounding import exact
 

@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 from secgen_dsl.ir.base import Node
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Plan, Round
-from secgen_dsl.ir.program import (
-    Marginal,
-    PairMarginal,
-    Program,
-    Query,
-    SecondMoment,
-    VectorSum,
-    as_table,
-)
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal, PairMarginal, Query, SecondMoment, VectorSum, as_table
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.marginal import marginal_cells
 from secgen_dsl.queries.pairs import pair_cells

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal
 from secgen_dsl.queries.expression import expression_codes
 from secgen_dsl.queries.labels import NO_CELL, label_cells
 from secgen_dsl.queries.table import SampleTable

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import PairMarginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import PairMarginal
 from secgen_dsl.queries.expression import expression_codes
 from secgen_dsl.queries.labels import NO_CELL
 from secgen_dsl.queries.table import SampleTable

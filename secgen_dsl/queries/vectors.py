@@ -15,15 +15,8 @@ from math import ceil, floor, isqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import (
-    Marginal,
-    Moments,
-    Panel,
-    Program,
-    SecondMoment,
-    Standard,
-    VectorSum,
-)
+from secgen_dsl.ir.program import Panel, Program
+from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, Standard, VectorSum
 from secgen_dsl.ir.vectors import COUNT_PART, GREATEST_DEVIATION, LOADING_ONE, QUANTUM
 from secgen_dsl.queries.labels import NO_CELL, label_cells
 from secgen_dsl.queries.table import SampleTable

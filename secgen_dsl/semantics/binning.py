@@ -8,7 +8,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
-from secgen_dsl.ir.program import Binning, Bridge, LearnedBins, Panel, Reference, decimal_text
+from secgen_dsl.ir.program import Bridge, Panel, Reference, decimal_text
+from secgen_dsl.ir.queries import Binning, LearnedBins
 from secgen_dsl.semantics.bins import equal_edges, reference_edges
 from secgen_dsl.semantics.moments import resolve_learned
 from secgen_dsl.semantics.reader import Reader
@@ -23,7 +24,7 @@ MAXIMUM_BINS = 64
 
 @dataclass(frozen=True)
 class Bins:
-    """Resolved bins: see ``ir.program.Marginal`` for the fields."""
+    """Resolved bins: see ``ir.queries.Marginal`` for the fields."""
 
     bins: int
     binning: Binning

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from fractions import Fraction
 
-from secgen_dsl.ir.program import ErrorTarget, Importance, Person
+from secgen_dsl.ir.program import Person
+from secgen_dsl.ir.queries import ErrorTarget, Importance
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 

@@ -6,17 +6,8 @@ from fractions import Fraction
 from math import prod
 
 from secgen_dsl.diagnostics.diagnostic import Span, nearest
-from secgen_dsl.ir.program import (
-    Asked,
-    CategoryColumn,
-    Importance,
-    Marginal,
-    Moments,
-    NumberColumn,
-    PairMarginal,
-    Panel,
-    Person,
-)
+from secgen_dsl.ir.program import CategoryColumn, NumberColumn, Panel, Person
+from secgen_dsl.ir.queries import Asked, Importance, Marginal, Moments, PairMarginal
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.importance import check_shares, resolve_importance

@@ -5,7 +5,8 @@ from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from secgen_dsl.ir.program import Importance, LearnedBins, Moments, Panel, Standard
+from secgen_dsl.ir.program import Panel
+from secgen_dsl.ir.queries import Importance, LearnedBins, Moments, Standard
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 

@@ -6,7 +6,8 @@ from fractions import Fraction
 from itertools import combinations
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
-from secgen_dsl.ir.program import GeneSets, Importance, PairMarginal, Panel
+from secgen_dsl.ir.program import GeneSets, Panel
+from secgen_dsl.ir.queries import Importance, PairMarginal
 from secgen_dsl.public.sets import gene_sets
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.reader import Reader

@@ -6,16 +6,8 @@ from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
-from secgen_dsl.ir.program import (
-    Asked,
-    Marginal,
-    Moments,
-    PairMarginal,
-    Panel,
-    Person,
-    Program,
-    Study,
-)
+from secgen_dsl.ir.program import Panel, Person, Program, Study
+from secgen_dsl.ir.queries import Asked, Marginal, Moments, PairMarginal
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries

@@ -26,7 +26,8 @@ from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import Measurements, Plan, Release
-from secgen_dsl.ir.program import PairMarginal, Panel, Program, SecondMoment, VectorSum, as_table
+from secgen_dsl.ir.program import Panel, Program
+from secgen_dsl.ir.queries import PairMarginal, SecondMoment, VectorSum, as_table
 
 Floats = NDArray[np.float64]
 

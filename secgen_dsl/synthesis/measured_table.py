@@ -9,17 +9,8 @@ from types import MappingProxyType
 
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import LinearMap, Measurements, Plan, Release
-from secgen_dsl.ir.program import (
-    Marginal,
-    Panel,
-    Program,
-    SecondMoment,
-    Table,
-    Vector,
-    VectorSum,
-    as_table,
-    decimal_text,
-)
+from secgen_dsl.ir.program import Panel, Program, decimal_text
+from secgen_dsl.ir.queries import Marginal, SecondMoment, Table, Vector, VectorSum, as_table
 from secgen_dsl.ir.vectors import COUNT_PART, QUANTUM, coordinate_names
 
 _MEANING: Mapping[LinearMap, tuple[str, int]] = MappingProxyType(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
-from secgen_dsl.ir.program import Marginal, PairMarginal, Query
+from secgen_dsl.ir.queries import Marginal, PairMarginal, Query
 from secgen_dsl.privacy.laplace import LARGEST_SCALE, greatest_noise
 from secgen_dsl.privacy.sensitivity import contribution_of, l1_sensitivity
 

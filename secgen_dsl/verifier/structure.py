@@ -14,17 +14,19 @@ from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.ir.program import (
     AUDIENCES,
     UNITS,
-    Asked,
     Audience,
     CategoryColumn,
+    NumberColumn,
+    Panel,
+    Program,
+)
+from secgen_dsl.ir.queries import (
+    Asked,
     ErrorTarget,
     Importance,
     Marginal,
     Moments,
-    NumberColumn,
     PairMarginal,
-    Panel,
-    Program,
     SecondMoment,
     Table,
     VectorSum,

@@ -8,15 +8,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from secgen_dsl.ir.plan import GaussianNoise, Plan, Round
-from secgen_dsl.ir.program import (
-    Marginal,
-    Moments,
-    Panel,
-    Program,
-    SecondMoment,
-    Standard,
-    VectorSum,
-)
+from secgen_dsl.ir.program import Panel, Program
+from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, Standard, VectorSum
 from secgen_dsl.ir.statement import canonical_statement
 
 _MOST_FACTORS = 64

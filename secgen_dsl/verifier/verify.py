@@ -12,7 +12,7 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import LaplaceNoise, Opening, Plan, Release
-from secgen_dsl.ir.program import (
+from secgen_dsl.ir.queries import (
     Asked,
     Marginal,
     Moments,

@@ -14,17 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import (
-    CategoryColumn,
-    Marginal,
-    Moments,
-    PairMarginal,
-    Panel,
-    Program,
-    Query,
-    SecondMoment,
-    VectorSum,
-)
+from secgen_dsl.ir.program import CategoryColumn, Panel, Program
+from secgen_dsl.ir.queries import Marginal, Moments, PairMarginal, Query, SecondMoment, VectorSum
 from secgen_dsl.queries.table import SampleTable
 from tests.generated.words import compared
 

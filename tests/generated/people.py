@@ -5,7 +5,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import CategoryColumn, Program, Query
+from secgen_dsl.ir.program import CategoryColumn, Program
+from secgen_dsl.ir.queries import Query
 from secgen_dsl.queries.contribution import raw_cells
 from tests.generated.tables import Sample, random_sample, table_of
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Asked, Importance, Marginal, PairMarginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Asked, Importance, Marginal, PairMarginal
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.semantics.resolve import Resolved, resolve

@@ -7,7 +7,8 @@ from random import Random
 
 import numpy as np
 
-from secgen_dsl.ir.program import CategoryColumn, Moments, Panel, Program
+from secgen_dsl.ir.program import CategoryColumn, Panel, Program
+from secgen_dsl.ir.queries import Moments
 from secgen_dsl.queries.table import SampleTable
 
 _UNLISTED = ("", "no such value", "0", "0.0", " yes", "YES", "nan", "\u200b", "Ω", "1e400", "ﬁ")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from secgen_dsl.backends.plaintext.backend import run_plaintext
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import as_table
+from secgen_dsl.ir.queries import as_table
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.verifier import verify

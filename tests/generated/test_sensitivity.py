@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import SecondMoment, VectorSum, as_table
+from secgen_dsl.ir.queries import SecondMoment, VectorSum, as_table
 from secgen_dsl.semantics.resolve import Resolved
 from tests.generated.by_hand import norm_squared
 from tests.generated.drafts import GeneratedSpec

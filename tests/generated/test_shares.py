@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import assume, given
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Marginal, Moments, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, VectorSum
 from secgen_dsl.planner.predict import predict
 from secgen_dsl.privacy.bound import mu_for
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE

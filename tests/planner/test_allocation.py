@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from secgen_dsl.ir.program import Importance, Marginal
+from secgen_dsl.ir.queries import Importance, Marginal
 from secgen_dsl.planner.allocation import VARIANCE_STEP, Measured, allocate, objective
 
 

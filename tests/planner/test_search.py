@@ -9,7 +9,8 @@ from fractions import Fraction
 import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal
 from secgen_dsl.planner.allocation import OutOfReachError, allocate, objective
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.planner.strategy import _measured, choose

@@ -8,7 +8,8 @@ import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import ErrorTarget, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import ErrorTarget
 from secgen_dsl.planner.allocation import OutOfReachError, allocate
 from secgen_dsl.planner.epsilons import with_epsilon
 from secgen_dsl.planner.plan import ACCOUNTING_RESERVE, plan_program

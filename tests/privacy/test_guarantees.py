@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from secgen_dsl.ir.certificate import Guarantee, Observer
 from secgen_dsl.ir.plan import GaussianNoise, LinearMap, Opening, Plan, Release, Round
-from secgen_dsl.ir.program import Adjacency, CategoryColumn, Program, SecondMoment, VectorSum
+from secgen_dsl.ir.program import Adjacency, CategoryColumn, Program
+from secgen_dsl.ir.queries import SecondMoment, VectorSum
 from secgen_dsl.privacy.accountants import PLD
 from secgen_dsl.privacy.bound import Case, compose, slack_of
 from secgen_dsl.privacy.gdp import mu_for_budget

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secgen_dsl.ir.program import Counts, PairMarginal, Panel
+from secgen_dsl.ir.program import Counts, Panel
+from secgen_dsl.ir.queries import PairMarginal
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.counts import count_codes, counts_per_million
 from secgen_dsl.queries.expression import expression_codes

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from secgen_dsl.ir.base import Node
 from secgen_dsl.ir.plan import LinearMap
-from secgen_dsl.ir.program import Marginal, Program
+from secgen_dsl.ir.program import Program
+from secgen_dsl.ir.queries import Marginal
 from secgen_dsl.queries.contribution import encode, raw_cells
 from secgen_dsl.queries.labels import label_key
 from secgen_dsl.queries.maps import apply_map

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.program import (
-    Moments,
-    Panel,
-    Program,
-    Query,
-    SecondMoment,
-    Standard,
-    VectorSum,
-)
+from secgen_dsl.ir.program import Panel, Program
+from secgen_dsl.ir.queries import Moments, Query, SecondMoment, Standard, VectorSum
 from secgen_dsl.ir.vectors import QUANTUM, means_clip, scores_clip, squares_clip
 from secgen_dsl.privacy.sensitivity import sensitivity_squared
 from secgen_dsl.public.factors import principal_factors, standard_of_reference

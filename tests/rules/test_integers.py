@@ -11,7 +11,7 @@ from secgen_dsl.backends.mpyc.sharing import split
 from secgen_dsl.backends.plaintext.backend import run_plaintext
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.ir.learned import with_learned_edges
-from secgen_dsl.ir.program import as_table
+from secgen_dsl.ir.queries import as_table
 from secgen_dsl.queries.contribution import encode, raw_cells
 from secgen_dsl.queries.maps import LINEAR_MAPS, apply_map
 from secgen_dsl.queries.table import SampleTable, empty_table

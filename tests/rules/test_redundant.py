@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, Source, Span
-from secgen_dsl.ir.program import CategoryColumn, Marginal
+from secgen_dsl.ir.program import CategoryColumn
+from secgen_dsl.ir.queries import Marginal
 from secgen_dsl.planner.plan import draft
 from secgen_dsl.planner.predict import predict
 from secgen_dsl.planner.redundant import WORTH_ITS_SHARE, redundant

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Marginal
+from secgen_dsl.ir.queries import Marginal
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable

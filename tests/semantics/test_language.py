@@ -6,16 +6,8 @@ from pathlib import Path
 import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Source
-from secgen_dsl.ir.program import (
-    Audience,
-    CategoryColumn,
-    ErrorTarget,
-    Marginal,
-    Moments,
-    NumberColumn,
-    PairMarginal,
-    Program,
-)
+from secgen_dsl.ir.program import Audience, CategoryColumn, NumberColumn, Program
+from secgen_dsl.ir.queries import ErrorTarget, Marginal, Moments, PairMarginal
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.semantics.resolve import Resolved, resolve
 from secgen_dsl.syntax.parser import parse

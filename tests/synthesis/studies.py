@@ -27,20 +27,17 @@ from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
     Column,
-    Importance,
-    Marginal,
     NumberColumn,
-    PairMarginal,
     Panel,
     Person,
     Privacy,
     Program,
-    Query,
     Reference,
     SampleRelease,
     Silo,
     Terms,
 )
+from secgen_dsl.ir.queries import Importance, Marginal, PairMarginal, Query
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Query
+from secgen_dsl.ir.queries import Query
 from secgen_dsl.queries.contribution import noised_contribution, raw_cells
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from secgen_dsl.cli.study import PlannedStudy, plan_source
 from secgen_dsl.diagnostics.diagnostic import Source
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.ir.program import Query
+from secgen_dsl.ir.queries import Query
 from secgen_dsl.queries.table import SampleTable
 
 GENES = tuple(f"GENE{number}" for number in range(20))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir import program
+from secgen_dsl.ir import program, queries
 from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.verifier import verify
@@ -86,10 +86,13 @@ def test_every_field_of_the_models_is_met(every_feature: PlannedStudy) -> None:
 
     walk(every_feature.plan)
     assert fields == met
-    known = {name for name, kind in vars(program).items() if isinstance(kind, type)}
-    assert {name for name, _ in fields} >= {
-        name for name in known if issubclass(getattr(program, name), Node)
-    } - {"Node", "Study"}
+    known = {
+        name
+        for module in (program, queries)
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, Node)
+    }
+    assert {name for name, _ in fields} >= known - {"Node", "Study"}
 
 
 def test_weakening_a_claimed_leaf_fails_verification(plan: Plan) -> None:

@@ -10,7 +10,7 @@ from secgen_dsl.cli.study import plan_spec
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import Node
 from secgen_dsl.ir.plan import GaussianNoise, Opening, Plan, Release
-from secgen_dsl.ir.program import Asked, Marginal, Moments, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Asked, Marginal, Moments, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.privacy.accountants import ZCDP, certifier

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic
-from secgen_dsl.ir.program import Moments, Panel, Program, Table, decimal_text
+from secgen_dsl.ir.program import Panel, Program, decimal_text
+from secgen_dsl.ir.queries import Moments, Table
 from secgen_dsl.queries.expression import expression_codes
 from secgen_dsl.queries.labels import NO_CELL
 from secgen_dsl.queries.table import SampleTable
