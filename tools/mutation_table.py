@@ -154,8 +154,8 @@ PLANNING = (
     bug(
         "m for m − t, in the planner",
         EXPANSION,
-        "party_variance=one.variance / honest",
-        "party_variance=one.variance / len(program.parties)",
+        "party_variance=variance / honest",
+        "party_variance=variance / (honest + 1)",
         "tests/planner/test_plan.py",
     ),
     Mutation(
@@ -163,8 +163,8 @@ PLANNING = (
         (
             Edit(
                 EXPANSION,
-                "party_variance=one.variance / honest",
-                "party_variance=one.variance / len(program.parties)",
+                "party_variance=variance / honest",
+                "party_variance=variance / (honest + 1)",
             ),
             Edit(
                 VERIFIER,
@@ -177,8 +177,8 @@ PLANNING = (
     bug(
         "sensitivity counted once, in the planner's releases",
         EXPANSION,
-        "sensitivity_squared=sensitivity_squared(program, one.query, one.map)",
-        "sensitivity_squared=sensitivity_squared(program, one.query, one.map) / tables",
+        "_noise(sensitivity_squared(program, one.query, one.map), ",
+        "_noise(sensitivity_squared(program, one.query, one.map) / tables, ",
         "tests/planner/test_plan.py",
     ),
     bug(
