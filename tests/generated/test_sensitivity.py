@@ -10,13 +10,18 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import SecondMoment, VectorSum, as_table
+from secgen_dsl.ir.program import SecondMoment, VectorSum
 from secgen_dsl.semantics.resolve import Resolved
 from tests.generated.by_hand import norm_squared
 from tests.generated.drafts import GeneratedSpec
-from tests.generated.people import any_person, counts_with, worst_person
+from tests.generated.people import (
+    any_person,
+    counts_with,
+    measured_queries,
+    with_any_edges,
+    worst_person,
+)
 from tests.generated.specs import specs
 from tests.generated.studies import examples, folder_of, planned, resolved, with_own_tables
 from tests.generated.tables import random_sample
@@ -91,15 +96,8 @@ def check(plan: Plan, random: Random) -> None:
     replaced = program.privacy.adjacency == "replace-one"
     if replaced:
         neighbours += [(any_one, another), (worst, another), (worst, worst_person(random, program))]
-    opened = {
-        release.query: [random.randint(-(10**7), 10**7) for _ in range(release.opened)]
-        for release in plan.rounds[0].releases
-    }
-    program = with_learned_edges(plan, opened)  # whatever the first round opened
-    for release in plan.releases():
-        query = plan.query(release.query)
-        if query not in plan.added:
-            query = as_table(program.query(query.id))
+    program = with_any_edges(plan, random)
+    for release, query in zip(plan.releases(), measured_queries(plan, program), strict=True):
         vector = isinstance(query, VectorSum | SecondMoment)
         for old, new in neighbours:
             before = counts_with(program, query, others, old)

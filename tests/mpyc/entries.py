@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -45,7 +46,7 @@ class InjectedNoise:
     def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
         text = f"{self._index} {marginal} {variance}".encode()
         seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
-        spread = int(variance) + 1
+        spread = 4 * math.isqrt(int(variance)) + 1  # as far as fits a plan's field
         return np.random.default_rng(seed).integers(-spread, spread + 1, cells, dtype=np.int64)
 
     def draw_polya(
