@@ -32,7 +32,7 @@ Samples = list[list[dict[tuple[str, str], str | float]]]
 def test_no_person_changes_a_release_by_more_than_its_plan_declares() -> None:
     met: Counter[str] = Counter()
 
-    @examples(quick=60, full=2000)
+    @examples(quick=100, full=2000)
     @given(specs(), st.integers(0, 2**32))
     def every(spec: GeneratedSpec, seed: int) -> None:
         with folder_of(spec) as folder:

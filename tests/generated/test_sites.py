@@ -114,12 +114,24 @@ FEATURES = (
     *("mutation", "number", "else", "library", "missing", "pairs", "within", "per", "earliest"),
     *("aligned", "replace", "helpers", "share", "each", "colluding", "equal bins", "bins at"),
     *("in at most 2 silos", "at most 2 samples", "at most 3 samples", "bins from"),
+    *("learned", "moments"),
 )
+LONGEST_WAIT = 5
+"""Seconds that a plan may wait before a later round."""
 
 
 def features_of(spec: GeneratedSpec) -> set[str]:
     text = spec.text()
     return {words for words in FEATURES if f" {words} " in text}
+
+
+def waits(spec: GeneratedSpec) -> int:
+    """Seconds between the rounds of a spec's plan."""
+    if "learned" not in features_of(spec):
+        return 0
+    with folder_of(spec) as folder:
+        plan = planned(resolved(spec.text(), folder))
+    return 0 if plan is None else max(one_round.delay for one_round in plan.rounds)
 
 
 def varied(number: int) -> list[GeneratedSpec]:
@@ -129,7 +141,7 @@ def varied(number: int) -> list[GeneratedSpec]:
     @settings(max_examples=200, phases=[Phase.generate], database=None, deadline=None)
     @given(specs())
     def collect(spec: GeneratedSpec) -> None:
-        if spec.text().count(" terms ") <= 3:
+        if spec.text().count(" terms ") <= 3 and waits(spec) <= LONGEST_WAIT:
             pool.append(spec)
 
     collect()
