@@ -100,9 +100,7 @@ def read(
     return tables
 
 
-def counts_of(
-    plan: Plan, program: Program, tables: list[SampleTable]
-) -> list[NDArray[np.int64]]:
+def counts_of(plan: Plan, program: Program, tables: list[SampleTable]) -> list[NDArray[np.int64]]:
     """Raw cells of every release, summed over the silos; learned edges are those of ``program``."""
     return [
         np.sum([raw_cells(program, query, table) for table in tables], axis=0)
@@ -161,7 +159,7 @@ def test_runs_of_real_processes_equal_the_plain_sum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    number = 36 if FULL else 3
+    number = 36 if FULL else 4
     chosen = varied(number)
     if not FULL:
         assert len(set().union(*map(features_of, chosen))) > len(FEATURES) - 5

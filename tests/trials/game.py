@@ -60,10 +60,7 @@ class Games:
             for place, claim in enumerate(self.claimed)
         ]
         bound = epsilon_lower_bound if self.pure else mu_lower_bound
-        return [
-            (bound(absent, present, claim, each), claim)
-            for absent, present, claim in views
-        ]
+        return [(bound(absent, present, claim, each), claim) for absent, present, claim in views]
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,7 @@ def target_of(plan: Plan, release: Release, before: SampleTable, after: SampleTa
     return Target(shift, weights_of(plan, release, shift))
 
 
-def weights_of(
-    plan: Plan, release: Release, shift: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def weights_of(plan: Plan, release: Release, shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """Σ⁻¹·shift, Σ the covariance of A(z) with the Gaussian variance that the plan claims."""
     noise = release.noise
     if not isinstance(noise, GaussianNoise):

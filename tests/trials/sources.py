@@ -34,6 +34,32 @@ class Watched:
 
 
 @dataclass
+class Batched:
+    """The system's noise, drawn for many runs in one call and handed out once each."""
+
+    runs: int = 200
+    _left: dict[tuple[str, int, Fraction, int], list[NDArray[np.int64]]] = field(
+        default_factory=dict
+    )
+
+    def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+        left = self._left.setdefault((marginal, cells, variance, 0), [])
+        if not left:
+            drawn = SystemNoise().draw(marginal, self.runs * cells, variance)
+            left.extend(drawn.reshape(self.runs, cells))
+        return left.pop()
+
+    def draw_polya(
+        self, marginal: str, cells: int, scale: Fraction, parts: int
+    ) -> NDArray[np.int64]:
+        left = self._left.setdefault((marginal, cells, scale, parts), [])
+        if not left:
+            drawn = SystemNoise().draw_polya(marginal, self.runs * cells, scale, parts)
+            left.extend(drawn.reshape(self.runs, cells))
+        return left.pop()
+
+
+@dataclass
 class Tabulated:
     """Seeded noise of ``factor`` times the variance (or Laplace scale) asked for, from a table.
 

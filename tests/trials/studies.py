@@ -43,7 +43,7 @@ def twenty_genes() -> PlannedStudy:
     return plan_source(Source("spec.secgen", TWENTY_GENES), Path())
 
 
-REPAIR = ("MLH1", "MSH2", "MSH6", "PMS2", "EPCAM", "AURKA")
+REPAIR = ("MLH1", "MSH2", "MSH6", "EPCAM")
 
 OTHER_KINDS = {
     "moments": ("moments repair by sex in 3 factors from elsewhere", "epsilon 3; delta 1e-5"),
@@ -61,7 +61,7 @@ OTHER_KINDS = {
 
 @cache
 def study_of(kind: str) -> PlannedStudy:
-    """A study of six genes: clipped vectors, two rounds, or Laplace noise; m = 3, t = 1."""
+    """A study of four genes: clipped vectors, two rounds, or Laplace noise; m = 3, t = 1."""
     measure, budget = OTHER_KINDS[kind]
     text = f"""secgen 1
 study "Trial" {{ purpose "Trials of the noise"; contact "nobody@consortium.example" }}

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.queries import vectors
-from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
+from secgen_dsl.runtime.noise import NoiseSource
 from tests.trials.game import FIRST_ALARM, Games, Verdict, judge, trial
 from tests.trials.rounds import both, claim_of, exact_of, play_rounds, promised_by, ratio_of
-from tests.trials.sources import Tabulated
+from tests.trials.sources import Batched, Tabulated
 from tests.trials.studies import (
     OTHER_KINDS,
     PROMISED_MU,
@@ -61,13 +61,13 @@ def test_what_is_promised_is_what_was_asked_for() -> None:
 )
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_the_attacker_does_not_beat_the_promise(kind: str, runs: int) -> None:
-    """The system's noise.  False alarm: at most 10⁻⁹ (``trial``).
+    """The system's noise, drawn in batches.  False alarm: at most 10⁻⁹ (``trial``).
 
     The least bound is that of a game that measures something; the expected one is about .25
     greater, many standard deviations.
     """
     plan = study_of(kind).plan
-    verdict = trial(promised_by(plan), partial(played, plan, SystemNoise), runs)
+    verdict = trial(promised_by(plan), partial(played, plan, Batched), runs)
     assert not verdict.refuted, f"(bound, claim), the whole plan first: {verdict.bounds}"
     assert verdict.bound > LEAST[kind, runs]
 
