@@ -208,7 +208,7 @@ def test_no_person_moves_a_sum_by_more_than_its_sensitivity(
     """Random and adversarial people: the worst reach the bound but for rounding."""
     reached: dict[str, float] = {}
 
-    @example(clipped_study(), Random(1))
+    @example(clipped_study(), Random(1))  # noqa: S311 (invented people)
     @given(studies(), st.randoms(use_true_random=False))
     def every(
         study: tuple[Program, list[VectorSum | SecondMoment], SampleTable], random: Random

@@ -164,6 +164,8 @@ def test_vectors_and_laplace_noise_too(
     assert draws == usual_draws
     assert lengths == usual_lengths
     assert before_opening(steps) == before_opening(usual)
+    encoder = {"moments": "second_moment_cells", "learned bins": "vector_cells"}
+    assert encoder.get(kind, "marginal_cells") in {function for _, function, _ in steps}
 
 
 def before_opening(steps: list[Step]) -> list[Step]:
