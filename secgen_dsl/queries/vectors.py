@@ -118,8 +118,8 @@ def clip(vectors: NDArray[np.int64], bound: int) -> NDArray[np.int64]:
     norms = np.maximum((vectors * vectors).sum(axis=1), 1).astype(object)
     # In unbounded integers; rows within the clip take the same steps, with f = 2^30.
     factors = np.frompyfunc(isqrt, 1, 1)((bound * bound << (2 * _SHRINK_BITS)) // norms)
-    kept = np.minimum(factors, 1 << _SHRINK_BITS).astype(np.int64)[:, np.newaxis]
-    clipped = np.sign(vectors) * (np.abs(vectors) * kept >> _SHRINK_BITS)
+    kept: NDArray[np.int64] = np.minimum(factors, 1 << _SHRINK_BITS).astype(np.int64)[:, np.newaxis]
+    clipped: NDArray[np.int64] = np.sign(vectors) * (np.abs(vectors) * kept >> _SHRINK_BITS)
     if ((clipped * clipped).sum(axis=1) > bound * bound).any():
         raise ValueError("a vector is longer than its clip")
     return clipped

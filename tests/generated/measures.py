@@ -81,7 +81,11 @@ def _each_same(query: _Query) -> Iterator[object]:
 
 def _candidates(draft: Draft) -> Iterator[_Query]:
     kinds = {"marginal": _marginal, "pairs": _pairs, "moments": _moments}
-    kind = draft.pick(("marginal",) * 3 + ("pairs", "moments")) if draft.panels else "marginal"
+    kind = (
+        draft.pick(("marginal",) * 3 + ("pairs", "moments", "moments"))
+        if draft.panels
+        else "marginal"
+    )
     yield from kinds[kind](draft)
 
 
