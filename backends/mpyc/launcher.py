@@ -135,7 +135,9 @@ def run_protocol(
                 target=_follow, args=(index, party, config, lines), daemon=True
             )
             party.follower.start()
-        ready = _watch(running, lines, on_progress, timeout)
+        # Before the shares of a later round all parties are silent for as long as the plan says.
+        longest = max(one_round.delay for one_round in plan.rounds)
+        ready = _watch(running, lines, on_progress, timeout + longest)
     finally:
         for listener in listeners:
             listener.close()

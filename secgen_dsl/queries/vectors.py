@@ -99,7 +99,7 @@ def clip(vectors: NDArray[np.int64], bound: int) -> NDArray[np.int64]:
     """Each row shrunk until its L2 norm is at most ``bound``; by a rule on the row alone.
 
     A row v of norm² N > C² becomes ``trunc(v·f/2^30)`` with f = ⌊2^30·√(C²/N)⌋; truncation towards
-    zero never lengthens it.
+    zero never lengthens it.  No step depends on which rows are shortened (PRIVACY 7.3, S09).
 
     Args:
         vectors: shape (samples, coordinates); each norm² below 2^62.
@@ -108,12 +108,11 @@ def clip(vectors: NDArray[np.int64], bound: int) -> NDArray[np.int64]:
     Raises:
         ValueError: a row stayed longer than C, which cannot be.
     """
-    norms = (vectors * vectors).sum(axis=1)
-    clipped = vectors.copy()
-    for row in np.flatnonzero(norms > bound * bound):
-        factor = isqrt((bound * bound << (2 * _SHRINK_BITS)) // int(norms[row]))
-        scaled = np.abs(vectors[row]) * factor >> _SHRINK_BITS
-        clipped[row] = np.sign(vectors[row]) * scaled
+    norms = np.maximum((vectors * vectors).sum(axis=1), 1).astype(object)
+    # In unbounded integers; rows within the clip take the same steps, with f = 2^30.
+    factors = np.frompyfunc(isqrt, 1, 1)((bound * bound << (2 * _SHRINK_BITS)) // norms)
+    kept: NDArray[np.int64] = np.minimum(factors, 1 << _SHRINK_BITS).astype(np.int64)[:, np.newaxis]
+    clipped: NDArray[np.int64] = np.sign(vectors) * (np.abs(vectors) * kept >> _SHRINK_BITS)
     if ((clipped * clipped).sum(axis=1) > bound * bound).any():
         raise ValueError("a vector is longer than its clip")
     return clipped

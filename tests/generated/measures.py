@@ -81,7 +81,11 @@ def _each_same(query: _Query) -> Iterator[object]:
 
 def _candidates(draft: Draft) -> Iterator[_Query]:
     kinds = {"marginal": _marginal, "pairs": _pairs, "moments": _moments}
-    kind = draft.pick(("marginal",) * 4 + ("pairs", "moments")) if draft.panels else "marginal"
+    kind = (
+        draft.pick(("marginal",) * 3 + ("pairs", "moments", "moments"))
+        if draft.panels
+        else "marginal"
+    )
     yield from kinds[kind](draft)
 
 
@@ -114,7 +118,7 @@ def _marginal(draft: Draft) -> Iterator[_Query]:
         factors.append(draft.name(name, only_name=False))
         count, kind, bins = _bins(draft, panel, genes)
         learnable = panel.unit == panel.site_unit
-        if learnable and draft.pick(("given", "given", "given", "learned")) == "learned":
+        if learnable and draft.flag():
             kind, bins = _learned(draft, panel, genes, count)
         tables = len(genes)
     draft.random.shuffle(factors)

@@ -5,8 +5,10 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from secgen_dsl.ir.learned import with_learned_edges
+from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import CategoryColumn, Program
-from secgen_dsl.ir.queries import Query
+from secgen_dsl.ir.queries import Query, as_table
 from secgen_dsl.queries.contribution import raw_cells
 from tests.generated.tables import Sample, random_sample, table_of
 
@@ -55,6 +57,23 @@ def counts_with(
         (raw_cells(program, query, table) for table in tables),
         start=np.zeros(program.shape(query), dtype=np.int64),
     )
+
+
+def with_any_edges(plan: Plan, random: Random) -> Program:
+    """The plan's program, with the learned edges that anything at all in the first round makes."""
+    opened = {
+        release.query: [random.randint(-(10**7), 10**7) for _ in range(release.opened)]
+        for release in plan.rounds[0].releases
+    }
+    return with_learned_edges(plan, opened)
+
+
+def measured_queries(plan: Plan, program: Program) -> list[Query]:
+    """What each release of a plan measures, with the edges of ``program``."""
+    queries = [plan.query(release.query) for release in plan.releases()]
+    return [
+        query if query in plan.added else as_table(program.query(query.id)) for query in queries
+    ]
 
 
 def _groups(program: Program) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ OUT_OF_REACH = {"SG312", "SG313"}
 
 FULL = bool(os.environ.get("SECGEN_FULL"))
 
-_Table = TypeVar("_Table", Marginal, PairMarginal)
+_Asked = TypeVar("_Asked", bound=Asked)
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 (files of a second; disks make hundreds of examples slow)
 
@@ -63,13 +63,15 @@ def resolved(text: str, folder: Path) -> Resolved:
 def with_own_tables(meaning: Resolved) -> Resolved:
     """The same study with all pairs' genes counted in the pairs' bins: few specs happen to do so.
 
-    The pairs may then be double-centred; they are asked for without any importance.
+    The pairs may then be double-centred.  All queries of such a study weigh the same: tables that
+    others outweigh a million times would never be worth it.
     """
     program = meaning.program
-    if any(query.importance.share is not None for query in program.queries):
+    if not any(isinstance(query, PairMarginal) for query in program.queries):
         return meaning
     queries: list[Asked] = []
-    for query in program.queries:
+    for asked in program.queries:
+        query = _stated(asked.model_copy(update={"importance": PLAIN}))
         if isinstance(query, PairMarginal):
             panel = program.panel(query.panel)
             edges = dict(zip(query.genes, query.edges, strict=True))
@@ -77,8 +79,7 @@ def with_own_tables(meaning: Resolved) -> Resolved:
                 queries.append(query)
                 continue
             whole = tuple(edges.get(gene, query.edges[0]) for gene in panel.genes)
-            plain = query.model_copy(update={"importance": PLAIN})
-            queries += [_stated(plain), _own_table(program, query, whole)]
+            queries += [query, _own_table(program, query, whole)]
         else:
             queries.append(query)
     return replace(meaning, program=program.model_copy(update={"queries": tuple(queries)}))
@@ -105,7 +106,7 @@ def _own_table(
     )
 
 
-def _stated(query: _Table) -> _Table:
+def _stated(query: _Asked) -> _Asked:
     return query.model_copy(update={"statement": canonical_statement(query)})
 
 

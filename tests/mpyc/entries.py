@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -35,6 +36,9 @@ from secgen_dsl.runtime.noise import SystemNoise
 from secgen_dsl.runtime.transport import Mesh
 from secgen_dsl.verifier import verify
 
+STEERED_BY = 200_000
+"""What ``steer`` adds to each value of the first round: tens of people's vectors."""
+
 
 class InjectedNoise:
     """Integers that a test can compute again: different for each party and marginal."""
@@ -45,7 +49,7 @@ class InjectedNoise:
     def draw(self, marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
         text = f"{self._index} {marginal} {variance}".encode()
         seed = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
-        spread = int(variance) + 1
+        spread = 4 * math.isqrt(int(variance)) + 1  # as far as fits a plan's field
         return np.random.default_rng(seed).integers(-spread, spread + 1, cells, dtype=np.int64)
 
     def draw_polya(
@@ -67,9 +71,19 @@ def tamper(config: PartyConfig) -> None:
     setattr(party_module, "local_share", flipped)  # noqa: B010
 
 
-def _holds_a_contribution(store: Path) -> bool:
+def _rows(store: Path, table: str) -> int:
     with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
-        return bool(database.execute("SELECT count(*) FROM contribution").fetchone()[0])
+        count = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+    return int(count)
+
+
+async def _until_all_have(config: PartyConfig, rows: int, table: str, besides: int = 0) -> None:
+    """Wait until the stores of all parties but so many have that many rows."""
+    while True:
+        stores = list(Path(config.state).parent.glob("*/store.sqlite"))
+        if sum(_rows(store, table) < rows for store in stores) <= besides:
+            return
+        await asyncio.sleep(0.01)
 
 
 def die(config: PartyConfig) -> None:
@@ -78,13 +92,50 @@ def die(config: PartyConfig) -> None:
 
     async def killed(self: Any, number: int) -> list[Any]:
         if config.index == 1:
-            stores = list(Path(config.state).parent.glob("*/store.sqlite"))
-            while not all(_holds_a_contribution(store) for store in stores):
-                await asyncio.sleep(0.01)
+            await _until_all_have(config, 1, "contribution")
             os.kill(os.getpid(), signal.SIGKILL)
         return await honest(self, number)
 
     setattr(party_module.Party, "share", killed)  # noqa: B010
+
+
+def die_later(config: PartyConfig) -> None:
+    """The party of index 1 is killed after the first round, all second contributions stored."""
+    honest = party_module.Party.share
+
+    async def killed(self: Any, number: int) -> list[Any]:
+        if config.index == 1 and number == 2:
+            await _until_all_have(config, 2, "contribution")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await honest(self, number)
+
+    setattr(party_module.Party, "share", killed)  # noqa: B010
+
+
+def withhold(config: PartyConfig) -> None:
+    """The party of index 1 lets the others send their shares of the sum, and aborts."""
+    honest = party_module.Party.open
+
+    async def withheld(self: Any, *arguments: Any) -> dict[str, NDArray[np.int64]]:
+        if config.index == 1:
+            await _until_all_have(config, 1, "opening", besides=1)
+            await asyncio.sleep(0.5)  # by now it has what it needs to know the sum
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await honest(self, *arguments)
+
+    setattr(party_module.Party, "open", withheld)  # noqa: B010
+
+
+def steer(config: PartyConfig) -> None:
+    """The party of index 1 shares something else than its contribution to the first round."""
+    honest = party_module.Party.share
+
+    async def steered(self: Any, number: int) -> list[Any]:
+        if config.index == 1 and number == 1:
+            self._stored[1] = self._stored[1] + STEERED_BY
+        return await honest(self, number)
+
+    setattr(party_module.Party, "share", steered)  # noqa: B010
 
 
 def hang(config: PartyConfig) -> None:
@@ -163,10 +214,17 @@ BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
     "record": record,
     "tamper": tamper,
     "die": die,
+    "die later": die_later,
+    "withhold": withhold,
+    "steer": steer,
     "hang": hang,
     "stall": stall,
     "break": break_down,
 }
+
+
+SYSTEM = {"system", "die later", "withhold", "steer"}
+"""What draws as an installed party does, so that only what is stored comes back in a restart."""
 
 
 if __name__ == "__main__":
@@ -175,5 +233,5 @@ if __name__ == "__main__":
     config = read_config(sys.stdin.buffer.readline())
     end_with_launcher()
     BEHAVIOURS[name](config)
-    noise = SystemNoise() if name == "system" else InjectedNoise(config.index)
+    noise = SystemNoise() if name in SYSTEM else InjectedNoise(config.index)
     leave(run_party(config, noise=noise, verify=verify, channel=channel))

@@ -39,14 +39,15 @@ class Run:
     plan: Plan
     folder: Path
     files: dict[str, Path]
+    lines: dict[str, str] = field(default_factory=lambda: LINES)
     progress: list[Progress] = field(default_factory=list)
 
     def start(self, behaviour: str, timeout: float = 30) -> ProtocolResult:
         self.progress = []
         return run_protocol(
             self.plan,
-            generate_program(self.plan, LINES),
-            LINES,
+            generate_program(self.plan, self.lines),
+            self.lines,
             self.files,
             self.folder / "state",
             on_progress=self.progress.append,
@@ -73,12 +74,17 @@ class Run:
         return sorted((line.party, line.phase, line.bytes) for line in self.progress)
 
 
-def make(plan: Plan, folder: Path, people: Sequence[int] = (60, 40, 51, 33)) -> Run:
+def make(
+    plan: Plan,
+    folder: Path,
+    people: Sequence[int] = (60, 40, 51, 33),
+    lines: dict[str, str] = LINES,
+) -> Run:
     files = {
         silo.name: write_table(folder / f"{silo.name}.csv", plan.program, count, seed=index)
         for index, (silo, count) in enumerate(zip(plan.program.silos, people, strict=False))
     }
-    return Run(plan, folder, files)
+    return Run(plan, folder, files, lines)
 
 
 @pytest.fixture(autouse=True)

@@ -177,7 +177,10 @@ SITE = '[files]\nexpression = "north.csv"\n'
 CHANGED = "replace bundle/plan.json secgen.program/3 secgen.program/9"
 RUN = "secgen run study.secgen --backend plaintext -o out --data north=site.toml"
 PEOPLE = "person { key patient; at most 1 sample; in at most 1 silo; at most 1000 people in all }"
-MOMENTS = "measure { moments repair by subtype in 2 factors from elsewhere }"
+MOMENTS = """measure {
+  moments repair by subtype in 2 factors from elsewhere
+  marginal subtype * repair in 3 equal bins
+}"""
 
 
 MANY = f"""person {{

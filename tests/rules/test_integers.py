@@ -9,7 +9,8 @@ import pytest
 
 from secgen_dsl.backends.mpyc.sharing import split
 from secgen_dsl.backends.plaintext.backend import run_plaintext
-from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from secgen_dsl.cli.study import PlannedStudy, plan_source, plan_spec
+from secgen_dsl.diagnostics.diagnostic import Source
 from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.queries import as_table
 from secgen_dsl.queries.contribution import encode, raw_cells
@@ -99,13 +100,36 @@ def some_people(planned: PlannedStudy, rows: int) -> SampleTable:
     )
 
 
+SAME_BINS = """secgen 1
+study "Same bins" { purpose "Trial"; contact "nobody@consortium.example" }
+silos hold patients { north terms open; south terms open; west terms open }
+trust { tolerate 1 colluding party }
+person { key patient; at most 1 sample; in at most 1 silo; at most 1000 people in all }
+columns { sex category { female, male } }
+panel few expression log2 0..20 { G0, G1, G2, G3, G4, G5 }
+privacy { add or remove one person; epsilon 1; delta 1e-6 }
+measure { marginal sex * few in 3 equal bins; marginal pairs of few in 3 equal bins }
+release { measurements to silos }
+"""
+
+
 def test_every_encoder_map_and_share_is_of_integers(planned: PlannedStudy) -> None:
+    double_centred = plan_source(Source("spec.secgen", SAME_BINS), Path())
+    met = [all_are_integers(study) for study in (planned, double_centred)]
+    registered = {encode.dispatch(kind) for kind in encode.registry if kind is not object}
+    ours = {encoder for encoder in registered if encoder.__module__.startswith("secgen_dsl")}
+    assert set().union(*(encoders for encoders, _ in met)) == ours
+    assert set().union(*(maps for _, maps in met)) == set(LINEAR_MAPS)
+
+
+def all_are_integers(planned: PlannedStudy) -> tuple[set[object], set[str]]:
+    """Follow every release of a plan; returns the encoders and the maps that were met."""
     plan = planned.plan
     opened = run_plaintext(
         plan, {silo.name: some_people(planned, 0) for silo in plan.program.silos}
     )
     edges = with_learned_edges(plan, {each.query: each.values for each in opened.measurements})
-    met = set()
+    met: set[object] = set()
     for release in plan.releases():
         query = plan.query(release.query)
         if query not in plan.added:
@@ -118,7 +142,4 @@ def test_every_encoder_map_and_share_is_of_integers(planned: PlannedStudy) -> No
             assert {x.dtype, z.dtype, y.dtype} == {np.dtype(np.int64)}, release.query
         shares = split(y, plan.threshold, len(plan.parties))
         assert {share.dtype for share in shares} == {np.dtype(np.uint64)}
-    registered = {encode.dispatch(kind) for kind in encode.registry if kind is not object}
-    ours = {encoder for encoder in registered if encoder.__module__.startswith("secgen_dsl")}
-    assert met == ours
-    assert {release.map for release in plan.releases()} == set(LINEAR_MAPS)
+    return met, {release.map for release in plan.releases()}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from secgen_dsl.ir.plan import Plan, Release
+from secgen_dsl.ir.plan import GaussianNoise, Plan, Release
 from secgen_dsl.ir.queries import Query
 from secgen_dsl.queries.contribution import noised_contribution, raw_cells
 from secgen_dsl.queries.maps import apply_map
@@ -34,21 +34,23 @@ class Games:
     Attributes:
         absent: shape (games, releases), of each release's sums, from runs without the person.
         present: the same from runs with the person.
-        claimed: μ of each release by the plan; shape (releases,).
+        claimed: μ of each release by the plan, or ε where it is pure; shape (releases,).
+        pure: the plan has Laplace noise.
     """
 
     absent: NDArray[np.float64]
     present: NDArray[np.float64]
     claimed: NDArray[np.float64]
+    pure: bool = False
 
-    def mu_lower_bounds(self, promised: float, alarm: float) -> list[tuple[float, float]]:
+    def lower_bounds(self, promised: float, alarm: float) -> list[tuple[float, float]]:
         """(bound, claim) for the whole plan and for each release by itself.
 
         The whole first, against ``promised``.  A release that has too little noise may be a small
         part of the whole; noise that has gone missing from it then shows here only.
 
         Args:
-            promised: μ that the whole plan may have.
+            promised: μ, or ε, that the whole plan may have.
             alarm: probability that any of the bounds is wrong where all claims hold.
         """
         each = alarm / (1 + len(self.claimed))
@@ -57,10 +59,8 @@ class Games:
             (self.absent[:, place], self.present[:, place], float(claim))
             for place, claim in enumerate(self.claimed)
         ]
-        return [
-            (mu_lower_bound(absent, present, claim, each), claim)
-            for absent, present, claim in views
-        ]
+        bound = epsilon_lower_bound if self.pure else mu_lower_bound
+        return [(bound(absent, present, claim, each), claim) for absent, present, claim in views]
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,25 @@ def target_of(plan: Plan, release: Release, before: SampleTable, after: SampleTa
     shift = (
         exact_sums(plan, release, query, after) - exact_sums(plan, release, query, before)
     ).astype(np.float64)
-    tables, labels, bins = plan.program.shape(query)
+    return Target(shift, weights_of(plan, release, shift))
+
+
+def weights_of(plan: Plan, release: Release, shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ⁻¹·shift, Σ the covariance of A(z) with the Gaussian variance that the plan claims."""
+    noise = release.noise
+    if not isinstance(noise, GaussianNoise):
+        raise ValueError(f"{release.query} has no Gaussian noise")
+    if release.map == "identity":
+        variances = np.full(shift.size, float(noise.variance))
+        variances[shift.size - release.halved :] /= 2
+        return shift / variances
+    tables, labels, bins = plan.program.shape(query_of(plan, release))
     # A works on every table by itself; its matrix on one table, column by column.
     units = np.eye(labels * bins, dtype=np.int64).reshape(-1, 1, labels, bins)
     matrix = np.stack([apply_map(release.map, unit) for unit in units], axis=1).astype(np.float64)
-    covariance = float(release.noise.variance) * matrix @ matrix.T
-    weights = np.linalg.solve(covariance, shift.reshape(tables, -1).T).T.reshape(-1)
-    return Target(shift, weights)
+    covariance = float(noise.variance) * matrix @ matrix.T
+    weights: NDArray[np.float64] = np.linalg.solve(covariance, shift.reshape(tables, -1).T)
+    return weights.T.reshape(-1)
 
 
 def exact_sums(plan: Plan, release: Release, query: Query, table: SampleTable) -> NDArray[np.int64]:
@@ -187,6 +199,25 @@ def mu_lower_bound(
     return max(0.0, *map(float, bounds))
 
 
+def epsilon_lower_bound(
+    absent: NDArray[np.float64], present: NDArray[np.float64], claimed: float, alarm: float
+) -> float:
+    """A lower bound on ε, wrong with probability at most ``alarm`` if ε-DP holds.
+
+    Four events fixed beforehand: the ratio is at least 0, or at least half of the claim, and the
+    same the other way round.  Each has at most e^ε times the probability in the other world;
+    both are bounded by Clopper and Pearson.
+    """
+    bounds = [0.0]
+    for likely, other in ((present, absent), (-absent, -present)):
+        for cut in (0.0, claimed / 2):
+            seen = _at_least(int((likely >= cut).sum()), len(likely), alarm / 8)
+            unlikely = 1 - _at_least(int((other < cut).sum()), len(other), alarm / 8)
+            if seen > 0:
+                bounds.append(float(np.log(seen / unlikely)))
+    return max(bounds)
+
+
 def _at_least(successes: int, trials: int, alarm: float) -> float:
     """Clopper and Pearson's lower bound on a probability."""
     from scipy.stats import beta
@@ -211,7 +242,7 @@ class Verdict:
 
 def judge(games: Games, promised: float, alarm: float) -> Verdict:
     """Whether any bound exceeds its claim; false with probability at most ``alarm``."""
-    bounds = games.mu_lower_bounds(promised, alarm)
+    bounds = games.lower_bounds(promised, alarm)
     return Verdict(any(bound > claim for bound, claim in bounds), bounds[0][0], tuple(bounds))
 
 

@@ -13,6 +13,7 @@ from secgen_dsl.diagnostics.diagnostic import Source
 from secgen_dsl.ir.plan import Plan, Release
 from secgen_dsl.ir.queries import Query
 from secgen_dsl.queries.table import SampleTable
+from tests.conftest import ROOT
 
 GENES = tuple(f"GENE{number}" for number in range(20))
 LABELS = ("female", "male")
@@ -42,20 +43,55 @@ def twenty_genes() -> PlannedStudy:
     return plan_source(Source("spec.secgen", TWENTY_GENES), Path())
 
 
+REPAIR = ("MLH1", "MSH2", "MSH6", "EPCAM")
+
+OTHER_KINDS = {
+    "moments": ("moments repair by sex in 3 factors from elsewhere", "epsilon 3; delta 1e-5"),
+    "learned bins": (
+        "marginal sex * repair in 3 learned bins from elsewhere",
+        "epsilon 3; delta 1e-5",
+    ),
+    "laplace": (
+        "marginal sex; marginal sex * repair.MLH1 in 3 equal bins",
+        "epsilon 1; delta 0; mechanism laplace",
+    ),
+}
+"""Name → statements, and budget."""
+
+
+@cache
+def study_of(kind: str) -> PlannedStudy:
+    """A study of four genes: clipped vectors, two rounds, or Laplace noise; m = 3, t = 1."""
+    measure, budget = OTHER_KINDS[kind]
+    text = f"""secgen 1
+study "Trial" {{ purpose "Trials of the noise"; contact "nobody@consortium.example" }}
+silos hold patients {{ north terms open; south terms open; west terms open }}
+trust {{ tolerate 1 colluding party }}
+person {{ key patient; at most 1 sample; in at most 1 silo; at most 1000 people in all }}
+columns {{ sex category {{ female, male }} }}
+public elsewhere from "specs/data/colorectal_reference.csv.gz" log2 "TCGA, other regions"
+panel repair expression log2 0..20 {{ {", ".join(REPAIR)} }}
+privacy {{ add or remove one person; {budget} }}
+measure {{ {measure} }}
+release {{ measurements to silos }}
+"""
+    return plan_source(Source("spec.secgen", text), ROOT)
+
+
 def query_of(plan: Plan, release: Release) -> Query:
     """What a release measures."""
     return plan.query(release.query)
 
 
-def some_people(count: int, seed: int) -> SampleTable:
-    """Invented people of the twenty-gene study, some of them with a missing value."""
+def some_people(count: int, seed: int, genes: Sequence[str] = GENES) -> SampleTable:
+    """Invented people of one of these studies, some of them with a missing value."""
     draw = np.random.default_rng(seed)
-    values = draw.uniform(0, 20, (len(GENES), count))
+    values = draw.uniform(0, 20, (len(genes), count))
     values[draw.random(values.shape) < 0.02] = np.nan
     return SampleTable(
         rows=count,
         categories={"sex": draw.choice(LABELS, count).astype(np.str_)},
-        expression=dict(zip(GENES, values, strict=True)),
+        expression=dict(zip(genes, values, strict=True)),
     )
 
 
