@@ -20,7 +20,7 @@ HALVED = (
 REFUSED = "tests/verifier/test_vector_plans.py"
 ROUNDS_OF_A_PARTY = "tests/mpyc/test_later_rounds.py"
 
-_NORMS = "norms = (vectors * vectors).sum(axis=1)\n    clipped = vectors.copy()"
+_NORMS = "norms = np.maximum((vectors * vectors).sum(axis=1), 1).astype(object)"
 _MEANS = "clipped = clip(values, isqrt(query.clip**2 - weight**2))"
 _ALL = "for release in plan.releases():\n        query = queries[release.query]\n        noise"
 _CHANGE = "moved = contribution.groups * contribution.samples**2\n"
@@ -37,8 +37,8 @@ VECTORS = (
     bug(
         "clipped in L1",
         ENCODER,
-        "norms = (vectors * vectors).sum(axis=1)",
-        "norms = np.abs(vectors).sum(axis=1) ** 2",
+        _NORMS,
+        "norms = np.maximum(np.abs(vectors).sum(axis=1) ** 2, 1).astype(object)",
         DEFINITION,
     ),
     Mutation(
