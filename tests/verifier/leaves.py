@@ -84,6 +84,7 @@ CLAIMED: dict[str, Change] = {
     "program.panels.*.missing": _HUGE,
     "program.panels.*.list_sha256": other,
     "program.privacy.adjacency": constant("replace-one"),
+    "program.privacy.mechanism": constant("laplace"),
     "program.privacy.epsilon": half,
     "program.privacy.delta": thousandth,
     "program.expectations.*.column": other,
