@@ -82,7 +82,7 @@ def _each_same(query: _Query) -> Iterator[object]:
 def _candidates(draft: Draft) -> Iterator[_Query]:
     kinds = {"marginal": _marginal, "pairs": _pairs, "moments": _moments}
     kind = (
-        draft.pick(("marginal",) * 3 + ("pairs", "moments", "moments"))
+        draft.pick(("marginal",) * 3 + ("pairs", "pairs", "moments", "moments"))
         if draft.panels
         else "marginal"
     )
