@@ -84,7 +84,6 @@ CLAIMED: dict[str, Change] = {
     "program.panels.*.missing": _HUGE,
     "program.panels.*.list_sha256": other,
     "program.privacy.adjacency": constant("replace-one"),
-    "program.privacy.mechanism": constant("laplace"),
     "program.privacy.epsilon": half,
     "program.privacy.delta": lambda v: "-1/1000000" if v == "0" else thousandth(v),
     "program.privacy.mechanism": lambda v: "laplace" if v == "gaussian" else "gaussian",
