@@ -17,6 +17,7 @@ from secgen_dsl.ir.plan import Plan, Round
 from secgen_dsl.ir.program import (
     Bridge,
     CategoryColumn,
+    GeneSets,
     NumberColumn,
     Panel,
     Program,
@@ -261,10 +262,10 @@ def public_files_changes(old: Plan, new: Plan) -> Iterator[Change]:
     yield from named_order("public tables in two units", before.bridges, after.bridges)
     yield from items(
         "gene sets",
-        {sets.name: sets.sha256 for sets in before.sets},
-        {sets.name: sets.sha256 for sets in after.sets},
-        _digest,
-        lambda what, one, other: value(what, _digest(one), _digest(other)),
+        {sets.name: sets for sets in before.sets},
+        {sets.name: sets for sets in after.sets},
+        lambda sets: _digest(sets.sha256),
+        _changed_sets,
     )
     yield from named_order("gene sets", before.sets, after.sets)
     lists = [
@@ -288,6 +289,11 @@ def _tables(program: Program) -> dict[str, Reference | Bridge]:
 def _changed_table(what: str, old: Reference | Bridge, new: Reference | Bridge) -> Iterator[Change]:
     yield from value(what, _table(old), _table(new))
     yield from value(f"{what}: file", _hashes(old), _hashes(new))
+    yield from value(f"{what}: vouched for", old.provenance, new.provenance)
+
+
+def _changed_sets(what: str, old: GeneSets, new: GeneSets) -> Iterator[Change]:
+    yield from value(what, _digest(old.sha256), _digest(new.sha256))
     yield from value(f"{what}: vouched for", old.provenance, new.provenance)
 
 

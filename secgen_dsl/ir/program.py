@@ -185,10 +185,15 @@ class Bridge(Node):
 
 
 class GeneSets(Node):
-    """A public file of gene sets (GMT), pinned by its hash."""
+    """A public file of gene sets (GMT), pinned by its hash.
+
+    Attributes:
+        provenance: who vouches for it, in the spec's words.
+    """
 
     name: str
     sha256: str
+    provenance: str
 
 
 class Counts(Node):

@@ -58,7 +58,8 @@ def resolve_sets(reader: Reader) -> GeneSetFiles:
         except SecgenError as error:
             reader.found.from_file(error, line.file.span)
             continue
-        declared[name] = GeneSets(name=name, sha256=file.sha256)
+        provenance = line.provenance.text if line.provenance else ""
+        declared[name] = GeneSets(name=name, sha256=file.sha256, provenance=provenance)
     ordered = tuple(declared[name] for name in sorted(declared))
     return GeneSetFiles(ordered, sets, frozenset(names))
 

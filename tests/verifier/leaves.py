@@ -174,6 +174,7 @@ UNCLAIMED = {
     "program.panels.*.genes.*",  # a gene's symbol; the number of genes is claimed
     "program.references.*.provenance",  # assertions that people sign
     "program.bridges.*.provenance",
+    "program.sets.*.provenance",
     "program.expectations.*.provenance",
     "program.samples.audience.name",  # whoever it is, the terms allow it
     "program.samples.formats.*",

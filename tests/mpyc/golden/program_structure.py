@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "7f5d4555442c0e80fd9b20c4c6328f778cc948c3636af691689ac7165389f8cb"
+PLAN_SHA256 = "54ba1a49a88c5439fbcd807e127dbd78f2eeba7121fd9a16e021c0423f94861a"
 PARTIES = (
     "northeast",
     "south",
