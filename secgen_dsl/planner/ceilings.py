@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 
 from secgen_dsl.ir.program import Program
 from secgen_dsl.ir.queries import Marginal, Query, Table
-from secgen_dsl.planner.allocation import CONTEXT
+from secgen_dsl.planner.allocation import CONTEXT, VARIANCE_STEP
 
 _HALVINGS = 48
 _NOTHING = Fraction(0)
@@ -81,8 +82,9 @@ class Rows:
 
     @property
     def most(self) -> Fraction:
-        """The greatest σ_N² that leaves room for the floor."""
-        return (self.target - self.floor * self.left / self.kept) * self.bins**2
+        """The greatest σ_N² that leaves room for the floor, rounded up once bins are learned."""
+        least = Fraction(ceil(self.floor / self.kept * VARIANCE_STEP), VARIANCE_STEP)
+        return (self.target - least * self.left) * self.bins**2
 
 
 def histogram_ceiling(

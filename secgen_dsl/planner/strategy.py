@@ -229,7 +229,8 @@ def _measured(
             pools[marginal.id] = marginal.id
         if not isinstance(marginal, Moments) and marginal.id not in centred:
             if marginal.importance.error is not None:
-                _lower(ceilings, marginal.id, plain_ceiling(program, marginal))
+                kept = 1 - learning_part(marginal)
+                _lower(ceilings, marginal.id, plain_ceiling(program, marginal), kept)
             continue
         if isinstance(marginal, PairMarginal):
             continue
@@ -262,7 +263,7 @@ def _measured(
             total = histogram_ceiling(counts, load, floor, ceilings.get(histogram.id))
             _lower(ceilings, histogram.id, total)
             for name, rows in limited[histogram.id]:
-                _lower(ceilings, name, rows.ceiling(total))
+                _lower(ceilings, name, rows.ceiling(total), rows.kept)
     # What double-centred pairs need of other tables, by id.
     for_pairs: dict[str, Fraction] = {}
     for pairs in program.queries:
@@ -353,10 +354,17 @@ def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) 
     )
 
 
-def _lower(ceilings: dict[str, Fraction], name: str, ceiling: Fraction) -> None:
-    steps = ceiling * VARIANCE_STEP
-    rounded = Fraction(steps.numerator // steps.denominator, VARIANCE_STEP)
+def _lower(
+    ceilings: dict[str, Fraction], name: str, ceiling: Fraction, kept: Fraction = Fraction(1)
+) -> None:
+    """Keep a ceiling of σ²; of what learning bins leaves, σ²/kept, rounded up, must fit as well."""
+    rounded = _rounded_down(kept * _rounded_down(ceiling / kept))
     ceilings[name] = min(ceilings.get(name, rounded), rounded)
+
+
+def _rounded_down(variance: Fraction) -> Fraction:
+    steps = variance * VARIANCE_STEP
+    return Fraction(steps.numerator // steps.denominator, VARIANCE_STEP)
 
 
 def _rows(program: Program, marginal: Marginal, honest: int) -> Rows:

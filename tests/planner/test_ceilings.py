@@ -10,6 +10,8 @@ from secgen_dsl.planner.ceilings import Rows, histogram_ceiling
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.planner.predict import predict
 from secgen_dsl.planner.strategy import _measured
+from secgen_dsl.verifier.verify import verify
+from tests.planner.test_double_centred_pairs import text
 from tests.planner.test_importance import spec
 from tests.semantics.test_hashes import meaning
 
@@ -75,3 +77,16 @@ def test_a_target_near_the_least_noise_is_reached() -> None:
     (found,) = (one for one in predict(plan) if one.asked)
     assert found.release.map == "centred"
     assert found.standard_error <= 6.45 * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("error", "epsilon"), [("10", "1.39"), ("15", "0.9")])
+def test_a_target_beside_learned_bins_is_kept_once_the_noise_is_rounded(
+    error: str, epsilon: str
+) -> None:
+    """What learning leaves is rounded up to a sixteenth, which must not exceed the target.
+
+    Found by a search among generated specs: the verifier refused the plan (SG320).
+    """
+    lines = f"marginal label; marginal label * sex * few in 3 learned bins error {error} people"
+    person = "key patient; at most 1 sample; in at most 1 silo; at most 1000 people in all"
+    verify(plan_program(meaning(text(lines, epsilon, person=person)).program))
