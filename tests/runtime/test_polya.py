@@ -213,3 +213,11 @@ def test_nothing_can_be_seeded_and_no_float_decides() -> None:
     assert not any(
         isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) for node in ast.walk(tree)
     )
+
+
+def test_a_coin_is_never_decided_for_want_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials that were cut short, and counted as one side, would bias every coin."""
+    assert math.factorial(polya._MOST_TRIALS - 1) > 2**250
+    monkeypatch.setattr(polya, "_below", lambda bounds: np.zeros(len(bounds), dtype=np.int64))
+    with pytest.raises(ValueError, match="for ever"):
+        polya._trials(np.ones(1, dtype=np.int64), 1, first=1)

@@ -14,7 +14,8 @@ from secgen_dsl.ir.queries import Asked, Marginal, Moments, Query, SecondMoment,
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.privacy.accountants import ZCDP, certifier
-from secgen_dsl.privacy.bound import compose, mu_for
+from secgen_dsl.privacy.bound import compose, mu_for, slack_of
+from secgen_dsl.privacy.slack import split_noise_slack
 from secgen_dsl.verifier import verify
 from tests.planner.test_importance import spec, spent
 from tests.semantics.test_hashes import meaning
@@ -225,6 +226,29 @@ def test_sums_that_the_field_cannot_hold(learned: Plan) -> None:
     said = refusal(plan)
     assert f'too small for "{means.id}"' in said
     assert 'too small for "sex"' not in said
+
+
+def test_products_that_the_field_cannot_hold(moments: Plan) -> None:
+    """Scores of length 2²⁷ fit, their products do not."""
+    second = next(query for query in moments.added if isinstance(query, SecondMoment))
+    scores = sums_of(moments, second.serves)["scores"]
+    plan = moments
+    for query in (second, scores):
+        longer = query.model_copy(update={"clip": 2**27})
+        longer = longer.model_copy(update={"statement": canonical_statement(longer)})
+        plan = with_added(plan, query, longer)
+    said = refusal(plan)
+    assert f'too small for "{second.id}"' in said
+    assert f'too small for "{scores.id}"' not in said
+
+
+def test_the_slack_of_a_second_moment_is_that_of_its_least_noise(moments: Plan) -> None:
+    """Products have half the variance, so it is theirs that splits worst."""
+    second = next(query for query in moments.added if isinstance(query, SecondMoment))
+    noisy = with_noise(moments, second.id, Fraction(8))
+    (release,) = (one for one in noisy.releases() if one.query == second.id)
+    honest = len(noisy.parties) - noisy.threshold
+    assert slack_of(noisy) >= split_noise_slack(release.raw_cells, Fraction(4), honest)
 
 
 def test_the_studies_have_what_is_changed_here(learned: Plan, moments: Plan) -> None:
