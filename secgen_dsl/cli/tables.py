@@ -176,8 +176,7 @@ def _floor(plan: Plan) -> str:
 
 
 def _accuracy(plan: Plan) -> str:
-    composition = compose(plan)
-    return odds_of(composition, float(composition.mu_squared) ** 0.5).accuracy
+    return odds_of(compose(plan)).accuracy
 
 
 def print_budget(planned: PlannedStudy, *, details: bool) -> None:

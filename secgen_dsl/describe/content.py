@@ -75,7 +75,7 @@ def content_of(
     messages_rounds: int,
 ) -> Content:
     """The content of the description of a plan."""
-    odds = odds_of(compose(plan), float(certificate.mu))
+    odds = odds_of(compose(plan))
     person = plan.program.person
     samples = plan.program.samples
     return Content(

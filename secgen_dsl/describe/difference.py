@@ -90,7 +90,7 @@ def _promise(old: Side, new: Side) -> Iterator[Change]:
     mus = [float(composition.mu_squared) ** 0.5 for composition in compositions]
     if all(composition.pure is None for composition in compositions):
         yield from figure("mu", mus[0], mus[1], lambda number: f"{number:.3g}")
-    odds = [odds_of(composition, mu) for composition, mu in zip(compositions, mus, strict=True)]
+    odds = [odds_of(composition) for composition in compositions]
     yield from value(
         "best guess whether a person took part is right", *(each.accuracy for each in odds)
     )

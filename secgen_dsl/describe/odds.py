@@ -1,12 +1,25 @@
-"""What a plan's noise means for somebody who tests whether a person took part."""
+"""What a plan's noise means for somebody who tests whether a person took part.
 
+All figures are proved bounds, rounded against the plan: the closed forms of Gaussian DP are not,
+for noise is of whole numbers, and a person's shifts may compete (``privacy.accountants``).
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil, erf, exp, sqrt
+from fractions import Fraction
+from math import ceil, exp, expm1, sqrt
 
+from secgen_dsl.privacy.accountants import PLD, ZCDP
 from secgen_dsl.privacy.events import Composition
 from secgen_dsl.privacy.pld import delta_upper_bound
 
-_STEPS = 64
+_DELTAS = tuple(Fraction(9, 10) ** step for step in range(5, 88))
+"""From .6 to 10⁻⁴: where the tangent of a trade-off curve at 1% touches it."""
+
+_FALSE_ALARMS = 0.01
+_MARGIN = 1 + 1e-12
+"""Above the rounding of the few operations on floats below."""
 
 
 @dataclass(frozen=True)
@@ -23,32 +36,57 @@ class Odds:
     flagged: int
 
 
-def odds_of(composition: Composition, mu: float) -> Odds:
+def odds_of(composition: Composition) -> Odds:
     """The odds of a plan.
 
-    Gaussian noise: Φ(μ/2) and Φ(Φ⁻¹(.01) + μ), μ-GDP (Dong, Roth, Su, J. R. Stat. Soc. B 84 (2022)
-    3).  Laplace noise: (1 + δ(0))/2, and the least of e^ε·.01 + δ(ε) and 1 − e^−ε·(.99 − δ(ε))
-    among some ε, with δ(ε) the certified curve: every (ε, δ) bounds every test in these two ways
-    (Kairouz, Oh, Viswanath, ICML 2015).
-
-    Args:
-        mu: of the certificate; with Laplace noise it plays no part.
+    A test is right with probability (1 + d)/2 at most, d the total variation distance.  Of one that
+    flags a share f of those who did not take part, (ε, δ) bounds the share of participants by
+    e^ε·f + δ and by 1 − e^−ε·(1 − f − δ); the least over the certified curve holds (Kairouz, Oh,
+    Viswanath, ICML 2015).
     """
-    if composition.pure is None or composition.events is None:
-        return Odds(_percent(_normal(mu / 2)), ceil(1000 * _normal(-2.3263478740408408 + mu)))
-    events, most = composition.events, float(composition.pure)
     flagged = 1.0
-    for step in range(_STEPS + 1):
-        epsilon = most * step / _STEPS
-        delta = delta_upper_bound(events, epsilon) if step < _STEPS else 0.0
-        flagged = min(flagged, exp(epsilon) / 100 + delta, 1 - exp(-epsilon) * (0.99 - delta))
-    right = min((1 + delta_upper_bound(events, 0.0)) / 2, 1 / (1 + exp(-most)))
-    return Odds(_percent(right), ceil(1000 * flagged))
+    for epsilon, delta in _curve(composition):
+        flagged = min(
+            flagged,
+            exp(min(epsilon, 700.0)) * _FALSE_ALARMS + delta,  # beyond, floats end
+            1 - exp(-epsilon) * (1 - _FALSE_ALARMS - delta),
+        )
+    right = min((1 + _distance(composition)) / 2, 1.0)
+    return Odds(
+        f"{min(ceil(1000 * right * _MARGIN), 1000) / 10:.1f}%",
+        min(ceil(1000 * flagged * _MARGIN), 1000),
+    )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+def _distance(composition: Composition) -> float:
+    """An upper bound on the total variation distance between the worlds with and without a person.
+
+    δ(0), if there are events.  Otherwise of a Kullback-Leibler divergence of at most ρ, which
+    ρ-zCDP implies: √(ρ/2) (Pinsker) and √(1 − e^−ρ) (Bretagnolle, Huber 1979).  A slack a adds at
+    most e^a − 1, since P − Q ≤ P − e^a·Q + (e^a − 1) on any event.  Pure ε: tanh(ε/2) (Kairouz,
+    Oh, Viswanath 2015).
+    """
+    rho = float(composition.mu_squared / 2) * _MARGIN
+    ideal = min(sqrt(rho / 2), sqrt(-expm1(-rho)))
+    if composition.events is not None:
+        with suppress(ValueError, ArithmeticError):  # noise beyond its range
+            ideal = min(ideal, delta_upper_bound(composition.events, 0.0))
+    slack = float(composition.slack) * _MARGIN
+    distance = exp(slack) * ideal + expm1(slack)
+    if composition.pure is not None:
+        beyond = expm1(-float(composition.pure))
+        distance = min(distance, -beyond / (2 + beyond) * _MARGIN)
+    return distance
 
 
-def _normal(x: float) -> float:
-    return 0.5 * (1 + erf(x / sqrt(2)))
+def _curve(composition: Composition) -> Iterator[tuple[float, float]]:
+    """Pairs (ε, δ) that the composition keeps."""
+    if composition.pure is not None:
+        yield float(composition.pure) * _MARGIN, 0.0
+    for accountant in (PLD, ZCDP):
+        try:
+            epsilons = accountant.epsilons(composition, _DELTAS)
+        except (ValueError, ArithmeticError):
+            continue
+        yield from zip(epsilons, map(float, _DELTAS), strict=True)
+        return
