@@ -221,10 +221,15 @@ def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
         whole = mu_for_zcdp_budget if renyi else mu_for_budget
         budget = whole(privacy.epsilon, privacy.delta) ** 2
     releases = {release.query: release for release in plan.releases()}
+    spent = {query.id: _spent(plan, releases, query) for query in stated}
+    own, common = _histograms_of_shares(plan, releases)
     for query in stated:
-        share = query.importance.share
-        if share is None or _spent(plan, releases, query) > share * budget:
+        share = query.importance.share or Fraction(0)
+        if spent[query.id] + own.get(query.id, Fraction(0)) > share * budget:
             yield f'"{query.id}" spends more than its share of the budget'
+    shares = sum((query.importance.share or Fraction(0) for query in stated), Fraction(0))
+    if sum(spent.values(), sum(own.values(), common)) > shares * budget:
+        yield "all shares together spend more than they are of the budget"
     for query in targets:
         if isinstance(query, Moments):
             continue  # refused by its structure
@@ -234,21 +239,50 @@ def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
 
 
 def _spent(plan: Plan, releases: dict[str, Release], query: Asked) -> Fraction:
-    """μ² of a query and of the vectors that serve it; an added label histogram is not counted.
-
-    With Laplace noise ε, which is what shares are of.
-    """
+    """What a query and the vectors that serve it take of the budget; no label histogram."""
     names = {added.id for added in plan.added if getattr(added, "serves", None) == query.id}
-    noises = [releases[name].noise for name in {query.id, *names} & releases.keys()]
     return sum(
-        (
-            each.sensitivity / each.scale
-            if isinstance(each, LaplaceNoise)
-            else each.sensitivity_squared / each.variance
-            for each in noises
-        ),
-        Fraction(0),
+        (_cost(releases[name]) for name in {query.id, *names} & releases.keys()), Fraction(0)
     )
+
+
+def _cost(release: Release) -> Fraction:
+    """μ², or ε with Laplace noise: what shares are of."""
+    noise = release.noise
+    if isinstance(noise, LaplaceNoise):
+        return noise.sensitivity / noise.scale
+    return noise.sensitivity_squared / noise.variance
+
+
+def _histograms_of_shares(
+    plan: Plan, releases: dict[str, Release]
+) -> tuple[dict[str, Fraction], Fraction]:
+    """What added label histograms cost that only queries with shares need.
+
+    Returns:
+        Of those that one query needs alone, by its id; and of those that several need, together.
+    """
+    needing: dict[frozenset[str], list[Asked]] = {}
+    for query in plan.program.queries:
+        if isinstance(query, PairMarginal):
+            continue
+        release = releases.get(query.id)
+        if isinstance(query, Moments) or (release is not None and release.map == "centred"):
+            needing.setdefault(frozenset(query.columns), []).append(query)
+    own: dict[str, Fraction] = {}
+    common = Fraction(0)
+    for added in plan.added:
+        if not isinstance(added, Marginal) or added.id not in releases:
+            continue
+        payers = needing.get(frozenset(added.columns), [])
+        if not payers or any(query.importance.share is None for query in payers):
+            continue
+        cost = _cost(releases[added.id])
+        if len(payers) == 1:
+            own[payers[0].id] = own.get(payers[0].id, Fraction(0)) + cost
+        else:
+            common += cost
+    return own, common
 
 
 def _target_variance(plan: Plan, query: Table) -> Fraction:

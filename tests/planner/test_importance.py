@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, read_node
-from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.plan import GaussianNoise, Plan, Release
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.planner.predict import predict
 from secgen_dsl.privacy.bound import certified_epsilon, compose
@@ -48,6 +48,49 @@ def spent(plan: Plan) -> dict[str, Fraction]:
 
 
 BUDGET = mu_for_budget(Fraction(1, 4), Fraction(1, 10**6)) ** 2
+
+
+def with_cost(plan: Plan, name: str, cost: Fraction) -> Plan:
+    """The plan with so much less noise on one release that it takes at least ``cost`` of μ²."""
+    honest = len(plan.parties) - plan.threshold
+
+    def changed(release: Release) -> Release:
+        if release.query != name or not isinstance(release.noise, GaussianNoise):
+            return release
+        variance = Fraction(int(16 * release.noise.sensitivity_squared / cost), 16)
+        noise = {"variance": variance, "party_variance": variance / honest}
+        return release.model_copy(update={"noise": release.noise.model_copy(update=noise)})
+
+    rounds = tuple(
+        each.model_copy(update={"releases": tuple(map(changed, each.releases))})
+        for each in plan.rounds
+    )
+    return plan.model_copy(update={"rounds": rounds})
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        (
+            "marginal label * genes in 4 equal bins share 60%; marginal sex",
+            '"label\\*genes" spends more than its share',
+        ),
+        (
+            "marginal label * genes in 4 equal bins share 30%; marginal sex\n"
+            "marginal label * genes.G1 in 8 equal bins share 30%",
+            "all shares together",
+        ),
+    ],
+    ids=["one needs it", "two need it"],
+)
+def test_a_histogram_that_shares_need_is_paid_by_them(measure: str, said: str) -> None:
+    """Found by a reader: the histogram could take what the other queries should have."""
+    plan = planned(spec(measure))
+    assert {release.query: release.map for release in plan.releases()}["label*genes"] == "centred"
+    moved = with_cost(with_cost(plan, "sex", BUDGET / 100), "label", BUDGET * 38 / 100)
+    assert compose(moved).mu_squared <= BUDGET
+    with pytest.raises(SecgenError, match=said):
+        verify(moved)
 
 
 def test_a_share_is_met_within_rounding_and_never_exceeded() -> None:
