@@ -16,7 +16,9 @@ from secgen_dsl.backends.bundle import Bundle, cannot_write, require_writable
 from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.results import Finished, Protocol, write_results
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
+from secgen_dsl.privacy.rounding import six_digits_up
 
 _STATE = "parties"
 
@@ -53,9 +55,9 @@ def execute(
     _check_out(out)
     files = _data_files(planned, data)
     _require_not_invented(files)
-    say(f"{clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
+    say(f"{clock(start)}  plan verified: epsilon {six_digits_up(planned.verified.epsilon)}")
     bundle = bundle_of(planned)
-    say(f"{clock(start)}  certified by two accountants")
+    say(f"{clock(start)}  {certified_by(bundle.certificate)}")
     created = not out.exists()
     if state.exists() and backend == "mpyc":
         say(

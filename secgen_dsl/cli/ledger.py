@@ -10,6 +10,7 @@ import click
 
 from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 from secgen_dsl.diagnostics.diagnostic import fail, printable
+from secgen_dsl.privacy.rounding import six_digits_up
 
 if TYPE_CHECKING:
     from secgen_dsl.ir.plan import Plan
@@ -229,10 +230,10 @@ def _sum_lines(name: str, spends: "list[Spend]") -> list[str]:
 
     lines = [f"{name:<13}mu {composed_mu(spends):.4f} in {len(spends)} executions of plans"]
     for delta in _DELTAS:
-        line = f"{'':<13}epsilon {composed_epsilon(spends, delta):.6g} at delta "
+        line = f"{'':<13}epsilon {six_digits_up(composed_epsilon(spends, delta))} at delta "
         line += decimal_text(delta)
         fixed = epsilon_if_fixed(spends, delta)
         if fixed is not None and len(spends) > 1:
-            line += f"  ({fixed:.6g} if all plans had been fixed before the first)"
+            line += f"  ({six_digits_up(fixed)} if all plans had been fixed before the first)"
         lines.append(line)
     return lines

@@ -12,6 +12,7 @@ from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.execution import clock, run_mpyc, run_plaintext
 from secgen_dsl.cli.results import Finished, write_results
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.rehearsal import MARK
 
@@ -50,7 +51,7 @@ def rehearse(
     program = planned.plan.program
     say(f"{clock(start)}  REHEARSAL: every row is invented from the spec alone")
     bundle = bundle_of(planned)
-    say(f"{clock(start)}  certified by two accountants")
+    say(f"{clock(start)}  {certified_by(bundle.certificate)}")
     references = read_references(program, planned.public_files)
     # A stream of its own: the samples are drawn from the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])

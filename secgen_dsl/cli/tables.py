@@ -213,7 +213,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
     lines = [
         f"budget       epsilon {decimal_text(privacy.epsilon)}, "
         f"delta {decimal_text(privacy.delta)}, {adjacency_words(plan.program)}",
-        f"certified    epsilon {planned.verified.epsilon:.6g}, "
+        f"certified    epsilon {six_digits_up(planned.verified.epsilon)}, "
         + ("an exact sum, " if laplace else f"mu {_mu(planned):.4f} ")
         + f"against any {plan.threshold} of {len(plan.parties)} parties",
         f"error        one standard error of a released cell ({of})",

@@ -14,6 +14,7 @@ from secgen_dsl.ir.program import Program, decimal_text
 from secgen_dsl.ir.queries import ErrorTarget
 from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.target import Answer, Common, Enough, Target
+from secgen_dsl.privacy.rounding import six_digits_up
 from secgen_dsl.verifier import verify
 
 _TARGET = re.compile(
@@ -70,7 +71,7 @@ def print_common(program: Program, common: Common) -> None:
     lines = [
         f"in common    error {error_text(common.error)} of a cell on every query is the least that "
         f"epsilon {epsilon} reaches, if {what} for just that:",
-        f"             certified epsilon {_certified(common.found):.6g}",
+        f"             certified epsilon {six_digits_up(_certified(common.found))}",
         "",
         *(f"  {line}" for line in common.lines),
     ]
@@ -114,7 +115,7 @@ def _as_written(program: Program, target: Target, answer: Answer) -> list[str]:
     return [
         f"as written   epsilon {decimal_text(enough.epsilon)} is the least that reaches {asked}: "
         f"{now}",
-        f"             certified epsilon {_certified(enough):.6g}, "
+        f"             certified epsilon {six_digits_up(_certified(enough))}, "
         f"delta {decimal_text(program.privacy.delta)}; weights and shares as they stand",
     ]
 
@@ -131,7 +132,7 @@ def _divided(program: Program, target: Target, answer: Answer) -> list[str]:
     return [
         f"divided      epsilon {decimal_text(enough.epsilon)} is the least "
         f"if {what} for just that{kept}:",
-        f"             certified epsilon {_certified(enough):.6g}",
+        f"             certified epsilon {six_digits_up(_certified(enough))}",
         "",
         f"  epsilon {decimal_text(enough.epsilon)}",
         *(f"  {line}" for line in answer.lines),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from secgen_dsl.ir.certificate import EpsilonAt, Guarantee
+from secgen_dsl.ir.certificate import Certificate, EpsilonAt, Guarantee
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import decimal_text
 from secgen_dsl.privacy.rounding import three_digits_up
@@ -23,6 +23,13 @@ def guarantee_rows(plan: Plan, found: Sequence[Guarantee]) -> list[list[str]]:
             for one in found
         ),
     ]
+
+
+def certified_by(certificate: Certificate) -> str:
+    """Who vouches for a certificate, in a line."""
+    if any(accounting.role == "confirms" for accounting in certificate.accountings):
+        return "certified by two accountants"
+    return "certified by an exact sum; the parties' shares add up to the noise that it counts"
 
 
 def has_estimates(found: Sequence[Guarantee]) -> bool:

@@ -35,7 +35,7 @@ from secgen_dsl.ir.statement import error_text
 from secgen_dsl.planner.ceilings import plain_ceiling
 from secgen_dsl.privacy.laplace import LARGEST_SCALE
 from secgen_dsl.privacy.pld import MOST_DISTINCT, TooManyKindsError
-from secgen_dsl.privacy.rounding import exact, total
+from secgen_dsl.privacy.rounding import exact, three_digits_up, total
 from secgen_dsl.privacy.sensitivity import l1_sensitivity
 
 SCALE_STEP = 1000
@@ -246,11 +246,11 @@ def _out_of_reach(query: Table, times: Fraction | None) -> SecgenError:
             place=query.statement,
             next_step="ask for a greater error",
         )
+    more = three_digits_up(str(max(float(times), 1.01)))
     return fail(
         "SG313",
         f"the accuracy asked for{asked} needs more than the budget: with Laplace noise all targets "
-        f"together take {float(times):.2g} times its epsilon",
+        f"together take {more} times its epsilon",
         place=query.statement,
-        next_step=f"ask for errors {float(times):.2g} times as great, raise epsilon, or measure "
-        "less",
+        next_step=f"make each error target {more} times as great, raise epsilon, or measure less",
     )

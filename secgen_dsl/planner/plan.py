@@ -14,6 +14,7 @@ from secgen_dsl.planner.laplace import plan_laplace
 from secgen_dsl.planner.strategy import choose
 from secgen_dsl.privacy.bound import certified_epsilon, compose, mu_for, slack_of
 from secgen_dsl.privacy.pld import TooManyKindsError
+from secgen_dsl.privacy.rounding import three_digits_up
 from secgen_dsl.privacy.sensitivity import contribution_of
 
 ACCOUNTING_RESERVE = Fraction(1, 2048)
@@ -146,13 +147,13 @@ def _out_of_reach(error: OutOfReachError, mu: Fraction) -> SecgenError:
             place=error.measured.query.statement,
             next_step="ask for a greater error: a noise of a few people a party is always added",
         )
-    times = float(error.needed) ** 0.5 / float(mu)
+    times = three_digits_up(str(max(float(error.needed) ** 0.5 / float(mu), 1.01)))
     return fail(
         "SG313",
         f"the accuracy asked for{asked} needs more than the budget: all targets together take "
-        f"{times:.2g} times its mu",
+        f"{times} times its mu",
         place=error.measured.query.statement,
-        next_step=f"ask for errors {times:.2g} times as great, raise epsilon, or measure less",
+        next_step=f"make each error target {times} times as great, raise epsilon, or measure less",
     )
 
 

@@ -192,9 +192,15 @@ def _category(reader: Reader, line: tree.CategoryLine) -> CategoryColumn:
             f'"{otherwise}" is not a value of "{line.name.text}"',
             line.otherwise.span,
             "not in the list",
-            nearest(line.otherwise.text, values) or _catch_all(values, line.otherwise.text),
+            _otherwise_step(values, line.otherwise.text),
         )
     return CategoryColumn(kind="category", name=line.name.text, values=values, otherwise=otherwise)
+
+
+def _otherwise_step(values: Sequence[str], wanted: str) -> str:
+    """A misspelt value; for a word like "other" never one of the values proper."""
+    near = "" if wanted.lower() in _CATCH_ALLS else nearest(wanted, values)
+    return near or _catch_all(values, wanted)
 
 
 def _catch_all(values: Sequence[str], wanted: str) -> str:
