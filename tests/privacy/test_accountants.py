@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from fractions import Fraction
 
 import pytest
@@ -132,7 +133,7 @@ def test_where_noise_is_beyond_the_certifying_accountant_a_looser_proof_stands()
     assert certified_epsilons(hopeless, GRID) is None
 
 
-@settings(max_examples=25)
+@settings(max_examples=2000 if os.environ.get("SECGEN_FULL") else 8)
 @given(
     st.lists(
         st.tuples(
