@@ -11,9 +11,10 @@ Seconds are the best of three (dp-accounting: of one).
 import argparse
 import json
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+
+from timing import timed
 
 from secgen_dsl.privacy.events import ShiftedGaussian
 from secgen_dsl.privacy.gdp import epsilon_for_mu
@@ -38,16 +39,6 @@ def plan_of(kinds: int) -> list[ShiftedGaussian]:
     return [ShiftedGaussian(v, 1, n) for v, n in zip(variances, counts, strict=True)]
 
 
-def timed(run: Callable[[], float], times: int) -> tuple[float, float]:
-    """What it returns, and the least wall seconds."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        value = run()
-        taken.append(time.perf_counter() - start)
-    return value, round(min(taken), 2)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
@@ -57,7 +48,9 @@ def main() -> None:
     for kinds in KINDS:
         events = plan_of(kinds)
         mu = float(sum(event.mu_squared for event in events)) ** 0.5
-        epsilon, seconds = timed(lambda events=events: epsilon_upper_bound(events, DELTA), 3)
+        epsilon, seconds = timed(
+            lambda events=events: epsilon_upper_bound(events, DELTA), 3, time.perf_counter
+        )
         row = {
             "kinds": kinds,
             "epsilon": round(epsilon, 6),
@@ -65,7 +58,9 @@ def main() -> None:
             "wall_s": seconds,
         }
         if kinds <= MOST_FOR_SECOND:
-            second, seconds = timed(lambda events=events: second_epsilon(events, DELTA), 1)
+            second, seconds = timed(
+                lambda events=events: second_epsilon(events, DELTA), 1, time.perf_counter
+            )
             row |= {"second_epsilon": round(second, 6), "second_wall_s": seconds}
         print(json.dumps(row), flush=True)
         figures.append(row)

@@ -15,10 +15,10 @@ releases).  Nine panels of 20,000 genes: 0.12.
 import argparse
 import json
 import time
-from collections.abc import Callable
 from itertools import combinations, islice
 from pathlib import Path
-from typing import TypeVar
+
+from timing import timed
 
 from secgen_dsl.cli.study import plan_source
 from secgen_dsl.diagnostics.diagnostic import Source
@@ -26,8 +26,6 @@ from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.semantics.resolve import resolve
 from secgen_dsl.syntax.parser import parse
 from secgen_dsl.verifier import verify
-
-ValueT = TypeVar("ValueT")
 
 SPEC = """secgen 1
 study "Very many tables" {{ purpose "How long planning takes." }}
@@ -88,16 +86,6 @@ def cases(queries: int) -> dict[str, str]:
     }
 
 
-def timed(run: Callable[[], ValueT], times: int) -> tuple[ValueT, float]:
-    """What it returns, and the least processor seconds."""
-    taken = []
-    for _ in range(times):
-        start = time.process_time()
-        value = run()
-        taken.append(time.process_time() - start)
-    return value, round(min(taken), 2)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=10_000)
@@ -112,10 +100,12 @@ def main() -> None:
         if options.only and options.only not in name:
             continue
         source = Source("s", text)
-        resolved, reading = timed(lambda s=source: resolve(parse(s), s, Path()), 1)
+        resolved, reading = timed(
+            lambda s=source: resolve(parse(s), s, Path()), 1, time.process_time
+        )
         program = resolved.program
-        plan, planning = timed(lambda p=program: plan_program(p), options.times)
-        verified, verifying = timed(lambda p=plan: verify(p), 1)
+        plan, planning = timed(lambda p=program: plan_program(p), options.times, time.process_time)
+        verified, verifying = timed(lambda p=plan: verify(p), 1, time.process_time)
         noises = {release.noise.variance for release in plan.releases()}
         row = {
             "case": name,

@@ -43,6 +43,11 @@ class GaussianNoise(Node):
     variance: Rational
     party_variance: Rational
 
+    @property
+    def cost(self) -> Fraction:
+        """What the release takes of μ²: Δ²/σ².  Raises ZeroDivisionError without noise."""
+        return self.sensitivity_squared / self.variance
+
 
 class LaplaceNoise(Node):
     """Discrete Laplace noise on every raw cell of a release, in whole numbers.
@@ -66,6 +71,11 @@ class LaplaceNoise(Node):
     def variance(self) -> Fraction:
         """Of one raw cell's noise as seen by a coalition of t parties (``laplace_variance``)."""
         return laplace_variance(self.scale)
+
+    @property
+    def cost(self) -> Fraction:
+        """What the release takes of ε: Δ/b.  Raises ZeroDivisionError without noise."""
+        return self.sensitivity / self.scale
 
 
 Noise: TypeAlias = Annotated[GaussianNoise | LaplaceNoise, Field(discriminator="kind")]

@@ -1,7 +1,6 @@
 """What a plan will cost and how exact its answers will be, before any data is seen."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from math import prod, sqrt
 
 from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
@@ -78,7 +77,7 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
     from the label histogram: √(s²·(B − 1)/B + σ_N²/B²) (PRIVACY 2.2).  Of a double-centred pair,
     the error of a cell put together from its interaction and its genes' own tables (``pairs``).
     """
-    spent = total([_cost(release) for release in plan.releases()])
+    spent = total([release.noise.cost for release in plan.releases()])
     people = plan.program.person.people_bound
     asked = {query.id for query in plan.program.queries}
     histograms = _histogram_variances(plan)
@@ -107,7 +106,7 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
                 sensitivity=_sensitivity(release) / unit_of(query),
                 certified_sigma=float(release.noise.variance) ** 0.5 / unit_of(query),
                 released_sigma=float(variance) ** 0.5 / unit_of(query),
-                budget_share=float(_cost(release) / spent),
+                budget_share=float(release.noise.cost / spent),
                 standard_error=error,
                 relative_error=None if vector or cell_people is None else error / cell_people,
                 mean_error=error / cell_people if vector and cell_people is not None else None,
@@ -115,14 +114,6 @@ def predict(plan: Plan) -> tuple[Prediction, ...]:
             )
         )
     return tuple(predictions)
-
-
-def _cost(release: Release) -> Fraction:
-    """What it takes of μ², or of ε."""
-    noise = release.noise
-    if isinstance(noise, LaplaceNoise):
-        return noise.sensitivity / noise.scale
-    return noise.sensitivity_squared / noise.variance
 
 
 def _sensitivity(release: Release) -> float:

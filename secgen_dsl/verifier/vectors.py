@@ -139,7 +139,7 @@ def _rounds(plan: Plan, served: dict[tuple[str, str], VectorSum | SecondMoment])
     """Learned tables come after their moments, and learning takes no more than its part."""
     round_of = {x.query: r.number for r in plan.rounds for x in r.releases}
     costs = {
-        x.query: x.noise.sensitivity_squared / x.noise.variance
+        x.query: x.noise.cost
         for x in plan.releases()
         if isinstance(x.noise, GaussianNoise) and x.noise.variance > 0
     }

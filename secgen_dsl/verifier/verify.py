@@ -241,17 +241,8 @@ def _importance_faults(plan: Plan, *, renyi: bool) -> Iterator[str]:
 def _spent(plan: Plan, releases: dict[str, Release], query: Asked) -> Fraction:
     """What a query and the vectors that serve it take of the budget; no label histogram."""
     names = {added.id for added in plan.added if getattr(added, "serves", None) == query.id}
-    return sum(
-        (_cost(releases[name]) for name in {query.id, *names} & releases.keys()), Fraction(0)
-    )
-
-
-def _cost(release: Release) -> Fraction:
-    """μ², or ε with Laplace noise: what shares are of."""
-    noise = release.noise
-    if isinstance(noise, LaplaceNoise):
-        return noise.sensitivity / noise.scale
-    return noise.sensitivity_squared / noise.variance
+    paid = {query.id, *names} & releases.keys()
+    return sum((releases[name].noise.cost for name in paid), Fraction(0))
 
 
 def _histograms_of_shares(
@@ -277,7 +268,7 @@ def _histograms_of_shares(
         payers = needing.get(frozenset(added.columns), [])
         if not payers or any(query.importance.share is None for query in payers):
             continue
-        cost = _cost(releases[added.id])
+        cost = releases[added.id].noise.cost
         if len(payers) == 1:
             own[payers[0].id] = own.get(payers[0].id, Fraction(0)) + cost
         else:
