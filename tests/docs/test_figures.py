@@ -9,7 +9,9 @@ from statistics import NormalDist
 from click.testing import CliRunner
 
 from secgen_dsl.cli.main import group
-from secgen_dsl.privacy.gdp import epsilon_for_mu, mu_for_budget
+from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.privacy.spend import composed_epsilon, epsilon_if_fixed, spend_of
 from tests.conftest import SPECS
 from tests.docs.pages import DOCS
 
@@ -28,13 +30,20 @@ def test_the_attackers_odds() -> None:
         assert ceil(1000 * NORMAL.cdf(NORMAL.inv_cdf(0.01) + mu)) == int(flagged)
 
 
-def test_runs_add_up() -> None:
-    mu = mu_for_budget(Fraction(4), DELTA)
-    twice = epsilon_for_mu(mu * Fraction(2**0.5), DELTA)
-    thrice = epsilon_for_mu(mu * Fraction(3**0.5), DELTA)
-    assert "ε = 6 together, three about 7.5" in " ".join(PAGE.split())
-    assert round(float(twice)) == 6
-    assert round(2 * float(thrice)) / 2 == 7.5
+def test_runs_add_up(colorectal: PlannedStudy) -> None:
+    """What the ledger counts, and in brackets what holds of plans that were fixed before."""
+    page = " ".join(PAGE.split())
+    spend = spend_of(colorectal.plan)
+    twice, thrice = [spend] * 2, [spend] * 3
+    adaptive = [composed_epsilon(spends, DELTA) for spends in (twice, thrice)]
+    assert "ε = {:.2f} together, three {:.2f}, if".format(*adaptive) in page
+    fixed = [epsilon_if_fixed(spends, DELTA) for spends in (twice, thrice)]
+    assert None not in fixed
+    assert "before the first: {:.2f} and {:.2f}.".format(*(x for x in fixed if x)) in page
+    policy = " ".join((DOCS / "reference" / "site-toml.md").read_text(encoding="utf-8").split())
+    assert "count as {1:.2f}, two as {0:.2f}".format(*adaptive) in policy
+    assert "max_epsilon = 8" in policy
+    assert adaptive[1] <= 8 < composed_epsilon([spend] * 4, DELTA)
 
 
 def test_the_curve_in_the_page_is_what_the_command_draws(tmp_path: Path) -> None:

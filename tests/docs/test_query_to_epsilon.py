@@ -5,7 +5,7 @@ What the page's commands print is checked with all other pages (``test_pages``).
 
 import re
 from fractions import Fraction
-from math import exp, pi, sqrt
+from math import ceil, exp, pi, sqrt
 
 import pytest
 
@@ -16,6 +16,7 @@ from secgen_dsl.privacy.accountants import ROLES
 from secgen_dsl.privacy.bound import Case, compose
 from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.privacy.rounding import six_digits_up
+from secgen_dsl.privacy.slack import split_noise_slack
 from tests.conftest import ROOT
 from tests.docs.pages import DOCS
 
@@ -87,7 +88,15 @@ def test_the_split_and_its_slack(colorectal: PlannedStudy, releases: dict[str, R
     says(f"draws the least (σᵢ² = {decimal(least.noise.party_variance)})".replace("draws", "draw"))
     # 2·d·τ with two honest parties: τ = 10·exp(−π²σᵢ²).
     own = 2 * least.raw_cells * 10 * exp(-(pi**2) * float(least.noise.party_variance))
-    assert float(slack) == pytest.approx(own, rel=1e-3)
+    says(f"exp(−π² · {decimal(least.noise.party_variance)}) = {own:.5E}.")
+    # Every term is rounded up to the grid: one of each query, one of centring.
+    step = Fraction(1, 2**128)
+    assert split_noise_slack(least.raw_cells, least.noise.party_variance, 2) / step == ceil(
+        own / step
+    )
+    says(f"That makes {ceil(own / step):,} steps of this one")
+    assert slack / step == ceil(own / step) + len(releases)
+    says(f"{int(slack / step):,} steps in all")
 
 
 def test_the_event_and_the_composition(
