@@ -127,6 +127,15 @@ class ContributionStore:
             )
         return _from_bytes(row[0])
 
+    def holds(self, key: ContributionKey) -> bool:
+        """Whether the contribution of that key is stored and not erased.  Raises SG512."""
+        with self._guarded():
+            row = self._connection.execute(
+                f"SELECT 1 FROM contribution WHERE {_WHERE} AND y IS NOT NULL",  # noqa: S608
+                key._row(),
+            ).fetchone()
+        return row is not None
+
     def ledger(self) -> Ledger:
         """What was spent, checked.  Raises SecgenError SG803, SG512."""
         with self._guarded():

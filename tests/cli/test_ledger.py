@@ -37,9 +37,15 @@ def other_study(study: Path) -> None:
 def test_several_runs_share_a_state_folder(study: Path) -> None:
     other_study(study)
     assert plaintext("one", "--state", "state").code == 0
-    assert secgen("run", "other.secgen", "-o", "two", "--state", "state").code == 0
+    second = secgen("run", "other.secgen", "-o", "two", "--state", "state")
+    assert second.code == 0
+    assert "going on" not in second.err
+    assert "debited epsilon 0.25 in 3 ledgers" in second.err
     # Once more from the stored counts: no debit, the same values.
-    assert secgen("run", "other.secgen", "-o", "three", "--state", "state").code == 0
+    third = secgen("run", "other.secgen", "-o", "three", "--state", "state")
+    assert third.code == 0
+    assert "going on from an earlier run" in third.err
+    assert "no debit" in third.err
     assert (
         Path("two/measurements.json").read_bytes() == Path("three/measurements.json").read_bytes()
     )
@@ -68,6 +74,69 @@ def test_a_run_by_itself_has_a_ledger_of_its_own(study: Path) -> None:
     for out in ("one", "two", "one/parties"):
         data = secgen("ledger", out, "--json").json["ledgers"]
         assert {len(ledger["entries"]) for ledger in data} == {1}
+
+
+def test_the_plaintext_backend_says_that_it_debits_again(study: Path) -> None:
+    first, second = plaintext("one", "--state", "state"), plaintext("two", "--state", "state")
+    assert "debits again" not in first.err
+    assert "draws anew and debits again" in second.err.replace("\n          ", " ")
+    for ended in (first, second):
+        assert "debited epsilon 0.5 in 3 ledgers" in ended.err
+    # What it left is no noised input: mpyc does not go on from it either.
+    third = secgen("run", "study.secgen", "-o", "three", "--state", "state")
+    assert "going on" not in third.err
+    assert "debited epsilon 0.5 in 3 ledgers" in third.err
+
+
+def test_a_silo_that_goes_on_alone_is_named(study: Path) -> None:
+    assert secgen("run", "study.secgen", "-o", "one").code == 0
+    shutil.move("one/parties", "state")
+    shutil.rmtree(next(Path("state").glob("south-*")))
+    for store in Path("state").glob("*/store.sqlite"):  # as if it had ended before the opening
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("DELETE FROM opening")
+            connection.execute("DELETE FROM opened")
+    ended = secgen("run", "study.secgen", "-o", "two", "--state", "state")
+    assert ended.code == 0
+    assert "going on" not in ended.err
+    said = ended.err.replace("\n          ", " ")
+    assert "by north, east, and not by south" in said
+    assert "debited epsilon 0.5 in 1 ledger (south); no debit in the 2 other" in said
+
+
+def test_the_folder_of_a_run_that_was_cut_off_is_not_for_another_plan(study: Path) -> None:
+    other_study(study)
+    assert secgen("run", "study.secgen", "-o", "out").code == 0
+    for path in Path("out").iterdir():
+        if path.name != "parties":
+            path.unlink()
+    before = secgen("ledger", "out", "--json").json
+    for backend in ("mpyc", "plaintext"):
+        ended = secgen("run", "other.secgen", "-o", "out", "--backend", backend)
+        assert ended.codes() == ["SG702"]
+        assert before["ledgers"][0]["entries"][0]["plan_sha256"][:12] in ended.err
+    assert secgen("ledger", "out", "--json").json == before
+    # To add both up on purpose:
+    assert plaintext("sum", "--state", "out/parties").code == 0
+    assert secgen("run", "study.secgen", "-o", "out").code == 0
+
+
+def test_a_file_as_the_state_folder(study: Path) -> None:
+    ended = plaintext("out", "--state", "north.csv")
+    assert ended.codes() == ["SG701"]
+    assert "choose another folder with --state" in ended.err
+
+
+def test_a_run_without_samples_writes_none(study: Path) -> None:
+    text = Path("study.secgen").read_text(encoding="utf-8")
+    samples = "release { samples 100 to silos as csv }"
+    assert samples in text
+    Path("none.secgen").write_text(text.replace(samples, ""), encoding="utf-8")
+    ended = secgen("run", "none.secgen", "--backend", "plaintext", "-o", "out")
+    assert not Path("out/synthetic.csv").exists()
+    assert "measurements written" in ended.err
+    assert "synthetic data written" not in ended.err
+    assert "synthetic data written" in plaintext("with").err
 
 
 def test_a_rehearsal_spends_nothing(study: Path) -> None:
