@@ -345,7 +345,7 @@ def _ledgers(
         store = stack.enter_context(ContributionStore(folder / "store.sqlite"))
         debit = debit_of(plan, path, name)
         try:
-            debit.check(store.ledger().entries)
+            debit.check(store.ledger())
         except SecgenError as error:
             refused.extend(error.diagnostics)
         enter[name] = partial(store.debit, planned.verified.plan_sha256, plan.parties, debit)

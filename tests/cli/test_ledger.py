@@ -131,7 +131,9 @@ def test_a_run_without_samples_writes_none(study: Path) -> None:
     text = Path("study.secgen").read_text(encoding="utf-8")
     samples = "release { samples 100 to silos as csv }"
     assert samples in text
-    Path("none.secgen").write_text(text.replace(samples, ""), encoding="utf-8")
+    Path("none.secgen").write_text(
+        text.replace(samples, "release { measurements to silos }"), encoding="utf-8"
+    )
     ended = secgen("run", "none.secgen", "--backend", "plaintext", "-o", "out")
     assert not Path("out/synthetic.csv").exists()
     assert "measurements written" in ended.err
@@ -158,8 +160,12 @@ def test_what_the_next_study_would_cost(study: Path) -> None:
         totals.append(ledger["with"]["total"])
         assert len(read_ledger_file(folder / "store.sqlite").entries) == 1  # nothing is entered
     assert totals[0] == totals[1] == totals[2]
+    (ledger,) = secgen("ledger", folder, "--with", "one", "--json").json["ledgers"]
+    assert ledger["with"]["debited_before"]  # the folder of the results names its plan, too
     shown = secgen("ledger", folder, "--with", "study.secgen")
     assert "a restart with the same folder adds nothing" in shown.out
+    assert "in 1 execution of a plan\n" in shown.out
+    assert "in 2 executions of plans\n" in shown.out
     assert secgen("ledger", folder, "--with", "bundle/certificate.json").codes() == ["SG515"]
 
 
@@ -189,6 +195,11 @@ def test_a_policy_refuses_before_data_are_read(study: Path, backend: str) -> Non
     assert said.codes() == ["SG804"]
     said = secgen("ledger", folder, "--site", "site.toml")
     assert (said.code, "allows this" in said.out) == (0, True)
+    data = secgen("ledger", folder, "--site", "site.toml", "--json").json
+    assert data["policy_checked"] is True
+    # Each limit has a next step of its own, with nothing left to fill in.
+    assert "still fits" in ended.err
+    assert f"secgen ledger {folder.resolve()}/store.sqlite" in ended.err.replace("\n        ", " ")
 
 
 def test_a_restart_is_not_refused(study: Path) -> None:
@@ -223,6 +234,33 @@ def test_policies_that_cannot_be_used(study: Path, policy: str, said: str) -> No
     assert "site.toml:" in ended.err
 
 
+def test_what_is_no_policy_allows_nothing(study: Path) -> None:
+    """A table, or a site.toml without a limit, is never said to allow a study."""
+    assert plaintext("one").code == 0
+    (study / "site.toml").write_text('[files]\nexpression = "north.csv"\n')
+    said = secgen("ledger", "one", "--site", "site.toml")
+    assert said.code == 0
+    assert "nothing was checked" in said.out
+    assert "allows" not in said.out
+    assert secgen("ledger", "one", "--site", "site.toml", "--json").json["policy_checked"] is False
+    assert secgen("ledger", "one", "--site", "north.csv").codes() == ["SG418"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("max_delta = 1e-7", "write `delta 1e-7` or less"),
+        ("max_studies = 0", "no further plan fits"),
+        ("max_epsilon = 0.2\ndelta = 1e-6", "about epsilon 0.1"),
+    ],
+)
+def test_what_a_refused_plan_could_ask_for(study: Path, policy: str, said: str) -> None:
+    (study / "site.toml").write_text(f'[files]\nexpression = "north.csv"\n[policy]\n{policy}\n')
+    ended = plaintext("out", "--data", "north=site.toml")
+    assert ended.codes() == ["SG804"]
+    assert said in ended.err.replace("\n        ", " ")
+
+
 def test_a_corrupted_ledger_stops_a_run(study: Path) -> None:
     assert plaintext("one", "--state", "state").code == 0
     store = next(Path("state").glob("north-*/store.sqlite"))
@@ -243,5 +281,9 @@ def test_a_corrupted_ledger_stops_a_run(study: Path) -> None:
 def test_no_ledger(study: Path) -> None:
     assert secgen("ledger", "nowhere").codes() == ["SG801"]
     assert secgen("ledger", ".").codes() == ["SG801"]
+    ended = secgen("ledger", "north.csv")
+    assert ended.codes() == ["SG801"]
+    assert "not a ledger" in ended.err
     Path("store.sqlite").write_text("")
     assert secgen("ledger", ".").codes() == ["SG803"]
+    assert secgen("ledger", "store.sqlite").codes() == ["SG803"]
