@@ -98,8 +98,8 @@ class Policy(BaseModel):
         if room == 0:
             return "no further plan fits, however little it asks for"
         return (
-            f"about epsilon {room:g} at this plan's delta {decimal_text(plan.delta)} still fits: write "
-            "less in the spec's `privacy`"
+            f"about epsilon {room:g} at this plan's delta {decimal_text(plan.delta)} still fits: "
+            "write less in the spec's `privacy`"
         )
 
     def room(self, spent: Sequence[Spend], plan: Spend) -> float | None:
