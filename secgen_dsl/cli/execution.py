@@ -57,7 +57,7 @@ def execute(
     out = out.absolute()
     own_state = state is None
     state = out / _STATE if state is None else state.absolute()
-    _check_out(planned, out)
+    _check_out(planned, out, state)
     files = _data_files(planned, data)
     _require_not_invented(files)
     say(f"{clock(start)}  plan verified: epsilon {planned.verified.epsilon:.6g}")
@@ -152,21 +152,20 @@ def clock(start: float) -> str:
     return f"{time.monotonic() - start:6.1f} s"
 
 
-def _check_out(planned: PlannedStudy, out: Path) -> None:
+def _check_out(planned: PlannedStudy, out: Path, state: Path) -> None:
     if out.exists() and (not out.is_dir() or any(path.name != _STATE for path in out.iterdir())):
         raise fail(
             "SG702",
             "the results' folder is not empty" if out.is_dir() else "the results' folder is a file",
             place=str(out),
             next_step="give the name of a new folder with --out"
-            + _price_of_a_new_folder(planned, out),
+            + _price_of_a_new_folder(planned, state),
         )
     require_writable(out)
 
 
-def _price_of_a_new_folder(planned: PlannedStudy, out: Path) -> str:
-    """Empty where the folder holds no run of this plan: then a new one is what it takes."""
-    state = out / _STATE
+def _price_of_a_new_folder(planned: PlannedStudy, state: Path) -> str:
+    """Empty where the parties' folder knows no run of this plan: then a new one is all."""
     try:
         earlier = read_earlier(planned.plan, state) if state.is_dir() else None
     except SecgenError:  # a ledger in it is broken: nothing is known of what it holds

@@ -82,6 +82,7 @@ def test_the_plaintext_backend_says_that_it_debits_again(study: Path) -> None:
     assert "draws anew and debits again" in second.err.replace("\n          ", " ")
     for ended in (first, second):
         assert "debited epsilon 0.5 in 3 ledgers" in ended.err
+    assert "spends again" in plaintext("one", "--state", "state").err.replace("\n        ", " ")
     # What it left is no noised input: mpyc does not go on from it either.
     third = secgen("run", "study.secgen", "-o", "three", "--state", "state")
     assert "going on" not in third.err
