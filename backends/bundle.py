@@ -74,13 +74,13 @@ def write_file(path: Path, data: bytes) -> None:
         raise cannot_write(path, error) from error
 
 
-def cannot_write(path: Path, error: OSError) -> SecgenError:
-    """SG701: a file or folder of the user's choice cannot be written."""
+def cannot_write(path: Path, error: OSError, options: str = "-o or --out") -> SecgenError:
+    """SG701: a file or folder of the user's choice, by these options, cannot be written."""
     return fail(
         "SG701",
         f"cannot write: {(error.strerror or 'unknown reason').lower()}",
         place=str(path),
-        next_step="choose another folder with -o or --out",
+        next_step=f"choose another folder with {options}",
     )
 
 

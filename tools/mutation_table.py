@@ -435,7 +435,7 @@ LEDGER = (
     bug(
         "the policy is not asked",
         STORE,
-        "        debit.check(ledger.entries)\n        # A release",
+        "        debit.check(ledger)\n        # A release",
         "        # A release",
         "tests/runtime/test_ledger.py",
     ),

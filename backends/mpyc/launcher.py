@@ -192,11 +192,16 @@ def _listener(backlog: int) -> socket.socket:
     return listener
 
 
-def private_folder(state: Path, name: str) -> Path:
-    """The folder of a party, mode 0700; its name is readable, and never leaves ``state``."""
+def folder_of(state: Path, name: str) -> Path:
+    """Where the folder of a party is; its name is readable, and never leaves ``state``."""
     readable = quote(name, safe="")[:60]
     # A hash of the (public) name keeps apart what shortening or a file system would join.
-    folder = state.resolve() / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return state.resolve() / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def private_folder(state: Path, name: str) -> Path:
+    """The folder of a party, made if absent, mode 0700.  Raises SecgenError SG512."""
+    folder = folder_of(state, name)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)

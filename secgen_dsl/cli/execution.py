@@ -10,10 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from textwrap import wrap
 from typing import Literal
 
 from secgen_dsl.backends.bundle import Bundle, cannot_write, require_writable
 from secgen_dsl.cli.bundling import bundle_of
+from secgen_dsl.cli.earlier_runs import (
+    announcement,
+    debits_made,
+    read_earlier,
+    require_own_plan,
+)
 from secgen_dsl.cli.results import Finished, Protocol, write_results
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.guarantees import certified_by
@@ -44,34 +51,42 @@ def execute(
             with; None: they belong to these results alone (``out/parties``).
 
     Raises:
-        SecgenError: SG701 ``out`` cannot be written; SG702 it holds something else; SG704 silos
-            without data; SG428 data that a rehearsal invented; whatever the backend and the
-            synthesis report.
+        SecgenError: SG701 ``out`` cannot be written; SG702 it holds something else, or the run of
+            another plan; SG704 silos without data; SG428 data that a rehearsal invented; whatever
+            the backend and the synthesis report.
     """
     start = time.monotonic()
     out = out.absolute()
     own_state = state is None
     state = out / _STATE if state is None else state.absolute()
-    _check_out(out)
+    _check_out(planned, out, state)
     files = _data_files(planned, data)
     _require_not_invented(files)
     say(f"{clock(start)}  plan verified: epsilon {six_digits_up(planned.verified.epsilon)}")
     bundle = bundle_of(planned)
     say(f"{clock(start)}  {certified_by(bundle.certificate)}")
     created = not out.exists()
-    if state.exists() and backend == "mpyc":
-        say(
-            f"{clock(start)}  going on from an earlier run: a party that stored its noised counts "
-            "for this plan uses them, whatever its\n          data file now says, at no cost in "
-            f"privacy; for other data give a new {'--out' if own_state else '--state'} "
-            "(which spends again)"
-        )
     try:
-        with _one_run_at_a_time(state):
-            if backend == "mpyc":
-                protocol = run_mpyc(planned, bundle, files, state, timeout, start, say)
-            else:
-                protocol = run_plaintext(planned, files, state, start, say)
+        with _one_run_at_a_time(state, "-o or --out" if own_state else "--state"):
+            if own_state:
+                require_own_plan(planned.plan, state)
+            earlier = read_earlier(planned.plan, state)
+            known = announcement(earlier, backend, "--out" if own_state else "--state")
+            if known:
+                say(_wrapped(start, known))
+            try:
+                if backend == "mpyc":
+                    protocol = run_mpyc(planned, bundle, files, state, timeout, start, say)
+                else:
+                    protocol = run_plaintext(planned, files, state, start, say)
+            except BaseException:
+                with contextlib.suppress(SecgenError):  # the failure itself is what matters
+                    after = read_earlier(planned.plan, state)
+                    if after.entries != earlier.entries:
+                        say(_wrapped(start, debits_made(planned.plan, earlier, after)))
+                raise
+            after = read_earlier(planned.plan, state)
+            say(_wrapped(start, debits_made(planned.plan, earlier, after)))
         results = write_results(planned, bundle, protocol, seed, out)
     except _InUseError:
         raise  # what lies there belongs to the other run
@@ -83,7 +98,8 @@ def execute(
                 "spends again"
             )
         raise
-    say(f"{clock(start)}  synthetic data written")
+    samples = planned.plan.program.samples is not None
+    say(f"{clock(start)}  {'synthetic data' if samples else 'measurements'} written")
     holds = "its ledger"
     if backend == "mpyc":
         holds += ", its noised input\n          and what its reader met (reading.json)"
@@ -91,13 +107,22 @@ def execute(
     return results
 
 
+def _wrapped(start: float, text: str) -> str:
+    """A message of several lines: the time once, and its further lines below its first."""
+    indent = " " * 10
+    return f"{clock(start)}  " + "\n".join(wrap(text, 98, subsequent_indent=indent))
+
+
 class _InUseError(SecgenError):
     """Another run uses the folder."""
 
 
 @contextlib.contextmanager
-def _one_run_at_a_time(state: Path) -> Iterator[None]:
+def _one_run_at_a_time(state: Path, options: str) -> Iterator[None]:
     """Hold the parties' folder: two runs in it would delete each other's stored inputs.
+
+    Args:
+        options: by which the user chose the folder.
 
     Raises:
         SecgenError: SG702 another run holds it, SG701 it cannot be made.
@@ -106,7 +131,7 @@ def _one_run_at_a_time(state: Path) -> Iterator[None]:
         state.mkdir(parents=True, exist_ok=True)
         held = os.open(state, os.O_RDONLY)
     except OSError as error:
-        raise cannot_write(state, error) from error
+        raise cannot_write(state, error, options) from error
     try:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,15 +154,34 @@ def clock(start: float) -> str:
     return f"{time.monotonic() - start:6.1f} s"
 
 
-def _check_out(out: Path) -> None:
+def _check_out(planned: PlannedStudy, out: Path, state: Path) -> None:
     if out.exists() and (not out.is_dir() or any(path.name != _STATE for path in out.iterdir())):
         raise fail(
             "SG702",
             "the results' folder is not empty" if out.is_dir() else "the results' folder is a file",
             place=str(out),
-            next_step="give the name of a new folder with --out",
+            next_step="give the name of a new folder with --out"
+            + _price_of_a_new_folder(planned, state),
         )
     require_writable(out)
+
+
+def _price_of_a_new_folder(planned: PlannedStudy, state: Path) -> str:
+    """Empty where the parties' folder knows no run of this plan: then a new one is all."""
+    try:
+        earlier = read_earlier(planned.plan, state) if state.is_dir() else None
+    except SecgenError:  # a ledger in it is broken: nothing is known of what it holds
+        return ""
+    if earlier is None or not earlier.debited:
+        return ""
+    text = (
+        "; this plan was debited here already, and a new folder alone draws anew and spends again"
+    )
+    if earlier.goes_on():
+        text += (
+            f"; with --state {state} as well it goes on from the stored counts and spends nothing"
+        )
+    return text
 
 
 def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Path]:
@@ -302,7 +346,7 @@ def _ledgers(
         store = stack.enter_context(ContributionStore(folder / "store.sqlite"))
         debit = debit_of(plan, path, name)
         try:
-            debit.check(store.ledger().entries)
+            debit.check(store.ledger())
         except SecgenError as error:
             refused.extend(error.diagnostics)
         enter[name] = partial(store.debit, planned.verified.plan_sha256, plan.parties, debit)

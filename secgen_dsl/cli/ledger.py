@@ -1,6 +1,6 @@
 """`secgen ledger`: what was spent on a site's people, and what the next study would cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DELTAS = (Fraction(1, 10**5), Fraction(1, 10**6), Fraction(1, 10**7))
 _STORE = "store.sqlite"
+_SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class _Next:
     "with_study",
     type=click.Path(path_type=Path),
     metavar="SPEC",
-    help="Show what this spec, bundle or plan.json would add.",
+    help="Show what this spec, bundle, results' folder or plan.json would add.",
 )
 @click.option(
     "--site",
@@ -62,21 +63,28 @@ def ledger(path: Path, output: Format, with_study: Path | None, site: Path | Non
     ledgers = [read_ledger_file(each) for each in _files(path)]
     plan = None if with_study is None else _plan(with_study)
     warnings = [warning for each in ledgers for warning in each.warnings()]
+    limits = site is not None and _has_limits(site)
     if site is not None:
         for each in ledgers:
             _check_policy(each, site, plan)
     if output != "full":
-        succeed(output, warnings, {"ledgers": [_json(each, plan) for each in ledgers]})
+        data: dict[str, object] = {"ledgers": [_json(each, plan) for each in ledgers]}
+        if site is not None:
+            data["policy_checked"] = limits
+        succeed(output, warnings, data)
         return
     show(warnings)
     for each in ledgers:
         click.echo("\n".join(_lines(each, plan)))
-    if site is not None:
+    if limits:
         click.echo(f"{site} allows {'this' if plan is None else 'this study too'}.")
+    elif site is not None:
+        click.echo(f"{site} has no [policy] with a limit: nothing was checked.")
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
+        _require_a_database(path)
         return [path]
     for pattern in (_STORE, f"*/{_STORE}", f"parties/*/{_STORE}"):
         found = sorted(path.glob(pattern))
@@ -90,10 +98,46 @@ def _files(path: Path) -> list[Path]:
     )
 
 
+def _require_a_database(path: Path) -> None:
+    """SG801: a file of another name and kind is no damaged ledger; it never was one."""
+    if path.name == _STORE or not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_SQLITE))
+    except OSError:
+        return  # whoever opens it as a ledger says why not
+    if begins != _SQLITE:
+        raise fail(
+            "SG801",
+            "this file is not a ledger",
+            place=str(path),
+            next_step="give a party's store.sqlite, or the results' folder or --state of a run",
+        )
+
+
+def _has_limits(site: Path) -> bool:
+    """Whether a site.toml states a limit.  Raises SecgenError SG418 if it is none."""
+    from secgen_dsl.runtime.policy import Policy
+    from secgen_dsl.runtime.site.description import Site
+
+    if site.suffix.lower() != ".toml":
+        raise fail(
+            "SG418",
+            "this file is no site.toml: it can hold no [policy]",
+            place=str(site),
+            next_step="give the site's description, a file that ends in .toml",
+        )
+    return Site(site, "").description.policy != Policy()
+
+
 def _plan(path: Path) -> "Plan":
-    """The verified plan of a spec, a bundle, or a plan.json."""
+    """The verified plan of a spec, a bundle, the folder of a run's results, or a plan.json."""
+    from secgen_dsl.backends.bundle import holds_results
     from secgen_dsl.cli.study import plan_of
 
+    if holds_results(path):
+        path = path / "plan.json"
     if path.suffix != ".json":
         return plan_of(path).plan
     from secgen_dsl.ir.base import read_node
@@ -132,10 +176,11 @@ def _check_policy(ledger: "Ledger", site: Path, plan: "Plan | None") -> None:
     policy = described.description.policy
     if plan is not None:
         spend = _next(ledger, plan).spend
-        Debit(spend, policy=policy, place=str(site)).check(ledger.entries)
+        Debit(spend, policy=policy, place=str(site)).check(ledger)
     elif ledger.entries:
         last = ledger.entries[-1].spend
-        Debit(last, policy=policy, place=str(site)).check(ledger.entries[:-1])
+        before = replace(ledger, entries=ledger.entries[:-1], hashes=ledger.hashes[:-1])
+        Debit(last, policy=policy, place=str(site)).check(before)
 
 
 def _json(ledger: "Ledger", plan: "Plan | None") -> dict[str, object]:
@@ -228,7 +273,8 @@ def _sum_lines(name: str, spends: "list[Spend]") -> list[str]:
     from secgen_dsl.ir.program import decimal_text
     from secgen_dsl.privacy.spend import composed_epsilon, composed_mu, epsilon_if_fixed
 
-    lines = [f"{name:<13}mu {composed_mu(spends):.4f} in {len(spends)} executions of plans"]
+    runs = "1 execution of a plan" if len(spends) == 1 else f"{len(spends)} executions of plans"
+    lines = [f"{name:<13}mu {composed_mu(spends):.4f} in {runs}"]
     for delta in _DELTAS:
         line = f"{'':<13}epsilon {six_digits_up(composed_epsilon(spends, delta))} at delta "
         line += decimal_text(delta)

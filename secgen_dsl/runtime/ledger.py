@@ -11,6 +11,7 @@ An entry holds public facts of a plan and a date.  Nothing in it depends on a pa
 
 import hashlib
 import secrets
+import shlex
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -89,21 +90,23 @@ class Debit:
     policy: Policy = field(default_factory=Policy)
     place: str = ""
 
-    def check(self, entries: Sequence[Entry]) -> None:
-        """Refuse a plan that would overdraw.
+    def check(self, ledger: "Ledger") -> None:
+        """Refuse a plan that would overdraw the site's ledger.
 
         Raises:
             SecgenError: SG804, one diagnostic for each limit.
         """
+        spent = ledger.spends()
+        look = f"; {_command(ledger.path)} shows what was spent" if spent else ""
         found = [
             Diagnostic(
                 "SG804",
                 f"the site's policy refuses this plan: {reason}",
                 place=f"{self.place}, [policy] {key}",
-                next_step="compare a plan that asks for less (`secgen ledger FILE --with SPEC`); "
-                "the limit itself is the site's to change",
+                next_step=f"{self.policy.next_step(key, spent, self.spend)}{look}; the limit "
+                "itself is the site's to change",
             )
-            for key, reason in self.policy.refusals([entry.spend for entry in entries], self.spend)
+            for key, reason in self.policy.refusals(spent, self.spend)
         ]
         if found:
             raise SecgenError(found)
@@ -229,6 +232,10 @@ def corrupted(path: Path, what: str) -> SecgenError:
         next_step="nothing was repaired, and no study is run with it; bring back the newest "
         "backup, and ask the site's privacy officer what was spent since",
     )
+
+
+def _command(path: Path) -> str:
+    return f"`secgen ledger {shlex.quote(str(path))}`"
 
 
 def _today() -> date:

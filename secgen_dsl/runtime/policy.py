@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import floor, log10
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.privacy.gdp import epsilon_for_mu
 from secgen_dsl.privacy.spend import Spend, composed_epsilon
 
 _EXPONENTS = range(-200, 7)
@@ -84,6 +87,46 @@ class Policy(BaseModel):
                     f"with this plan the epsilon of all studies would be {total:.6g} at delta "
                     f"{_text(self.delta)}, more than {_text(self.max_epsilon)}",
                 )
+
+    def next_step(self, key: str, spent: Sequence[Spend], plan: Spend) -> str:
+        """What a plan could ask for instead, where ``refusals`` named that key."""
+        if key == "max_delta" and self.max_delta is not None:
+            return f"write `delta {decimal_text(self.max_delta)}` or less in the spec's `privacy`"
+        room = self.room(spent, plan) if key == "max_epsilon" else 0.0
+        if room is None:
+            return "ask for less epsilon in the spec's `privacy`"
+        if room == 0:
+            return "no further plan fits, however little it asks for"
+        return (
+            f"about epsilon {room:g} at this plan's delta {decimal_text(plan.delta)} still fits: "
+            "write less in the spec's `privacy`"
+        )
+
+    def room(self, spent: Sequence[Spend], plan: Spend) -> float | None:
+        """About how much ε at the plan's δ ``max_epsilon`` leaves to a plan with Gaussian noise.
+
+        An estimate, for planning: the ε of the largest μ that fits, rounded down to two digits.
+
+        Returns:
+            ε ≥ 0; None where it is not known: no such limit, or a plan with Laplace noise.
+        """
+        if self.max_epsilon is None or self.delta is None or plan.pure is not None:
+            return None
+        low, high = Fraction(0), plan.mu_squared
+        for _ in range(40):
+            middle = (low + high) / 2
+            less = plan.model_copy(
+                update={"mu_squared": middle, "slack": Fraction(0), "events": None}
+            )
+            if composed_epsilon([*spent, less], self.delta) <= self.max_epsilon:
+                low = middle
+            else:
+                high = middle
+        epsilon = epsilon_for_mu(float(low) ** 0.5, float(plan.delta))
+        if epsilon == 0:
+            return 0.0
+        digit = 10.0 ** (floor(log10(epsilon)) - 1)
+        return floor(epsilon / digit) * digit
 
 
 def _text(number: Fraction) -> str:

@@ -127,6 +127,15 @@ class ContributionStore:
             )
         return _from_bytes(row[0])
 
+    def holds(self, key: ContributionKey) -> bool:
+        """Whether the contribution of that key is stored and not erased.  Raises SG512."""
+        with self._guarded():
+            row = self._connection.execute(
+                f"SELECT 1 FROM contribution WHERE {_WHERE} AND y IS NOT NULL",  # noqa: S608
+                key._row(),
+            ).fetchone()
+        return row is not None
+
     def ledger(self) -> Ledger:
         """What was spent, checked.  Raises SecgenError SG803, SG512."""
         with self._guarded():
@@ -141,7 +150,7 @@ class ContributionStore:
             SecgenError: SG804; SG803, SG512.
         """
         if not self._is_stored(key) and self._open_debit(key) is None:
-            debit.check(self.ledger().entries)
+            debit.check(self.ledger())
 
     def save(
         self, key: ContributionKey, contribution: NDArray[np.int64], debit: Debit | None
@@ -292,7 +301,7 @@ class ContributionStore:
 
     def _enter(self, debit: Debit, plan_sha256: str, parties: Sequence[str]) -> Entry:
         ledger = whole_ledger(self._connection, self._path)
-        debit.check(ledger.entries)
+        debit.check(ledger)
         # A release that knows earlier entries only will not take this file for a broken one.
         self._connection.execute(f"PRAGMA user_version = {FORMAT}")
         return append(self._connection, ledger, debit, plan_sha256, parties)

@@ -381,6 +381,9 @@ def test_going_on_from_an_earlier_run_is_announced(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert secgen("run", STUDY_D, "--out", out).code == 0
     first = (out / "measurements.json").read_bytes()
+    finished = secgen("run", STUDY_D, "--out", out)
+    assert finished.codes() == ["SG702"]
+    assert f"with --state {out / 'parties'}" in " ".join(finished.err.split())
     for path in out.iterdir():
         if path.name != "parties":
             path.unlink()
@@ -389,7 +392,8 @@ def test_going_on_from_an_earlier_run_is_announced(tmp_path: Path) -> None:
     header.write_text("patient,subtype,sex,MLH1,MSH2,MSH6,PMS2,EPCAM\n")
     ended = secgen("run", STUDY_D, "--data", f"north={header}", "--out", out)
     assert ended.code == 0
-    assert "whatever its" in ended.err
+    assert "going on from an earlier run: every silo" in ended.err
+    assert "no debit" in ended.err
     assert (out / "measurements.json").read_bytes() == first
 
 

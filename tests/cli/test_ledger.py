@@ -37,9 +37,15 @@ def other_study(study: Path) -> None:
 def test_several_runs_share_a_state_folder(study: Path) -> None:
     other_study(study)
     assert plaintext("one", "--state", "state").code == 0
-    assert secgen("run", "other.secgen", "-o", "two", "--state", "state").code == 0
+    second = secgen("run", "other.secgen", "-o", "two", "--state", "state")
+    assert second.code == 0
+    assert "going on" not in second.err
+    assert "debited epsilon 0.25 in 3 ledgers" in second.err
     # Once more from the stored counts: no debit, the same values.
-    assert secgen("run", "other.secgen", "-o", "three", "--state", "state").code == 0
+    third = secgen("run", "other.secgen", "-o", "three", "--state", "state")
+    assert third.code == 0
+    assert "going on from an earlier run" in third.err
+    assert "no debit" in third.err
     assert (
         Path("two/measurements.json").read_bytes() == Path("three/measurements.json").read_bytes()
     )
@@ -70,6 +76,72 @@ def test_a_run_by_itself_has_a_ledger_of_its_own(study: Path) -> None:
         assert {len(ledger["entries"]) for ledger in data} == {1}
 
 
+def test_the_plaintext_backend_says_that_it_debits_again(study: Path) -> None:
+    first, second = plaintext("one", "--state", "state"), plaintext("two", "--state", "state")
+    assert "debits again" not in first.err
+    assert "draws anew and debits again" in second.err.replace("\n          ", " ")
+    for ended in (first, second):
+        assert "debited epsilon 0.5 in 3 ledgers" in ended.err
+    assert "spends again" in plaintext("one", "--state", "state").err.replace("\n        ", " ")
+    # What it left is no noised input: mpyc does not go on from it either.
+    third = secgen("run", "study.secgen", "-o", "three", "--state", "state")
+    assert "going on" not in third.err
+    assert "debited epsilon 0.5 in 3 ledgers" in third.err
+
+
+def test_a_silo_that_goes_on_alone_is_named(study: Path) -> None:
+    assert secgen("run", "study.secgen", "-o", "one").code == 0
+    shutil.move("one/parties", "state")
+    shutil.rmtree(next(Path("state").glob("south-*")))
+    for store in Path("state").glob("*/store.sqlite"):  # as if it had ended before the opening
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("DELETE FROM opening")
+            connection.execute("DELETE FROM opened")
+    ended = secgen("run", "study.secgen", "-o", "two", "--state", "state")
+    assert ended.code == 0
+    assert "going on" not in ended.err
+    said = ended.err.replace("\n          ", " ")
+    assert "by north, east, and not by south" in said
+    assert "debited epsilon 0.5 in 1 ledger (south); no debit in the 2 other" in said
+
+
+def test_the_folder_of_a_run_that_was_cut_off_is_not_for_another_plan(study: Path) -> None:
+    other_study(study)
+    assert secgen("run", "study.secgen", "-o", "out").code == 0
+    for path in Path("out").iterdir():
+        if path.name != "parties":
+            path.unlink()
+    before = secgen("ledger", "out", "--json").json
+    for backend in ("mpyc", "plaintext"):
+        ended = secgen("run", "other.secgen", "-o", "out", "--backend", backend)
+        assert ended.codes() == ["SG702"]
+        assert before["ledgers"][0]["entries"][0]["plan_sha256"][:12] in ended.err
+    assert secgen("ledger", "out", "--json").json == before
+    # To add both up on purpose:
+    assert plaintext("sum", "--state", "out/parties").code == 0
+    assert secgen("run", "study.secgen", "-o", "out").code == 0
+
+
+def test_a_file_as_the_state_folder(study: Path) -> None:
+    ended = plaintext("out", "--state", "north.csv")
+    assert ended.codes() == ["SG701"]
+    assert "choose another folder with --state" in ended.err
+
+
+def test_a_run_without_samples_writes_none(study: Path) -> None:
+    text = Path("study.secgen").read_text(encoding="utf-8")
+    samples = "release { samples 100 to silos as csv }"
+    assert samples in text
+    Path("none.secgen").write_text(
+        text.replace(samples, "release { measurements to silos }"), encoding="utf-8"
+    )
+    ended = secgen("run", "none.secgen", "--backend", "plaintext", "-o", "out")
+    assert not Path("out/synthetic.csv").exists()
+    assert "measurements written" in ended.err
+    assert "synthetic data written" not in ended.err
+    assert "synthetic data written" in plaintext("with").err
+
+
 def test_a_rehearsal_spends_nothing(study: Path) -> None:
     assert secgen("run", "study.secgen", "--mock", "30", "-o", "mock").code == 0
     assert json.loads(Path("mock/receipt.json").read_text())["ledger_entries"] == {}
@@ -89,8 +161,12 @@ def test_what_the_next_study_would_cost(study: Path) -> None:
         totals.append(ledger["with"]["total"])
         assert len(read_ledger_file(folder / "store.sqlite").entries) == 1  # nothing is entered
     assert totals[0] == totals[1] == totals[2]
+    (ledger,) = secgen("ledger", folder, "--with", "one", "--json").json["ledgers"]
+    assert ledger["with"]["debited_before"]  # the folder of the results names its plan, too
     shown = secgen("ledger", folder, "--with", "study.secgen")
     assert "a restart with the same folder adds nothing" in shown.out
+    assert "in 1 execution of a plan\n" in shown.out
+    assert "in 2 executions of plans\n" in shown.out
     assert secgen("ledger", folder, "--with", "bundle/certificate.json").codes() == ["SG515"]
 
 
@@ -120,6 +196,11 @@ def test_a_policy_refuses_before_data_are_read(study: Path, backend: str) -> Non
     assert said.codes() == ["SG804"]
     said = secgen("ledger", folder, "--site", "site.toml")
     assert (said.code, "allows this" in said.out) == (0, True)
+    data = secgen("ledger", folder, "--site", "site.toml", "--json").json
+    assert data["policy_checked"] is True
+    # Each limit has a next step of its own, with nothing left to fill in.
+    assert "still fits" in ended.err
+    assert f"secgen ledger {folder.resolve()}/store.sqlite" in ended.err.replace("\n        ", " ")
 
 
 def test_a_restart_is_not_refused(study: Path) -> None:
@@ -154,6 +235,33 @@ def test_policies_that_cannot_be_used(study: Path, policy: str, said: str) -> No
     assert "site.toml:" in ended.err
 
 
+def test_what_is_no_policy_allows_nothing(study: Path) -> None:
+    """A table, or a site.toml without a limit, is never said to allow a study."""
+    assert plaintext("one").code == 0
+    (study / "site.toml").write_text('[files]\nexpression = "north.csv"\n')
+    said = secgen("ledger", "one", "--site", "site.toml")
+    assert said.code == 0
+    assert "nothing was checked" in said.out
+    assert "allows" not in said.out
+    assert secgen("ledger", "one", "--site", "site.toml", "--json").json["policy_checked"] is False
+    assert secgen("ledger", "one", "--site", "north.csv").codes() == ["SG418"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("max_delta = 1e-7", "write `delta 1e-7` or less"),
+        ("max_studies = 0", "no further plan fits"),
+        ("max_epsilon = 0.2\ndelta = 1e-6", "about epsilon 0.1"),
+    ],
+)
+def test_what_a_refused_plan_could_ask_for(study: Path, policy: str, said: str) -> None:
+    (study / "site.toml").write_text(f'[files]\nexpression = "north.csv"\n[policy]\n{policy}\n')
+    ended = plaintext("out", "--data", "north=site.toml")
+    assert ended.codes() == ["SG804"]
+    assert said in ended.err.replace("\n        ", " ")
+
+
 def test_a_corrupted_ledger_stops_a_run(study: Path) -> None:
     assert plaintext("one", "--state", "state").code == 0
     store = next(Path("state").glob("north-*/store.sqlite"))
@@ -174,5 +282,9 @@ def test_a_corrupted_ledger_stops_a_run(study: Path) -> None:
 def test_no_ledger(study: Path) -> None:
     assert secgen("ledger", "nowhere").codes() == ["SG801"]
     assert secgen("ledger", ".").codes() == ["SG801"]
+    ended = secgen("ledger", "north.csv")
+    assert ended.codes() == ["SG801"]
+    assert "not a ledger" in ended.err
     Path("store.sqlite").write_text("")
     assert secgen("ledger", ".").codes() == ["SG803"]
+    assert secgen("ledger", "store.sqlite").codes() == ["SG803"]

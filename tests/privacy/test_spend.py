@@ -118,6 +118,23 @@ def test_the_first_study_may_use_its_certificate_and_is_the_last_then() -> None:
     assert list(policy.refusals([study], gaussians(10**9, 1)))
 
 
+def test_the_room_that_is_told_fits_and_is_nearly_all() -> None:
+    spent, plan = [gaussians(400, 40)], gaussians(40, 40)
+    policy = Policy(max_epsilon=Fraction(3), delta=DELTA)
+    room = policy.room(spent, plan)
+    assert room is not None
+    assert room > 0
+
+    def fits(epsilon: float) -> bool:
+        variance = next(v for v in range(40, 10**6) if epsilon_estimate(
+            [gaussians(v, 40)], plan.delta) <= epsilon)  # fmt: skip
+        return not list(policy.refusals(spent, gaussians(variance, 40)))
+
+    assert fits(room)
+    assert not fits(room * 1.15)
+    assert policy.room([gaussians(40, 40)], plan) == 0
+
+
 def test_policies() -> None:
     study = gaussians(400, 40)
     assert not list(Policy().refusals([study] * 100, study))
