@@ -121,11 +121,12 @@ def test_learning_is_paid_from_its_query(learned: Plan) -> None:
 
 
 def test_a_share_pays_for_the_learning_too(learned: Plan) -> None:
-    """A share between the cost of the tables and that of tables and sums."""
+    """A share between the cost of tables and histogram and that of the sums as well."""
     parts, privacy = spent(learned), learned.program.privacy
     budget = mu_for(learned.program, privacy.epsilon, privacy.delta) ** 2
     query = learned.program.query("label*genes")
-    share = Fraction(round(1000 * parts["label*genes"] / budget) + 20, 1000)
+    tables = parts["label*genes"] + parts["label"]
+    share = Fraction(round(1000 * tables / budget) + 20, 1000)
     importance = query.importance.model_copy(update={"share": share})
     assert "more than its share" in refusal(with_asked(learned, query, importance=importance))
 
