@@ -69,6 +69,8 @@ def _check_field(plan: Plan) -> None:
             greatest = query.clip**2
         elif release.map == "centred":
             greatest, gain = query.bins - 1, query.bins * (query.bins - 1)
+        elif release.map == "double-centred":
+            greatest, gain = (query.bins - 1) ** 2, (query.bins * (query.bins - 1)) ** 2
         noise = 12 * math.isqrt(math.ceil(gain * plan.released_variance(release))) + 12
         most = (plan.modulus - 1) // 2 - noise
         if people * samples * greatest < most:

@@ -9,25 +9,16 @@ from typing import Any
 import pytest
 
 from secgen_dsl.cli.study import PlannedStudy
-from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, read_node
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.privacy.bound import compose
 from secgen_dsl.verifier import verify
+from tests.verifier.test_hostile_plans import refusal
 
 
 @pytest.fixture
 def data(pure: PlannedStudy) -> Any:
     return json.loads(canonical_json(pure.plan))
-
-
-def refusal(data: Any) -> str:
-    start = time.monotonic()
-    with pytest.raises(SecgenError) as caught:
-        verify(read_node(Plan, json.dumps(data)))
-    assert {found.code for found in caught.value.diagnostics} == {"SG320"}
-    assert time.monotonic() - start < 5
-    return str(caught.value)
 
 
 def releases(data: Any) -> list[Any]:
