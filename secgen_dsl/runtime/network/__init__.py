@@ -1,0 +1,1 @@
+"""What travels between parties: frames, hellos, TLS, the mesh of connections."""

@@ -1,0 +1,1 @@
+"""Who is who in a consortium, and who has signed what."""

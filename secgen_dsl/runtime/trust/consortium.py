@@ -1,0 +1,294 @@
+"""consortium.toml: the parties, where they are, how they are known, how long to wait.
+
+All sites hold the same file.  What identifies the parties of a plan (names, certificates,
+officers' keys) has a digest, the *roster*, that the hellos compare; addresses and timeouts may
+differ between sites.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest, printable
+from secgen_dsl.runtime.trust.identity import (
+    FINGERPRINT,
+    PUBLIC_KEY,
+    Certificate,
+    read_certificate,
+)
+
+_LARGEST = 10_000_000  # bytes
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]+)")
+
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host and a port.
+
+    Attributes:
+        host: a DNS name or an IP address, without brackets.
+        port: 1 to 65535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def read_address(text: str) -> Address:
+    """``host:port`` or ``[IPv6]:port``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not 0 < int(found["port"]) < 65_536:
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return Address(found["six"] or found["host"], int(found["port"]))
+
+
+class PartyEntry(_Table):
+    """One party.
+
+    Attributes:
+        name: as in the spec.
+        address: ``host:port`` where others reach it; empty: nobody can, it is met at the relay.
+        listen: ``host:port`` that it listens on, where that differs from ``address``.
+        fingerprint: of its certificate; what people compare.
+        certificate: in PEM.
+        officer: public key that its approvals are signed with.
+    """
+
+    name: str = Field(min_length=1, max_length=64)
+    address: str = ""
+    listen: str = ""
+    fingerprint: str
+    certificate: str
+    officer: str
+
+    @model_validator(mode="after")
+    def _holds(self) -> "PartyEntry":
+        for name in ("address", "listen"):
+            text = getattr(self, name)
+            if text and not _is_address(text):
+                raise _fault(f'"{name}" is not HOST:PORT, for example north.example.org:7443')
+        if not FINGERPRINT.fullmatch(self.fingerprint):
+            raise _fault('"fingerprint" is not "sha256:" and 64 hex digits in small letters')
+        if not PUBLIC_KEY.fullmatch(self.officer):
+            raise _fault('"officer" is not "ed25519:" and 64 hex digits in small letters')
+        try:
+            certificate = read_certificate(self.certificate)
+        except ValueError as error:
+            raise _fault('"certificate" is no certificate with an Ed25519 key, in PEM') from error
+        if certificate.fingerprint != self.fingerprint:
+            raise _fault(
+                f'"fingerprint" is not that of "certificate", which is {certificate.fingerprint}'
+            )
+        return self
+
+    @property
+    def identity(self) -> Certificate:
+        """Its certificate, read."""
+        return Certificate(self.certificate)
+
+    def reached_at(self) -> Address | None:
+        """Where others dial it; None: nowhere."""
+        return read_address(self.address) if self.address else None
+
+    def listens_on(self) -> Address | None:
+        """Where it listens; None: nowhere."""
+        text = self.listen or self.address
+        return read_address(text) if text else None
+
+
+class Timeouts(_Table):
+    """How long to wait, in seconds.
+
+    Attributes:
+        connect: until all parties have connected; sites start by hand.
+        message: that any one wait may last once all are connected.
+        preparation: a party connects this long after it began (or twice, three times as long …),
+            so that nobody sees how long its own rows took.
+    """
+
+    connect: _Seconds = 600.0
+    message: _Seconds = 120.0
+    preparation: float = Field(default=30.0, ge=0, le=86_400)
+
+
+class Relay(_Table):
+    """Where parties meet that cannot be dialled.
+
+    Attributes:
+        address: ``host:port`` of a `secgen relay`.
+    """
+
+    address: str
+
+    @model_validator(mode="after")
+    def _holds(self) -> "Relay":
+        if not _is_address(self.address):
+            raise _fault('"address" is not HOST:PORT, for example relay.example.org:443')
+        return self
+
+
+class Consortium(_Table):
+    """What a consortium.toml says."""
+
+    format: Literal["secgen.consortium/1"]
+    party: tuple[PartyEntry, ...] = Field(min_length=1)
+    timeouts: Timeouts = Timeouts()
+    relay: Relay | None = None
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Consortium":
+        for attribute in ("name", "fingerprint", "officer", "address"):
+            seen: dict[str, str] = {}
+            for one in self.party:
+                text = getattr(one, attribute)
+                if text and text in seen:
+                    raise _fault(f'"{seen[text]}" and "{one.name}" have the same {attribute}')
+                seen[text] = one.name
+        for one in self.party:
+            if not one.address and self.relay is None:
+                raise _fault(f'"{one.name}" has no address, and there is no [relay]')
+        return self
+
+    def entry(self, name: str) -> PartyEntry:
+        """The entry of a party.
+
+        Raises:
+            SecgenError: SG521, there is none.
+        """
+        for one in self.party:
+            if one.name == name:
+                return one
+        names = [one.name for one in self.party]
+        raise fail(
+            "SG521",
+            f'the consortium has no party "{printable(name)}"',
+            place="consortium.toml",
+            next_step=nearest(name, names) or f"its parties are {', '.join(names)}",
+        )
+
+    def of_plan(self, parties: Sequence[str]) -> tuple[PartyEntry, ...]:
+        """The entries of a plan's parties, in the plan's order.
+
+        Raises:
+            SecgenError: SG521, one diagnostic for each that is missing.
+        """
+        names = [one.name for one in self.party]
+        missing = [
+            Diagnostic(
+                "SG521",
+                f'the plan has a party "{printable(name)}" and the consortium has none of that '
+                "name",
+                place="consortium.toml",
+                next_step=nearest(name, names)
+                or "add its [[party]], which `secgen keygen` wrote at that site",
+            )
+            for name in parties
+            if name not in names
+        ]
+        if missing:
+            raise SecgenError(missing)
+        return tuple(self.entry(name) for name in parties)
+
+
+def roster_sha256(entries: Sequence[PartyEntry]) -> str:
+    """SHA-256 (64 hex digits) of what identifies parties: name, certificate, officer, in order."""
+    digest = hashlib.sha256(b"secgen roster 1")
+    for one in entries:
+        for text in (one.name, one.fingerprint, one.officer):
+            data = text.encode()
+            digest.update(len(data).to_bytes(4, "little") + data)
+    return digest.hexdigest()
+
+
+def read_consortium(path: Path) -> Consortium:
+    """Read a consortium.toml.
+
+    Raises:
+        SecgenError: SG521, it cannot be read or contradicts itself; all faults at once.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ValueError("it is too large for a consortium.toml")
+        content: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:  # also TOML's and Unicode's
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise _refused(path, f"it cannot be read: {reason or 'it is nested without end'}") from None
+    try:
+        return Consortium.model_validate({**content, "party": tuple(content.get("party", ()))})
+    except ValidationError as error:
+        raise SecgenError(
+            [_diagnostic(path, content, dict(one)) for one in error.errors()]
+        ) from error
+    except TypeError:
+        raise _refused(path, "it has no [[party]]") from None
+
+
+def _diagnostic(path: Path, content: dict[str, Any], fault: dict[str, Any]) -> Diagnostic:
+    where = [str(part) for part in fault["loc"]]
+    place = str(path)
+    if len(where) > 1 and where[0] == "party" and where[1].isdigit():
+        place += f", party {int(where[1]) + 1}"
+        entry = content["party"][int(where[1])]
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            place += f" ({printable(name)})"
+        where = where[2:]
+    key = ".".join(where)
+    kinds = {
+        "missing": f'"{key}" is missing',
+        "extra_forbidden": f'it has no key "{printable(key)}"',
+        "string_type": f'"{key}" is no text in quotes',
+        "float_type": f'"{key}" is no number of seconds',
+        "consortium": str(fault["msg"]),
+    }
+    message = kinds.get(fault["type"], f'"{printable(key) or "it"}": {fault["msg"]}')
+    return Diagnostic(
+        "SG521",
+        f"the consortium's file is faulty: {message}",
+        place=place,
+        next_step="all sites hold the same file, made of the [[party]] tables that `secgen "
+        "keygen` wrote; docs/deploy.md shows one",
+    )
+
+
+def _refused(path: Path, reason: str) -> SecgenError:
+    return fail(
+        "SG521",
+        f"the consortium's file is faulty: {reason}",
+        place=str(path),
+        next_step="give the consortium.toml that all sites share; docs/deploy.md shows one",
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        read_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fault(message: str) -> PydanticCustomError:
+    return PydanticCustomError("consortium", "{text}", {"text": message})
