@@ -4,11 +4,12 @@ A run sends these bytes exactly: sizes depend on the plan, never on anybody's da
 """
 
 from secgen_dsl.ir.plan import Plan, Release
-from secgen_dsl.runtime.frames import (
+from secgen_dsl.runtime.network.frames import (
+    CONFIRMATION_BYTES,
+    ELEMENT_BYTES,
     HEADER,
     HELLO_BYTES,
-    opening_payload_bytes,
-    share_payload_bytes,
+    vector_bytes,
 )
 
 
@@ -20,32 +21,32 @@ def values_per_round(plan: Plan) -> tuple[int, ...]:
 def predicted_bytes(plan: Plan) -> int:
     """Bytes that each party sends in the whole run, to all m − 1 peers together.
 
-    Frame headers are counted; those of TCP and IP are not (they depend on the network).
+    Frame headers are counted; what TLS, TCP and IP add is not (it depends on the network).
     """
-    frames = HEADER.size + HELLO_BYTES
-    for values in values_per_round(plan):
-        frames += HEADER.size + share_payload_bytes(values)
-        frames += HEADER.size + opening_payload_bytes(values)
+    frames = HEADER.size + HELLO_BYTES  # hello
+    frames += HEADER.size  # ready
+    frames += sum(2 * vector_bytes(values) for values in values_per_round(plan))
+    frames += HEADER.size + CONFIRMATION_BYTES
     return (len(plan.parties) - 1) * frames
 
 
 def release_bytes(plan: Plan, release: Release) -> int:
     """Of ``predicted_bytes``, those for the values of one release: shared once, opened once."""
-    return (len(plan.parties) - 1) * 2 * opening_payload_bytes(release.opened)
+    return (len(plan.parties) - 1) * 2 * ELEMENT_BYTES * release.opened
 
 
 def release_rounds(plan: Plan, release: Release) -> tuple[int, int]:
-    """The message rounds, from 1, in which a release is shared and opened; round 1 is hello.
+    """The message rounds, from 1, in which a release is shared and opened; after hello and ready.
 
     Raises:
         KeyError: the plan has no such release.
     """
     for one_round in plan.rounds:
         if release in one_round.releases:
-            return 2 * one_round.number, 2 * one_round.number + 1
+            return 2 * one_round.number + 1, 2 * one_round.number + 2
     raise KeyError(release.query)
 
 
 def predicted_rounds(plan: Plan) -> int:
-    """Rounds of communication: hello, then sharing and opening for each round of the plan."""
-    return 1 + 2 * len(plan.rounds)
+    """Rounds of messages: hello, ready; sharing and opening for each of the plan's; confirming."""
+    return 3 + 2 * len(plan.rounds)

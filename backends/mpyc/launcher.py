@@ -8,11 +8,11 @@ import contextlib
 import hashlib
 import os
 import queue
-import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from secgen_dsl.backends.mpyc.cost import predicted_rounds
+from secgen_dsl.backends.mpyc.local import local_consortium
 from secgen_dsl.backends.mpyc.messages import PartyConfig, PartyResult, Progress, read_line
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 from secgen_dsl.ir.base import canonical_json
@@ -34,7 +35,7 @@ _GRACE_SECONDS = 3.0
 _START_SECONDS = 60.0
 """Silence beyond the parties' own timeout that ends a run; covers slow starts of processes."""
 
-_CONSEQUENCES = frozenset({"SG501", "SG504"})
+_CONSEQUENCES = frozenset({"SG504", "SG526"})
 """Codes by which a party reports that another one has gone."""
 
 OnProgress = Callable[[Progress], None]
@@ -52,6 +53,7 @@ class ProtocolResult:
         seconds: wall time from starting the processes to the last result.
         exchange_seconds: of these, from the moment when the last party was ready to connect.
         rounds: rounds of communication.
+        receipts: party → the signed receipt in its private folder; its transcript is beside it.
     """
 
     measurements: Measurements
@@ -60,10 +62,11 @@ class ProtocolResult:
     seconds: float
     exchange_seconds: float
     rounds: int
+    receipts: dict[str, Path]
 
 
 @dataclass
-class _Running:
+class RunningParty:
     """One party's process and what is known of it."""
 
     name: str
@@ -79,6 +82,7 @@ def run_protocol(
     plan: Plan,
     program_text: str,
     source_lines: Mapping[str, str],
+    study_sha256: str,
     data_files: Mapping[str, Path],
     state: Path,
     *,
@@ -92,6 +96,7 @@ def run_protocol(
         plan: verified by each party before it touches data.
         program_text: the bundle's generated program, which each party compares with its own.
         source_lines: marginal id → place of its statement, as given to ``generate_program``.
+        study_sha256: hash of the study's prose.
         data_files: silo → its table or site.toml; helpers have none.
         state: folder of the parties' private folders; kept, so that a restart finds what was
             stored.
@@ -105,30 +110,40 @@ def run_protocol(
     """
     _check_data_files(plan, data_files)
     start = time.monotonic()
-    session, pairs = secrets.token_hex(16), _pair_secrets(len(plan.parties))
     listeners = [_listener(len(plan.parties)) for _ in plan.parties]
-    ports = tuple(listener.getsockname()[1] for listener in listeners)
+    ports = [listener.getsockname()[1] for listener in listeners]
     lines: _Lines = queue.Queue()
-    running: list[_Running] = []
-    try:
+    running: list[RunningParty] = []
+    with contextlib.ExitStack() as stack:
+        keys = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="secgen-keys-")))
+        consortium = local_consortium(plan.parties, keys)
+        for listener in listeners:
+            stack.callback(listener.close)
+        stack.callback(_stop, running)
         for index, name in enumerate(plan.parties):
             folder = private_folder(state, name)
             data_file = data_files.get(name)
             config = PartyConfig(
-                format="secgen.party/1",
+                format="secgen.party/2",
                 index=index,
                 plan=canonical_json(plan).decode(),
+                study_sha256=study_sha256,
                 program=program_text,
                 source_lines=dict(source_lines),
                 data_file=None if data_file is None else str(data_file.absolute()),
                 state=str(folder),
+                entries=consortium.entries(ports),
+                key=str(consortium.keys[index]),
+                certificate=str(consortium.certificates[index]),
                 listener=listeners[index].fileno(),
-                ports=ports,
-                session=session,
-                secrets=pairs[index],
+                relay="",
+                proxy="",
+                approvals=(),
+                connect_timeout=timeout,
                 timeout=timeout,
+                preparation=0.0,
             )
-            party = _start(name, folder, listeners[index].fileno(), party_command)
+            party = start_party(name, folder, listeners[index].fileno(), party_command)
             running.append(party)
             listeners[index].close()  # else peers could reach a port whose party is gone
             party.follower = threading.Thread(
@@ -138,10 +153,6 @@ def run_protocol(
         # Before the shares of a later round all parties are silent for as long as the plan says.
         longest = max(one_round.delay for one_round in plan.rounds)
         ready = _watch(running, lines, on_progress, timeout + longest)
-    finally:
-        for listener in listeners:
-            listener.close()
-        _stop(running)
     now = time.monotonic()
     return _agree(plan, running, seconds=now - start, exchange_seconds=now - ready)
 
@@ -164,15 +175,6 @@ def _check_data_files(plan: Plan, data_files: Mapping[str, Path]) -> None:
             place="data files",
             next_step="give each silo its own table: --data SILO=FILE",
         )
-
-
-def _pair_secrets(parties: int) -> tuple[tuple[str, ...], ...]:
-    """For each party the secrets that it shares with each other one; empty with itself."""
-    rows = [[""] * parties for _ in range(parties)]
-    for one in range(parties):
-        for other in range(one):
-            rows[one][other] = rows[other][one] = secrets.token_hex(32)
-    return tuple(map(tuple, rows))
 
 
 def _listener(backlog: int) -> socket.socket:
@@ -215,7 +217,17 @@ def private_folder(state: Path, name: str) -> Path:
     return folder
 
 
-def _start(name: str, folder: Path, listener: int, command: Sequence[str]) -> _Running:
+def start_party(
+    name: str, folder: Path, listener: int | None, command: Sequence[str]
+) -> RunningParty:
+    """Start a party's process, in a group of its own.
+
+    Args:
+        listener: descriptor of a socket bound for it; None: it binds its own.
+
+    Raises:
+        SecgenError: SG508.
+    """
     errors = os.open(folder / "stderr.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(
@@ -223,7 +235,7 @@ def _start(name: str, folder: Path, listener: int, command: Sequence[str]) -> _R
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            pass_fds=(listener,),
+            pass_fds=() if listener is None else (listener,),
             start_new_session=True,  # a group of its own: it can be ended with all it started
         )
     except OSError as error:
@@ -235,10 +247,10 @@ def _start(name: str, folder: Path, listener: int, command: Sequence[str]) -> _R
         ) from error
     finally:
         os.close(errors)
-    return _Running(name, process)
+    return RunningParty(name, process)
 
 
-def _follow(index: int, party: _Running, config: PartyConfig, lines: _Lines) -> None:
+def _follow(index: int, party: RunningParty, config: PartyConfig, lines: _Lines) -> None:
     """Give a party its configuration and pass on its lines; runs in a thread of its own."""
     process = party.process
     if process.stdin is None or process.stdout is None:
@@ -253,7 +265,7 @@ def _follow(index: int, party: _Running, config: PartyConfig, lines: _Lines) -> 
 
 
 def _watch(
-    running: Sequence[_Running], lines: _Lines, on_progress: OnProgress, timeout: float
+    running: Sequence[RunningParty], lines: _Lines, on_progress: OnProgress, timeout: float
 ) -> float:
     """Follow the parties until all have a result; return when the last was ready to connect.
 
@@ -297,7 +309,7 @@ def _watch(
     return ready
 
 
-def _end(party: _Running) -> None:
+def _end(party: RunningParty) -> None:
     """A party's output has ended: see how."""
     party.ended = True
     code = party.process.wait()
@@ -326,7 +338,7 @@ def _is_consequence(error: SecgenError) -> bool:
     return all(diagnostic.code in _CONSEQUENCES for diagnostic in error.diagnostics)
 
 
-def _silent(running: Sequence[_Running], seconds: float) -> SecgenError:
+def _silent(running: Sequence[RunningParty], seconds: float) -> SecgenError:
     waiting = [f"{party.name} ({party.phase})" for party in running if not party.ended]
     return fail(
         "SG508",
@@ -336,7 +348,7 @@ def _silent(running: Sequence[_Running], seconds: float) -> SecgenError:
     )
 
 
-def _stop(running: Sequence[_Running]) -> None:
+def _stop(running: Sequence[RunningParty]) -> None:
     """End whatever still runs, with everything it started, and wait for it."""
     for party in running:
         if party.process.poll() is None:
@@ -353,7 +365,7 @@ def _stop(running: Sequence[_Running]) -> None:
 
 
 def _agree(
-    plan: Plan, running: Sequence[_Running], *, seconds: float, exchange_seconds: float
+    plan: Plan, running: Sequence[RunningParty], *, seconds: float, exchange_seconds: float
 ) -> ProtocolResult:
     results = {party.name: party.result for party in running if party.result is not None}
     measurements = {result.measurements for result in results.values()}
@@ -371,4 +383,5 @@ def _agree(
         seconds=seconds,
         exchange_seconds=exchange_seconds,
         rounds=predicted_rounds(plan),
+        receipts={name: Path(result.receipt) for name, result in results.items()},
     )

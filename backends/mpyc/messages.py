@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail
 from secgen_dsl.ir.base import Node, read_node
 from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.runtime.trust.consortium import PartyEntry
 
 
 class PartyConfig(Node):
@@ -24,30 +25,41 @@ class PartyConfig(Node):
     Attributes:
         index: of the party in ``plan.parties``.
         plan: the plan's canonical JSON.
+        study_sha256: hash of the prose that was approved with it.
         program: the generated program as the bundle has it.
         source_lines: marginal id → place of its statement in the spec.
         data_file: the site's own table or site.toml; None for a helper.
         state: the party's private folder.
-        listener: file descriptor of its listening socket.
-        ports: for each party the port of 127.0.0.1 on which it listens.
-        session: 32 hex digits that name the run.
-        secrets: for each party 64 hex digits that it and this one share and nobody else knows;
-            empty for this party.
-        timeout: seconds that any one wait may last.
+        entries: all parties, in the plan's order.
+        key: file of the machine's private key.
+        certificate: file of its certificate.
+        listener: file descriptor of a socket bound for it; None: it binds its own address.
+        relay: ``host:port`` where parties meet that cannot be dialled; empty: nowhere.
+        proxy: URL of the HTTP proxy on the way there; empty: none.
+        approvals: SHA-256 of the approvals that were checked.
+        connect_timeout: seconds until all parties must be ready.
+        timeout: seconds that any one wait may last from then on.
+        preparation: it connects at a multiple of so many seconds after its start; 0: at once.
     """
 
-    format: Literal["secgen.party/1"]
+    format: Literal["secgen.party/2"]
     index: int
     plan: str
+    study_sha256: str
     program: str
     source_lines: dict[str, str]
     data_file: str | None
     state: str
-    listener: int
-    ports: tuple[int, ...]
-    session: str
-    secrets: tuple[str, ...]
+    entries: tuple[PartyEntry, ...]
+    key: str
+    certificate: str
+    listener: int | None
+    relay: str
+    proxy: str
+    approvals: tuple[str, ...]
+    connect_timeout: float
     timeout: float
+    preparation: float
 
 
 @dataclass(frozen=True)
@@ -58,12 +70,16 @@ class Progress:
         party: its name.
         phase: what it does now.
         bytes: sent to all peers so far.
+        expected: bytes that it will have sent in the end; follows from the plan.
+        connected: names of the peers that are there.
         elapsed: seconds since its process began to work.
     """
 
     party: str
     phase: str
     bytes: int
+    expected: int
+    connected: tuple[str, ...]
     elapsed: float
 
 
@@ -75,11 +91,15 @@ class PartyResult:
         measurements: the opened values, which all parties must agree on.
         bytes_sent: to all peers.
         debit: hash of the entry of its ledger that paid, 64 hex digits; empty for a helper.
+        receipt: the signed receipt, a file in its private folder.
+        transcript: what it sent and received, the same.
     """
 
     measurements: Measurements
     bytes_sent: int
     debit: str
+    receipt: str
+    transcript: str
 
 
 def read_config(text: str | bytes) -> PartyConfig:
@@ -92,7 +112,7 @@ def read_config(text: str | bytes) -> PartyConfig:
             "SG515",
             f"the party's configuration cannot be read: {fields}",
             place="the party's configuration",
-            next_step="parties are started by `secgen run`, not by hand",
+            next_step="parties are started by `secgen party` or `secgen run`, not by hand",
         ) from error
 
 
@@ -103,6 +123,8 @@ def progress_line(progress: Progress) -> str:
             "phase": progress.phase,
             "party": progress.party,
             "bytes": progress.bytes,
+            "expected": progress.expected,
+            "connected": progress.connected,
             "elapsed": round(progress.elapsed, 3),
         }
     )
@@ -115,6 +137,8 @@ def result_line(result: PartyResult) -> str:
             "measurements": result.measurements.model_dump(mode="json"),
             "bytes": result.bytes_sent,
             "debit": result.debit,
+            "receipt": result.receipt,
+            "transcript": result.transcript,
         }
     )
 
@@ -146,9 +170,16 @@ def read_line(line: str | bytes) -> Progress | PartyResult | SecgenError:
                 read_node(Measurements, json.dumps(data["measurements"])),
                 int(data["bytes"]),
                 str(data["debit"]),
+                str(data["receipt"]),
+                str(data["transcript"]),
             )
         return Progress(
-            str(data["party"]), str(data["phase"]), int(data["bytes"]), float(data["elapsed"])
+            party=str(data["party"]),
+            phase=str(data["phase"]),
+            bytes=int(data["bytes"]),
+            expected=int(data["expected"]),
+            connected=tuple(map(str, data["connected"])),
+            elapsed=float(data["elapsed"]),
         )
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError("a party's line has an unknown form") from error

@@ -7,6 +7,7 @@ is no argument or field that changes that, and variables of Python, MPyC and ope
 """
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -28,11 +29,18 @@ from secgen_dsl.ir.queries import as_table
 from secgen_dsl.queries.contribution import raw_cells
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable
+from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.ledger import Debit
+from secgen_dsl.runtime.network.check import Check, clock
+from secgen_dsl.runtime.network.frames import NO_SESSION
+from secgen_dsl.runtime.network.greeting import Statement
+from secgen_dsl.runtime.network.hello import fresh_nonce
+from secgen_dsl.runtime.network.links import Endpoint
+from secgen_dsl.runtime.network.mesh import Mesh, Session, Status
 from secgen_dsl.runtime.noise import NoiseSource, draw_cells
 from secgen_dsl.runtime.openings import OpeningsManifest
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
-from secgen_dsl.runtime.transport import Mesh, Session
+from secgen_dsl.runtime.trust.consortium import roster_sha256
 
 _NOTHING = np.zeros(0, dtype=np.int64)
 
@@ -52,7 +60,10 @@ class Party:
         store: this party's durable store.
         debit: what the plan costs this site; None for a helper.
         mpc: MPyC's runtime without its network.
-        report: called with the name of each phase and the bytes sent so far.
+        endpoint: the parties as the network knows them.
+        transcript: takes what is sent and received.
+        listener: its bound socket; None: nobody can dial it.
+        report: called with the name of each phase, and how far the mesh is.
     """
 
     def __init__(
@@ -65,8 +76,12 @@ class Party:
         store: ContributionStore,
         debit: Debit | None,
         mpc: Any,
-        report: Callable[[str, int], None],
+        endpoint: Endpoint,
+        transcript: Transcript,
+        listener: socket.socket | None,
+        report: Callable[[str, Status], None],
     ) -> None:
+        self._started = time.monotonic()
         self._config = config
         self._plan = plan
         self._plan_sha256 = sha256_of(plan)
@@ -75,7 +90,11 @@ class Party:
         self._store = store
         self._debit = debit
         self._mpc = mpc
+        self._endpoint = endpoint
+        self._transcript = transcript
+        self._listener = listener
         self._report = report
+        self._phase = "connecting"
         self._manifest = OpeningsManifest(plan)
         self._mesh: Mesh | None = None
         self._counts: dict[str, NDArray[np.int64]] = {}
@@ -95,6 +114,21 @@ class Party:
     def bytes_sent(self) -> int:
         """Bytes sent to all peers so far."""
         return 0 if self._mesh is None else self._mesh.bytes_sent
+
+    @property
+    def session(self) -> bytes:
+        """The session's 16 bytes; zeros before there is one."""
+        return NO_SESSION if self._mesh is None else self._mesh.session
+
+    @property
+    def opened_sha256(self) -> str:
+        """Digest of the values of all rounds opened in this run, 64 hex digits."""
+        return digest_of_opened(self._opened)
+
+    @property
+    def confirmations(self) -> dict[str, str]:
+        """Party → its signature over the opened values, once all have confirmed."""
+        return {} if self._mesh is None else dict(self._mesh.confirmations)
 
     def check_plan(
         self, plan_sha256: str, parties: tuple[str, ...], threshold: int, modulus: int
@@ -245,25 +279,51 @@ class Party:
 
     async def connect(self) -> None:
         """Connect to every peer; only now do the others see anything of this party."""
-        self._report("connecting", 0)
         config = self._config
+        if config.preparation:
+            # At a multiple of a public time: how long this site's rows took does not show.
+            taken = time.monotonic() - self._started
+            due = config.preparation * math.ceil(taken / config.preparation)
+            await asyncio.sleep(due - taken)
+        self._tell(Status((), 0))
         session = Session(
-            parties=self._plan.parties,
-            index=config.index,
-            session=bytes.fromhex(config.session),
-            secrets=tuple(map(bytes.fromhex, config.secrets)),
-            plan_sha256=self._plan_sha256,
-            release=_release_of_secgen(),
+            endpoint=self._endpoint,
+            statement=self._statement(),
             values=values_per_round(self._plan),
             modulus=self._plan.modulus,
+            connect_timeout=config.connect_timeout,
             timeout=config.timeout,
             stored=self._contributions_by_earlier_run(),
-            opened=self._openings_by_earlier_run(),
+            check=self._check,
         )
-        listener = socket.socket(fileno=config.listener)
-        # Nothing is stored before the hellos agree: what a refused run had stored would pass for
+        # Nothing is stored before all are ready: what a refused run had stored would pass for
         # the lost contribution in the next.
-        self._mesh = await Mesh.connect(session, listener, config.ports)
+        self._mesh = await Mesh.connect(session, self._listener, self._transcript, self._tell)
+
+    def _statement(self) -> Statement:
+        opened = self._opened_by_earlier_run
+        return Statement(
+            plan_sha256=self._plan_sha256,
+            study_sha256=self._config.study_sha256,
+            roster_sha256=roster_sha256(self._endpoint.entries),
+            release=_release_of_secgen(),
+            nonce=fresh_nonce(),
+            begun=self._openings_by_earlier_run(),
+            opened=tuple(digest_of_opened(opened[:count]) for count in range(len(opened) + 1)),
+        )
+
+    def _check(self) -> Check:
+        """What a doctor is told."""
+        return Check(
+            waits_to_run=True,
+            release=_release_of_secgen(),
+            plan_sha256=self._plan_sha256,
+            study_sha256=self._config.study_sha256,
+            roster_sha256=roster_sha256(self._endpoint.entries),
+            milliseconds=clock(),
+            approved=2 ** len(self._config.approvals) - 1,
+            reached=0,
+        )
 
     async def share(self, number: int) -> list[Any]:
         """Step 4: share the round's stored y and receive a share of everybody's.
@@ -275,9 +335,14 @@ class Party:
             raise _departs(f"round {number} is not stored, or not next")
         mesh = self._connected(f"sharing in round {number}")
         rows = split(self._stored[number], self._plan.threshold, len(self._plan.parties))
-        received = await mesh.share(number, rows)
+        received = [np.zeros_like(row) for row in rows]
         received[self._config.index] = rows[self._config.index]
-        return [secure_array(received[index]) for index in range(len(self._plan.parties))]
+
+        def take(dealer: int, start: int, end: int, elements: NDArray[np.uint64]) -> None:
+            received[dealer][start:end] = elements
+
+        await mesh.share(number, rows, take)
+        return [secure_array(share) for share in received]
 
     async def open(
         self, number: int, total: Any, openings: Sequence[tuple[str, int]]
@@ -303,27 +368,33 @@ class Party:
         own = await local_share(self._mpc, total)
         # From here on a colluder may know the total, whether or not this party ever does.
         self._store.mark_opening(self._key(number, self._opened))
-        shares = await mesh.open(permit, own)
+        shares = [np.zeros_like(own) for _ in self._plan.parties]
         shares[self._config.index] = own
-        opened = open_shares(
-            [shares[index] for index in range(len(self._plan.parties))],
-            self._plan.threshold,
-            f"round {number}",
-        )
+
+        def take(party: int, start: int, end: int, elements: NDArray[np.uint64]) -> None:
+            shares[party][start:end] = elements
+
+        await mesh.open(permit, own, take)
+        opened = open_shares(shares, self._plan.threshold, f"round {number}")
         self._store.record_opened(self._key(number, self._opened), opened)
         self._opened.append(opened)
         self._opened_at = time.monotonic()
         return _by_query(permit.openings, opened)
 
     async def close(self) -> None:
-        """Leave the mesh in order.  Raises SecgenError SG503 if a peer sends more."""
-        mesh = self._connected("closing")
+        """Confirm what was opened, have everybody's confirmation, and leave.
+
+        Raises:
+            SecgenError: SG509 a party opened other values; SG503, SG504, SG526.
+        """
+        mesh = self._connected("confirming the opened values")
+        await mesh.confirm(self.opened_sha256)
         await mesh.close()
 
-    def abort(self) -> None:
-        """Drop all connections at once."""
+    async def stop(self, error: BaseException) -> None:
+        """Tell the others that this party stops, and why if that is one of them."""
         if self._mesh is not None:
-            self._mesh.abort()
+            await self._mesh.stop(error)
 
     def measurements(self) -> Measurements:
         """All opened values, in the plan's order.  Raises SecgenError SG514 if a round is open."""
@@ -347,8 +418,12 @@ class Party:
     def _connected(self, phase: str) -> Mesh:
         if self._mesh is None:
             raise _departs(f"{phase} comes before connecting")
-        self._report(phase, self._mesh.bytes_sent)
+        self._phase = phase
+        self._tell(self._mesh.status())
         return self._mesh
+
+    def _tell(self, status: Status) -> None:
+        self._report(self._phase, status)
 
     def _key(self, number: int, opened: Sequence[NDArray[np.int64]]) -> ContributionKey:
         return ContributionKey(

@@ -9,15 +9,25 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
 
+from secgen_dsl.backends.mpyc.cost import predicted_bytes
+from secgen_dsl.backends.mpyc.evidence import (
+    COMPLETE,
+    TRANSCRIPT_FILE,
+    Evidence,
+    new_run_folder,
+    transcript_head,
+)
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.messages import (
     PartyConfig,
@@ -31,13 +41,18 @@ from secgen_dsl.backends.mpyc.messages import (
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.backends.mpyc.sharing import start_mpyc
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.ir.base import canonical_json, read_node
+from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.queries.table import SampleTable, empty_table
+from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.ledger import Debit
+from secgen_dsl.runtime.network.links import Endpoint, listen
+from secgen_dsl.runtime.network.mesh import Status
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.site.debit import debit_of
 from secgen_dsl.runtime.store import ContributionStore, first_key
+from secgen_dsl.runtime.trust.consortium import read_address, roster_sha256
+from secgen_dsl.runtime.trust.identity import read_signer
 
 Verify = Callable[[Plan], object]
 
@@ -59,7 +74,7 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
     """Run one party from its configuration to its last line.
 
     Args:
-        config: from the launcher.
+        config: from the launcher or from `secgen party`.
         noise: where z comes from; an installed party's ``main`` knows only ``SystemNoise``.
         verify: raises SecgenError for a plan whose claims do not hold.
         channel: takes the JSON lines.
@@ -69,37 +84,49 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
         diagnostic is reported as SG516; its details, which may hold a site's data, go to
         ``party.log`` in the state folder and nowhere else.
     """
-    start = time.monotonic()
     os.umask(0o077)
-    log = logging.getLogger("secgen.party")
-    log.propagate = False
-    log.setLevel(logging.INFO)
-    party_name = f"party {config.index}"
-    phase = "starting"
-
-    def report(new_phase: str, sent: int) -> None:
-        nonlocal phase
-        phase = new_phase
-        elapsed = time.monotonic() - start
-        log.info("%s: %d bytes sent, %.3f s", phase, sent, elapsed)
-        _write(channel, progress_line(Progress(party_name, phase, sent, elapsed)))
-
+    reporter = _Reporter(channel, f"party {config.index}")
     try:
-        state = Path(config.state)
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handler = logging.FileHandler(state / "party.log", encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        log.addHandler(handler)
-        plan = _read_plan(config)
-        party_name = plan.parties[config.index]
-        report("verifying the plan", 0)
-        verify(plan)
-        program = _own_program(config, plan, state)
-        with ContributionStore(state / "store.sqlite") as store:
-            report("preparing its noised counts", 0)
-            debit = _debit(config, plan, store)
-            table = _read_table(config, plan, store)
-            mpc = start_mpyc(config.index, len(plan.parties), plan.threshold)
+        result = _run_party(config, noise, verify, reporter)
+    except SecgenError as error:
+        reporter.log.info("ended: %s", error)
+        _write(channel, failure_line(error))
+        return 1
+    except Exception:
+        reporter.log.exception("fault in phase %r", reporter.phase)
+        fault = fail(
+            "SG516",
+            f"{reporter.party} stopped by a fault of secgen while {reporter.phase}",
+            place=reporter.party,
+            next_step="the details are in party.log in that party's state folder; they may hold "
+            "data, so look before passing them on",
+        )
+        _write(channel, failure_line(fault))
+        return 1
+    _write(channel, result_line(result))
+    return 0
+
+
+def _run_party(
+    config: PartyConfig, noise: NoiseSource, verify: Verify, reporter: "_Reporter"
+) -> PartyResult:
+    state = Path(config.state)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    reporter.log_to(state / "party.log")
+    plan = _read_plan(config)
+    reporter.knows(plan.parties[config.index], predicted_bytes(plan))
+    reporter.tell("verifying the plan")
+    verify(plan)
+    text, program = _own_program(config, plan, state)
+    endpoint = endpoint_of(config, sha256_of(plan))
+    listener = _listener(config, endpoint)
+    with ContributionStore(state / "store.sqlite") as store:
+        reporter.tell("preparing its noised counts")
+        debit = _debit(config, plan, store)
+        table = _read_table(config, plan, store)
+        mpc = start_mpyc(config.index, len(plan.parties), plan.threshold)
+        folder = new_run_folder(state)
+        with Transcript(folder / TRANSCRIPT_FILE, transcript_head(config, plan)) as transcript:
             party = Party(
                 config,
                 plan,
@@ -108,30 +135,78 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
                 store=store,
                 debit=debit,
                 mpc=mpc,
-                report=report,
+                endpoint=endpoint,
+                transcript=transcript,
+                listener=listener,
+                report=reporter.tell,
             )
-            _run(program, party, log)
-            result = PartyResult(party.measurements(), party.bytes_sent, party.debit_sha256)
-            for warning in store.ledger().warnings():
-                log.info("%s: %s", warning.code, warning.message)
-        report("done", result.bytes_sent)
-        _write(channel, result_line(result))
-    except SecgenError as error:
-        log.info("ended: %s", error)
-        _write(channel, failure_line(error))
-        return 1
-    except Exception:
-        log.exception("fault in phase %r", phase)
-        fault = fail(
-            "SG516",
-            f"{party_name} stopped by a fault of secgen while {phase}",
-            place=party_name,
-            next_step="the details are in party.log in that party's state folder; they may hold "
-            "data, so look before passing them on",
+            evidence = Evidence(config, plan, text, endpoint, folder, transcript)
+            try:
+                _run(program, party, reporter.log)
+            except SecgenError as error:
+                evidence.write(party, error.diagnostics[0].code)
+                raise
+            except BaseException:
+                evidence.write(party, "SG516")
+                raise
+            receipt = evidence.write(party, COMPLETE)
+        for warning in store.ledger().warnings():
+            reporter.log.info("%s: %s", warning.code, warning.message)
+        result = PartyResult(
+            measurements=party.measurements(),
+            bytes_sent=party.bytes_sent,
+            debit=party.debit_sha256,
+            receipt=str(receipt),
+            transcript=str(transcript.path),
         )
-        _write(channel, failure_line(fault))
-        return 1
-    return 0
+    reporter.tell("done", Status(reporter.connected, result.bytes_sent))
+    return result
+
+
+class _Reporter:
+    """Writes progress lines and the local log; a line at most each second within a phase.
+
+    Attributes:
+        log: the party's local log.
+        party: its name.
+        phase: what it does now.
+        connected: names of the peers that are there.
+    """
+
+    def __init__(self, channel: TextIO, party: str) -> None:
+        self._channel = channel
+        self._start = time.monotonic()
+        self._expected = 0
+        self._told = 0.0
+        self.log = logging.getLogger("secgen")
+        self.log.propagate = False
+        self.log.setLevel(logging.INFO)
+        self.party = party
+        self.phase = "starting"
+        self.connected: tuple[str, ...] = ()
+
+    def log_to(self, path: Path) -> None:
+        """Where the local log is."""
+        handler = logging.FileHandler(path, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self.log.addHandler(handler)
+
+    def knows(self, party: str, expected: int) -> None:
+        """The party's name, and how many bytes it will send."""
+        self.party, self._expected = party, expected
+
+    def tell(self, phase: str, status: Status = Status((), 0)) -> None:  # noqa: B008 (frozen)
+        """Say how far it is."""
+        now = time.monotonic()
+        same = phase == self.phase and status.connected == self.connected
+        if same and now - self._told < 1:
+            return
+        self.phase, self.connected, self._told = phase, status.connected, now
+        progress = Progress(
+            self.party, phase, status.sent, self._expected, status.connected, now - self._start
+        )
+        self.log.info("%s: %d bytes sent, %.3f s", phase, status.sent, progress.elapsed)
+        _write(self._channel, progress_line(progress))
 
 
 def private_output() -> TextIO:
@@ -182,16 +257,45 @@ def _read_plan(config: PartyConfig) -> Plan:
             next_step="use the bundle's plan.json as it was written",
         )
     if plan.modulus != MERSENNE_61 or not 0 <= config.index < len(plan.parties):
-        raise fail(
-            "SG515",
-            "this plan is not one that the MPyC backend can run: its field or party is unknown",
-            place="plan.json",
-            next_step="compile the bundle again with this release of secgen",
-        )
+        raise _not_ours("its field or party is unknown")
+    if tuple(one.name for one in config.entries) != plan.parties:
+        raise _not_ours("the parties that it was started with are not those of the plan")
     return plan
 
 
-def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
+def _not_ours(what: str) -> SecgenError:
+    return fail(
+        "SG515",
+        f"this plan is not one that this party can run: {what}",
+        place="plan.json",
+        next_step="compile the bundle again with this release of secgen",
+    )
+
+
+def endpoint_of(config: PartyConfig, plan_sha256: str) -> Endpoint:
+    """The party as the network sees it.  Raises SecgenError SG522, SG515."""
+    entries = config.entries
+    room = bytes.fromhex(sha256(bytes.fromhex(roster_sha256(entries) + plan_sha256)).hexdigest())
+    return Endpoint(
+        entries=entries,
+        index=config.index,
+        signer=read_signer(Path(config.key)),
+        key=Path(config.key),
+        certificate=Path(config.certificate),
+        relay=read_address(config.relay) if config.relay else None,
+        proxy=config.proxy or None,
+        room=room,
+    )
+
+
+def _listener(config: PartyConfig, endpoint: Endpoint) -> socket.socket | None:
+    if config.listener is not None:
+        return socket.socket(fileno=config.listener)
+    address = endpoint.entries[config.index].listens_on()
+    return None if address is None else listen(address, 2 * len(endpoint.entries))
+
+
+def _own_program(config: PartyConfig, plan: Plan, state: Path) -> tuple[str, ModuleType]:
     """Generate this party's own program, compare it with the bundle's, and load it."""
     text = generate_program(plan, config.source_lines)
     if text != config.program:
@@ -207,7 +311,7 @@ def _own_program(config: PartyConfig, plan: Plan, state: Path) -> ModuleType:
     # From the text itself: an import would prefer cached bytecode that somebody put beside the
     # file, in a state folder that came from elsewhere.
     exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 (our own text)
-    return module
+    return text, module
 
 
 def _debit(config: PartyConfig, plan: Plan, store: ContributionStore) -> Debit | None:
@@ -240,10 +344,17 @@ def _run(program: ModuleType, party: Party, log: logging.Logger) -> None:
     # MPyC binds its futures to the loop that it found when it was imported.
     loop: asyncio.AbstractEventLoop = mpc._loop
     loop.set_exception_handler(lambda _, context: log.info("loop: %s", context.get("message")))
+
+    async def protocol() -> None:
+        try:
+            await program.protocol(party)
+        except BaseException as error:
+            await party.stop(error)
+            raise
+
     try:
-        loop.run_until_complete(program.protocol(party))
+        loop.run_until_complete(protocol())
     finally:
-        party.abort()
         # One more turn, so that dropped connections are closed before the process ends.
         with contextlib.suppress(RuntimeError):
             loop.run_until_complete(asyncio.sleep(0))

@@ -85,4 +85,5 @@ async def protocol(party: Party) -> None:
     await party.open(SLOT_ROUND, total, openings)
 
     # </exchange>
+    # Step 6: each party signs what was opened, and goes on only with everybody's signature.
     await party.close()

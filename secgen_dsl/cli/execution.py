@@ -25,6 +25,7 @@ from secgen_dsl.cli.results import Finished, Protocol, write_results
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
+from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.privacy.rounding import six_digits_up
 
 _STATE = "parties"
@@ -270,7 +271,12 @@ def run_mpyc(
     from secgen_dsl.backends.mpyc.launcher import run_protocol
     from secgen_dsl.backends.mpyc.messages import Progress
 
+    phases: dict[str, str] = {}
+
     def on_progress(progress: Progress) -> None:
+        if phases.get(progress.party) == progress.phase:
+            return
+        phases[progress.party] = progress.phase
         say(
             f"{clock(start)}  {progress.party:<16} {progress.phase:<28} "
             f"{progress.bytes:>12,} bytes sent"
@@ -280,6 +286,7 @@ def run_mpyc(
         planned.plan,
         bundle.program_text,
         planned.sources,
+        sha256_of(planned.study),
         files,
         state,
         on_progress=on_progress,

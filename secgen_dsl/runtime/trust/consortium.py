@@ -74,7 +74,7 @@ class PartyEntry(_Table):
         officer: public key that its approvals are signed with.
     """
 
-    name: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=1_000)
     address: str = ""
     listen: str = ""
     fingerprint: str

@@ -25,7 +25,6 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 
 Domain = Literal["approval", "cohort", "hello", "confirmation", "receipt", "relay"]
 
-SIGNATURE_BYTES = 64
 PUBLIC_KEY = re.compile(r"ed25519:[0-9a-f]{64}")
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -171,11 +170,11 @@ def new_certificate(signer: Signer, name: str, host: str | None, days: int) -> C
 
     Args:
         signer: the machine's key.
-        name: of the party, at most 64 characters.
+        name: of the party; the certificate holds its first 64 characters.
         host: DNS name or IP address where others reach it; None for a party that nobody dials.
         days: of validity, ≥ 1.
     """
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
