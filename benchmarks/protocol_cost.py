@@ -44,6 +44,7 @@ def main() -> None:
                 plan,
                 generate_program(plan, {}),
                 {},
+                "5" * 64,
                 files,
                 Path(folder) / "state",
                 on_progress=lambda _: None,

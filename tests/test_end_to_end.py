@@ -34,6 +34,7 @@ def over_mpyc(planned: PlannedStudy, folder: Path, behaviour: str = "") -> Measu
         planned.plan,
         generate_program(planned.plan, planned.sources),
         planned.sources,
+        "5" * 64,
         planned.simulate,
         folder / "parties",
         on_progress=lambda _: None,

@@ -6,8 +6,8 @@ follow at once.
 
 import asyncio
 import hashlib
-import secrets
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
@@ -22,11 +22,11 @@ from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.backends.mpyc.sharing import start_mpyc
-from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.queries.table import SampleTable, empty_table
+from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.noise import NoiseSource
 from secgen_dsl.runtime.store import ContributionStore
+from tests.mpyc.parties import config_of, consortium_of, party_of
 from tests.runtime.spends import debit_of_plan
 
 
@@ -71,24 +71,26 @@ def run_in_process(
         folder: for the parties' stores; empty but in a restart.
         noise_of: a party's index → where its noise comes from.
     """
-    mpc = start_mpyc(0, 3, 1)  # additions and shares of arrays ask nothing of the number of parties
     program = ModuleType("secgen_generated_program")
     text = generate_program(plan, sources)
     exec(compile(text, "program.py", "exec"), program.__dict__)  # noqa: S102 (our own text)
-    loop: asyncio.AbstractEventLoop = mpc._loop
+    # Additions and shares of arrays ask nothing of the number of parties.
+    loop: asyncio.AbstractEventLoop = start_mpyc(0, 3, 1)._loop
     with ExitStack() as stack:
+        keys = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         parties = [
-            Impatient(
+            party_of(
                 config,
                 plan,
-                table=tables.get(plan.parties[config.index], empty_table(plan.program)),
-                noise=noise_of(config.index),
-                debit=debit_of_plan(plan),
-                store=stack.enter_context(ContributionStore(folder / f"{config.index}.sqlite")),
-                mpc=mpc,
-                report=lambda phase, sent: None,
+                keys / "transcripts",
+                stack.enter_context(ContributionStore(folder / f"{config.index}.sqlite")),
+                noise_of(config.index),
+                debit_of_plan(plan),
+                tables.get(plan.parties[config.index]),
+                listener,
+                kind=Impatient,
             )
-            for config in _configs(plan, text, sources)
+            for config, listener in _configs(plan, keys / "keys", text, sources)
         ]
         loop.run_until_complete(_together(program, parties))
         opened = [party.measurements() for party in parties]
@@ -100,26 +102,19 @@ async def _together(program: ModuleType, parties: list[Party]) -> None:
     await asyncio.gather(*(program.protocol(party) for party in parties))
 
 
-def _configs(plan: Plan, text: str, sources: Mapping[str, str]) -> list[PartyConfig]:
-    parties = range(len(plan.parties))
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in parties]
-    ports = tuple(listener.getsockname()[1] for listener in listeners)
-    pairs = {frozenset({i, j}): secrets.token_hex(32) for i in parties for j in parties}
-    session = secrets.token_hex(16)
+def _configs(
+    plan: Plan, folder: Path, text: str, sources: Mapping[str, str]
+) -> list[tuple[PartyConfig, socket.socket]]:
+    consortium = consortium_of(plan, folder)
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in plan.parties]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    facts = {
+        "program": text,
+        "source_lines": dict(sources),
+        "connect_timeout": 60.0,
+        "timeout": 60.0,
+    }
     return [
-        PartyConfig(
-            format="secgen.party/1",
-            index=index,
-            plan=canonical_json(plan).decode(),
-            program=text,
-            source_lines=dict(sources),
-            data_file=None,
-            state="",
-            listener=listeners[index].detach(),
-            ports=ports,
-            session=session,
-            secrets=tuple(pairs[frozenset({index, other})] for other in parties),
-            timeout=60.0,
-        )
-        for index in parties
+        (config_of(plan, consortium, index, ports, **facts), listener)
+        for index, listener in enumerate(listeners)
     ]

@@ -189,6 +189,7 @@ def run_and_compare(plan: Plan, sources: dict[str, str], random: Random, folder:
         plan,
         generate_program(plan, sources),
         sources,
+        "5" * 64,
         files,
         folder / "state",
         on_progress=lambda _: None,

@@ -31,9 +31,9 @@ from secgen_dsl.backends.mpyc.process import (
     private_output,
     run_party,
 )
-from secgen_dsl.runtime.frames import Kind
+from secgen_dsl.runtime.network.frames import Kind
+from secgen_dsl.runtime.network.mesh import Mesh
 from secgen_dsl.runtime.noise import SystemNoise
-from secgen_dsl.runtime.transport import Mesh
 from secgen_dsl.verifier import verify
 
 STEERED_BY = 200_000
@@ -178,21 +178,17 @@ def record(config: PartyConfig) -> None:
     """Every frame and draw of noise of this party is noted in its state folder, but no value."""
     sending, receiving = Mesh._send, Mesh._receive
 
-    def note(way: str, peer: int, kind: Kind, number: int, length: int, phase: str) -> None:
+    def note(way: str, peer: int, kind: Kind, number: int, length: int) -> None:
         with (Path(config.state) / "frames.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps([peer, way, kind.name, number, length, phase]) + "\n")
+            file.write(json.dumps([peer, way, kind.name, number, length]) + "\n")
 
-    async def send(
-        self: Mesh, peer: Any, kind: Kind, number: int, payload: bytes, phase: str
-    ) -> None:
-        note("sent", peer.index, kind, number, len(payload), phase)
-        await sending(self, peer, kind, number, payload, phase)
+    async def send(self: Mesh, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
+        note("sent", peer.index, kind, number, len(payload))
+        await sending(self, peer, kind, number, payload)
 
-    async def receive(
-        self: Mesh, peer: Any, kind: Kind, number: int, length: int, phase: str
-    ) -> bytes:
-        payload = await receiving(self, peer, kind, number, length, phase)
-        note("received", peer.index, kind, number, len(payload), phase)
+    async def receive(self: Mesh, peer: Any, kind: Kind, number: int, length: int) -> bytes:
+        payload = await receiving(self, peer, kind, number, length)
+        note("received", peer.index, kind, number, len(payload))
         return payload
 
     drawing = party_module.Party.noise

@@ -177,6 +177,7 @@ def run(planned: PlannedStudy, files: Mapping[str, Path], state: Path) -> Ended:
         planned.plan,
         generate_program(planned.plan, planned.sources),
         planned.sources,
+        "5" * 64,
         files,
         state,
         on_progress=lambda progress: lines.append((progress.party, progress.phase, progress.bytes)),

@@ -8,15 +8,21 @@ from secgen_dsl.backends.mpyc.cost import (
     values_per_round,
 )
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.runtime.frames import HEADER, HELLO_BYTES, share_payload_bytes
+from secgen_dsl.runtime.network.frames import (
+    CONFIRMATION_BYTES,
+    HEADER,
+    HELLO_BYTES,
+    SALT_BYTES,
+)
 
 from .plans import plan_five, plan_three, plan_three_in_two_rounds
 
 
 def test_releases_frames_and_hello_are_all_that_is_sent() -> None:
     for plan in (plan_three(), plan_five(), plan_three_in_two_rounds()):
-        frames = 1 + 2 * len(plan.rounds)
-        overhead = frames * HEADER.size + HELLO_BYTES + len(plan.rounds) * share_payload_bytes(0)
+        frames = 3 + 2 * len(plan.rounds)
+        overhead = frames * HEADER.size + HELLO_BYTES + CONFIRMATION_BYTES
+        overhead += 2 * len(plan.rounds) * SALT_BYTES
         values = sum(release_bytes(plan, release) for release in plan.releases())
         assert predicted_bytes(plan) == values + (len(plan.parties) - 1) * overhead
         assert sum(values_per_round(plan)) == sum(r.opened for r in plan.releases())
@@ -25,5 +31,5 @@ def test_releases_frames_and_hello_are_all_that_is_sent() -> None:
 def test_the_last_release_is_opened_in_the_last_round() -> None:
     plan: Plan = plan_three_in_two_rounds()
     rounds = [release_rounds(plan, release) for release in plan.releases()]
-    assert rounds[0] == (2, 3)
-    assert rounds[-1] == (4, predicted_rounds(plan))
+    assert rounds[0] == (3, 4)
+    assert rounds[-1] == (5, predicted_rounds(plan) - 1)

@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.party import Party
-from secgen_dsl.backends.mpyc.sharing import start_mpyc
 from secgen_dsl.backends.plaintext.backend import run_plaintext
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.queries.table import empty_table
 from secgen_dsl.runtime.store import ContributionStore
 from tests.generated.parties import InjectedNoise, run_in_process
 from tests.generated.tables import random_tables
 from tests.planner.test_importance import planned, spec
 from tests.runtime.spends import debit_of_plan
+
+from .parties import config_of, consortium_of, party_of
 
 
 @pytest.fixture(scope="module")
@@ -77,30 +75,9 @@ def test_a_restart_draws_nothing_in_any_round_and_pays_once(plan: Plan, tmp_path
 
 @pytest.fixture
 def party(plan: Plan, tmp_path: Path) -> Party:
-    config = PartyConfig(
-        format="secgen.party/1",
-        index=0,
-        plan=canonical_json(plan).decode(),
-        program="",
-        source_lines={},
-        data_file=None,
-        state="",
-        listener=-1,
-        ports=(),
-        session="",
-        secrets=(),
-        timeout=1.0,
-    )
-    return Party(
-        config,
-        plan,
-        table=empty_table(plan.program),
-        noise=InjectedNoise(0),
-        store=ContributionStore(tmp_path / "store.sqlite"),
-        debit=debit_of_plan(plan),
-        mpc=start_mpyc(0, 3, 1),
-        report=lambda phase, sent: None,
-    )
+    config = config_of(plan, consortium_of(plan, tmp_path / "keys"))
+    store = ContributionStore(tmp_path / "store.sqlite")
+    return party_of(config, plan, tmp_path, store, InjectedNoise(0), debit_of_plan(plan))
 
 
 def test_what_is_stored_of_round_2_is_found_under_what_round_1_opened(party: Party) -> None:

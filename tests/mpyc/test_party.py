@@ -1,6 +1,7 @@
 """The party refuses every step that its plan does not have."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,19 +11,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.party import Party
-from secgen_dsl.backends.mpyc.sharing import secure_array, start_mpyc
+from secgen_dsl.backends.mpyc.sharing import secure_array
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import canonical_json, sha256_of
+from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, Plan
 from secgen_dsl.queries.maps import apply_map
-from secgen_dsl.queries.table import empty_table
 from secgen_dsl.runtime.store import ContributionStore
 from tests.planner.test_laplace import planned
 from tests.runtime.spends import debit_of_plan
 
 from .entries import InjectedNoise
+from .parties import config_of, consortium_of, party_of
 from .plans import plan_three
 
 PLAN = plan_three()
@@ -45,36 +45,16 @@ def store(tmp_path: Path) -> Iterator[ContributionStore]:
         yield store
 
 
-def party_of(store: ContributionStore, noise: InjectedNoise, plan: Plan = PLAN) -> Party:
-    config = PartyConfig(
-        format="secgen.party/1",
-        index=0,
-        plan=canonical_json(plan).decode(),
-        program="",
-        source_lines={},
-        data_file=None,
-        state="",
-        listener=-1,
-        ports=(),
-        session="",
-        secrets=(),
-        timeout=1.0,
-    )
-    return Party(
-        config,
-        plan,
-        table=empty_table(plan.program),
-        noise=noise,
-        store=store,
-        debit=debit_of_plan(plan),
-        mpc=start_mpyc(0, 3, 1),
-        report=lambda phase, sent: None,
-    )
+def alone(store: ContributionStore, noise: InjectedNoise, plan: Plan = PLAN) -> Party:
+    """A party that nobody else is there for."""
+    folder = Path(tempfile.mkdtemp(dir=store._path.parent))
+    config = config_of(plan, consortium_of(plan, folder / "keys"))
+    return party_of(config, plan, folder, store, noise, debit_of_plan(plan))
 
 
 @pytest.fixture
 def party(store: ContributionStore) -> Party:
-    return party_of(store, InjectedNoise(0))
+    return alone(store, InjectedNoise(0))
 
 
 def prepare(party: Party) -> None:
@@ -115,7 +95,7 @@ def test_shares_of_laplace_noise_that_the_plan_does_not_have(store: Contribution
     one = next(iter(plan.releases()))
     assert isinstance(one.noise, LaplaceNoise)
     name, scale, parts = one.query, one.noise.scale, one.noise.parts
-    party = party_of(store, InjectedNoise(0), plan)
+    party = alone(store, InjectedNoise(0), plan)
     for wrong in ((name, scale / 2, parts), (name, scale, parts + 1), ("age", scale, parts)):
         with refused("SG514"):
             party.polya_noise(*wrong)
@@ -235,9 +215,9 @@ def test_a_party_that_stops_early_has_no_result(party: Party) -> None:
 
 def test_a_restart_draws_nothing(store: ContributionStore) -> None:
     first, again = Draws(0), Draws(0)
-    prepare(party_of(store, first))
-    prepare(party_of(store, again))
+    prepare(alone(store, first))
+    prepare(alone(store, again))
     assert (first.count, again.count) == (2, 0)
     store.erase(sha256_of(PLAN))
     with refused("SG511"):
-        party_of(store, again).draws(1)
+        alone(store, again).draws(1)

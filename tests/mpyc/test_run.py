@@ -20,13 +20,13 @@ from secgen_dsl.backends.mpyc import launcher
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
-from secgen_dsl.backends.mpyc.messages import PartyConfig, Progress, read_line
+from secgen_dsl.backends.mpyc.messages import Progress, read_line
 from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
-from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Measurements, Plan
 
 from .entries import InjectedNoise
+from .parties import STUDY, config_of, consortium_of
 from .plans import LINES, plan_five, plan_three, plan_three_in_two_rounds, write_table
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,7 @@ class Run:
             self.plan,
             generate_program(self.plan, self.lines),
             self.lines,
+            STUDY,
             self.files,
             self.folder / "state",
             on_progress=self.progress.append,
@@ -107,7 +108,7 @@ def test_three_parties_open_the_plain_sum(finished: Finished) -> None:
     run, result = finished
     assert result.measurements == run.plain()
     assert set(result.bytes_sent.values()) == {predicted_bytes(run.plan)}
-    assert result.rounds == predicted_rounds(run.plan) == 3
+    assert result.rounds == predicted_rounds(run.plan) == 5
 
 
 def test_five_parties_with_a_helper_and_two_rounds(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_the_installed_party_draws_from_the_system_and_a_restart_does_not(tmp_pa
     def start() -> ProtocolResult:
         text = generate_program(run.plan, LINES)
         return run_protocol(
-            run.plan, text, LINES, run.files, state, on_progress=lambda _: None, timeout=60
+            run.plan, text, LINES, STUDY, run.files, state, on_progress=lambda _: None, timeout=60
         )
 
     first = start()
@@ -319,7 +320,7 @@ def test_processes_that_are_no_parties(
     run = make(plan_three(), tmp_path)
     with pytest.raises(SecgenError, match=words) as caught:
         run_protocol(
-            run.plan, "", {}, run.files, tmp_path / "state",
+            run.plan, "", {}, STUDY, run.files, tmp_path / "state",
             on_progress=lambda _: None, timeout=0.5, party_command=command,
         )  # fmt: skip
     assert caught.value.diagnostics[0].code == "SG508"
@@ -330,7 +331,7 @@ def test_processes_that_are_no_parties(
     "line",
     [b"\xff", b"null", b"[" * 100_000, b'{"failed":[]}', b'{"failed":[3]}', b'{"failed":3}',
      b'{"measurements":{},"bytes":1e400}',
-     b'{"party":"a","phase":"b","bytes":1e400,"elapsed":1}'],
+     b'{"party":"a","phase":"b","bytes":1e400,"expected":1,"connected":[],"elapsed":1}'],
 )  # fmt: skip
 def test_lines_that_no_party_writes(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (every one is refused alike)
@@ -350,18 +351,15 @@ def one_party(
 ) -> tuple[int, list[Any]]:
     """The first party alone: its exit code and its lines.  A forsaken one loses its launcher."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = PartyConfig(
-            format="secgen.party/1",
-            index=0,
-            plan=canonical_json(run.plan).decode(),
+        config = config_of(
+            run.plan,
+            consortium_of(run.plan, run.folder / "keys"),
             program=changes.get("program", generate_program(run.plan, LINES)),
             source_lines=LINES,
             data_file=str(run.files["europe"]),
             state=str(run.folder / "alone"),
             listener=listener.fileno(),
-            ports=(0, 0, 0),
-            session="00" * 16,
-            secrets=("", "00" * 32, "00" * 32),
+            connect_timeout=60.0,
             timeout=60.0,
         )
         process = subprocess.Popen(
