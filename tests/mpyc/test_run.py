@@ -144,11 +144,15 @@ def test_private_state(finished: Finished) -> None:
             "party.log",
             "program.py",
             "reading.json",
+            "runs",
             "stderr.log",
             "store.sqlite",
         }
-        for path in folder.iterdir():
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        (last,) = (folder / "runs").iterdir()
+        assert {path.name for path in last.iterdir()} == {"party-receipt.json", "transcript.jsonl"}
+        for path in folder.rglob("*"):
+            mode = 0o700 if path.is_dir() else 0o600
+            assert stat.S_IMODE(path.stat().st_mode) == mode
         assert (folder / "program.py").read_text() == generate_program(run.plan, LINES)
 
 

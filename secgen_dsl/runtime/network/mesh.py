@@ -433,7 +433,8 @@ class Mesh:
             finally:
                 changed.cancel()
             for peer in waiting:
-                if peer.header.done() and self._peers.get(peer.index) is peer:
+                here = self._peers.get(peer.index) is peer
+                if here and peer.header.done() and not self._is_ahead(peer):
                     await self._take_early(peer)
 
     async def _take_early(self, peer: Peer) -> None:
@@ -459,8 +460,12 @@ class Mesh:
         peer.expect()
 
     def _is_ahead(self, peer: Peer) -> bool:
-        """Whether a peer that is ready has sent its next frame, which is for later."""
-        return bool(peer.ready) and peer.ready == self._name and _arrived(peer)
+        """Whether a peer that is ready has sent its first share, which is for later."""
+        if not peer.ready or peer.ready != self._name or not _arrived(peer):
+            return False
+        with contextlib.suppress(FrameError):
+            return kind_of(peer.header.result()) == Kind.SHARE
+        return False
 
     def _session_name(self) -> bytes:
         statement, endpoint = self._session.statement, self._endpoint

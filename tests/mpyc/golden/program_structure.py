@@ -141,4 +141,5 @@ async def protocol(party: Party) -> None:
     openings = (("pam50*markers", 1185),)
     await party.open(2, total, openings)
 
+    # Step 6: each party signs what was opened, and goes on only with everybody's signature.
     await party.close()

@@ -62,4 +62,5 @@ async def protocol(party: Party) -> None:
     )
     await party.open(1, total, openings)
 
+    # Step 6: each party signs what was opened, and goes on only with everybody's signature.
     await party.close()
