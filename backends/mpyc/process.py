@@ -56,6 +56,10 @@ from secgen_dsl.runtime.trust.identity import read_signer
 
 Verify = Callable[[Plan], object]
 
+_FAREWELL_SECONDS = 2.5
+_STOPPED = "SG901"
+"""The outcome of a run that its operator stopped."""
+
 
 def main() -> int:
     """An installed party: the system's noise, the installed verifier, the standard streams."""
@@ -66,11 +70,18 @@ def main() -> int:
     except SecgenError as error:
         _write(channel, failure_line(error))
         return 1
-    end_with_launcher()
-    return run_party(config, noise=SystemNoise(), verify=verify, channel=channel)
+    lifeline = Lifeline()
+    return run_party(config, noise=SystemNoise(), verify=verify, channel=channel, lifeline=lifeline)
 
 
-def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channel: TextIO) -> int:
+def run_party(
+    config: PartyConfig,
+    *,
+    noise: NoiseSource,
+    verify: Verify,
+    channel: TextIO,
+    lifeline: "Lifeline",
+) -> int:
     """Run one party from its configuration to its last line.
 
     Args:
@@ -78,6 +89,7 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
         noise: where z comes from; an installed party's ``main`` knows only ``SystemNoise``.
         verify: raises SecgenError for a plan whose claims do not hold.
         channel: takes the JSON lines.
+        lifeline: asks it to stop.
 
     Returns:
         The exit code: 0 after a result line, 1 after a line of diagnostics.  A fault that is no
@@ -87,7 +99,9 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
     os.umask(0o077)
     reporter = _Reporter(channel, f"party {config.index}")
     try:
-        result = _run_party(config, noise, verify, reporter)
+        result = _run_party(config, noise, verify, reporter, lifeline)
+    except asyncio.CancelledError:  # its launcher has ended
+        return 1
     except SecgenError as error:
         reporter.log.info("ended: %s", error)
         _write(channel, failure_line(error))
@@ -108,7 +122,11 @@ def run_party(config: PartyConfig, *, noise: NoiseSource, verify: Verify, channe
 
 
 def _run_party(
-    config: PartyConfig, noise: NoiseSource, verify: Verify, reporter: "_Reporter"
+    config: PartyConfig,
+    noise: NoiseSource,
+    verify: Verify,
+    reporter: "_Reporter",
+    lifeline: "Lifeline",
 ) -> PartyResult:
     state = Path(config.state)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -142,9 +160,12 @@ def _run_party(
             )
             evidence = Evidence(config, plan, text, endpoint, folder, transcript)
             try:
-                _run(program, party, reporter.log)
+                _run(program, party, reporter.log, lifeline)
             except SecgenError as error:
                 evidence.write(party, error.diagnostics[0].code)
+                raise
+            except asyncio.CancelledError:
+                evidence.write(party, _STOPPED)
                 raise
             except BaseException:
                 evidence.write(party, "SG516")
@@ -217,17 +238,30 @@ def private_output() -> TextIO:
     return channel
 
 
-def end_with_launcher() -> None:
-    """End this process when its standard input ends: a party does not outlive its launcher."""
+class Lifeline:
+    """Ends this process when its standard input ends: a party does not outlive its launcher.
 
-    def watch() -> None:
+    While it is among others it first tells them that it stops.
+    """
+
+    def __init__(self) -> None:
+        self._stop: Callable[[], object] | None = None
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def before_end(self, stop: Callable[[], object]) -> None:
+        """What to call from another thread; the process has then two seconds more."""
+        self._stop = stop
+
+    def _watch(self) -> None:
         # The descriptor, not sys.stdin: a thread that waits inside a buffered reader holds its
         # lock when the interpreter closes it.
         while os.read(0, 1):
             pass
+        if self._stop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._stop()
+            time.sleep(_FAREWELL_SECONDS)
         os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def leave(code: int) -> NoReturn:
@@ -338,7 +372,7 @@ def _read_table(config: PartyConfig, plan: Plan, store: ContributionStore) -> Sa
     return people
 
 
-def _run(program: ModuleType, party: Party, log: logging.Logger) -> None:
+def _run(program: ModuleType, party: Party, log: logging.Logger, lifeline: Lifeline) -> None:
     from mpyc.runtime import mpc
 
     # MPyC binds its futures to the loop that it found when it was imported.
@@ -353,7 +387,9 @@ def _run(program: ModuleType, party: Party, log: logging.Logger) -> None:
             raise
 
     try:
-        loop.run_until_complete(protocol())
+        running = loop.create_task(protocol())
+        lifeline.before_end(lambda: loop.call_soon_threadsafe(running.cancel))
+        loop.run_until_complete(running)
     finally:
         # One more turn, so that dropped connections are closed before the process ends.
         with contextlib.suppress(RuntimeError):

@@ -44,7 +44,7 @@ def read_earlier(plan: Plan, state: Path) -> Earlier:
     Raises:
         SecgenError: SG512, SG802, SG803.
     """
-    from secgen_dsl.backends.mpyc.launcher import folder_of
+    from secgen_dsl.backends.mpyc.supervision import folder_of
     from secgen_dsl.ir.base import sha256_of
     from secgen_dsl.runtime.store import ContributionStore, first_key
 

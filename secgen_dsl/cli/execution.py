@@ -62,13 +62,13 @@ def execute(
     state = out / _STATE if state is None else state.absolute()
     _check_out(planned, out, state)
     files = _data_files(planned, data)
-    _require_not_invented(files)
+    require_not_invented(files)
     say(f"{clock(start)}  plan verified: epsilon {six_digits_up(planned.verified.epsilon)}")
     bundle = bundle_of(planned)
     say(f"{clock(start)}  {certified_by(bundle.certificate)}")
     created = not out.exists()
     try:
-        with _one_run_at_a_time(state, "-o or --out" if own_state else "--state"):
+        with one_run_at_a_time(state, "-o or --out" if own_state else "--state"):
             if own_state:
                 require_own_plan(planned.plan, state)
             earlier = read_earlier(planned.plan, state)
@@ -119,7 +119,7 @@ class _InUseError(SecgenError):
 
 
 @contextlib.contextmanager
-def _one_run_at_a_time(state: Path, options: str) -> Iterator[None]:
+def one_run_at_a_time(state: Path, options: str) -> Iterator[None]:
     """Hold the parties' folder: two runs in it would delete each other's stored inputs.
 
     Args:
@@ -229,8 +229,8 @@ def _data_files(planned: PlannedStudy, data: Mapping[str, Path]) -> dict[str, Pa
     return {name: files[name] for name in silos}
 
 
-def _require_not_invented(files: Mapping[str, Path]) -> None:
-    """SG428: rows of a rehearsal would come out as if they were patients'."""
+def require_not_invented(files: Mapping[str, Path]) -> None:
+    """SG428, silo → its file: rows of a rehearsal would come out as if they were patients'."""
     from secgen_dsl.rehearsal import MARK_COLUMN
     from secgen_dsl.runtime.site.files import has_column
 
@@ -341,7 +341,7 @@ def _ledgers(
     Raises:
         SecgenError: SG804, of all silos at once; SG512, SG802, SG803.
     """
-    from secgen_dsl.backends.mpyc.launcher import private_folder
+    from secgen_dsl.backends.mpyc.supervision import private_folder
     from secgen_dsl.runtime.site.debit import debit_of
     from secgen_dsl.runtime.store import ContributionStore
 

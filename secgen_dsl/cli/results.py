@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -71,6 +72,7 @@ def write_results(
     seed: int | None,
     out: Path,
     invented: Path | None = None,
+    add: Callable[[Path], None] = lambda _: None,
 ) -> Finished:
     """Synthesise and write everything into ``out``, the receipt last.
 
@@ -79,6 +81,7 @@ def write_results(
         out: the results' folder; made if it does not exist.
         invented: the folder of the rows that a rehearsal was run on: it becomes ``out/invented``,
             and all that was made from them is marked.  None: the rows are patients'.
+        add: writes more files into the folder that it is given, before the receipt lists them.
 
     Raises:
         SecgenError: SG701 ``out`` cannot be written; whatever the synthesis reports.
@@ -90,6 +93,7 @@ def write_results(
             if invented is not None:
                 invented.rename(folder / MARK)
             _write_files(planned, bundle, protocol, seed, folder)
+            add(folder)
             receipt = _receipt(planned, bundle, protocol, folder)
             text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
             write_file(folder / RECEIPT, text.encode())

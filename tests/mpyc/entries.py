@@ -26,7 +26,7 @@ from secgen_dsl.backends.mpyc import party as party_module
 from secgen_dsl.backends.mpyc import sharing
 from secgen_dsl.backends.mpyc.messages import PartyConfig, read_config
 from secgen_dsl.backends.mpyc.process import (
-    end_with_launcher,
+    Lifeline,
     leave,
     private_output,
     run_party,
@@ -227,7 +227,7 @@ if __name__ == "__main__":
     name = sys.argv[1]
     channel = private_output()
     config = read_config(sys.stdin.buffer.readline())
-    end_with_launcher()
+    lifeline = Lifeline()
     BEHAVIOURS[name](config)
     noise = SystemNoise() if name in SYSTEM else InjectedNoise(config.index)
-    leave(run_party(config, noise=noise, verify=verify, channel=channel))
+    leave(run_party(config, noise=noise, verify=verify, channel=channel, lifeline=lifeline))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from secgen_dsl.backends.mpyc import launcher
+from secgen_dsl.backends.mpyc import supervision
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.launcher import ProtocolResult, run_protocol
@@ -206,7 +206,7 @@ def test_a_lost_store_is_no_second_spend(tmp_path: Path) -> None:
 def test_a_run_that_fails_first_does_not_replace_a_lost_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(supervision, "_GRACE_SECONDS", 0.5)
     run = make(plan_three(), tmp_path)
     run.start("injected")
     (run.folders()[0] / "store.sqlite").unlink()
@@ -218,7 +218,7 @@ def test_a_store_lost_after_an_opening_that_a_colluder_withheld(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody honest saw the total, but the one who hung may know it: it counts as opened."""
-    monkeypatch.setattr(launcher, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(supervision, "_GRACE_SECONDS", 0.5)
     run = make(plan_three(), tmp_path)
     run.fails("hang", timeout=2)
     (run.folders()[0] / "store.sqlite").unlink()
@@ -228,7 +228,7 @@ def test_a_store_lost_after_an_opening_that_a_colluder_withheld(
 def test_a_hung_party_is_named_and_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(supervision, "_GRACE_SECONDS", 0.5)
     run = make(plan_three(), tmp_path)
     start = time.monotonic()
     found = run.fails("hang", timeout=2)
@@ -320,7 +320,7 @@ def test_a_party_does_not_outlive_its_launcher(tmp_path: Path) -> None:
 def test_processes_that_are_no_parties(
     tmp_path: Path, command: list[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(supervision, "_START_SECONDS", 0.5)
     run = make(plan_three(), tmp_path)
     with pytest.raises(SecgenError, match=words) as caught:
         run_protocol(

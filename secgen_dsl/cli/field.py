@@ -1,0 +1,170 @@
+"""Carries out one party's part of an approved study, and writes its results and evidence."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from secgen_dsl.backends.bundle import require_writable
+from secgen_dsl.cli.bundling import bundle_of
+from secgen_dsl.cli.execution import one_run_at_a_time, require_not_invented
+from secgen_dsl.cli.progress import ProgressLines
+from secgen_dsl.cli.results import Finished, Protocol, write_results
+from secgen_dsl.cli.study import PlannedStudy, plan_of
+from secgen_dsl.describe.guarantees import certified_by
+from secgen_dsl.diagnostics.diagnostic import fail, nearest
+from secgen_dsl.ir.base import canonical_json, sha256_of
+from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.privacy.rounding import six_digits_up
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a site starts its party with.
+
+    Attributes:
+        bundle: the approved bundle, with its approvals.
+        name: of the party.
+        consortium: file of the consortium.
+        keys: folder of this machine's keys.
+        site: its site.toml or table; None for a helper.
+        state: its own folder, with the ledger.
+        out: the results' folder.
+        proxy: on the way to the relay; None: that of the environment.
+    """
+
+    bundle: Path
+    name: str
+    consortium: Path
+    keys: Path
+    site: Path | None
+    state: Path
+    out: Path
+    proxy: str | None
+
+
+def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Finished:
+    """Check everything, run the party, synthesise, write.
+
+    Raises:
+        SecgenError: SG521 to SG525, SG529, SG702, SG703; whatever the party reports.
+    """
+    from secgen_dsl.backends.mpyc.cost import predicted_rounds
+    from secgen_dsl.backends.mpyc.field import machine_of, run_own_party
+    from secgen_dsl.runtime.network.relay import proxy_from_environment
+    from secgen_dsl.runtime.trust.approvals import require_approvals
+    from secgen_dsl.runtime.trust.consortium import read_consortium
+
+    out = field.out.absolute()
+    _require_new(out)
+    planned = plan_of(field.bundle)
+    plan, plan_sha256 = planned.plan, planned.verified.plan_sha256
+    _check_role(field, planned)
+    consortium = read_consortium(field.consortium)
+    entries = consortium.of_plan(plan.parties)
+    machine = machine_of(field.keys, field.name, consortium)
+    study_sha256 = sha256_of(planned.study)
+    approvals = require_approvals(field.bundle, plan_sha256, study_sha256, entries)
+    peers = tuple(name for name in plan.parties if name != field.name)
+    lines = ProgressLines(say, peers, as_json=log_json)
+    lines.message("verified", f"plan verified: epsilon {six_digits_up(planned.verified.epsilon)}")
+    bundle = bundle_of(planned)
+    lines.message("certified", certified_by(bundle.certificate))
+    lines.message("approved", f"approved by {', '.join(one.party for one in approvals)}")
+    relay = consortium.relay
+    proxy = field.proxy
+    if proxy is None and relay is not None:
+        proxy = proxy_from_environment(relay.address)
+    with one_run_at_a_time(field.state.absolute(), "--state"):
+        result = run_own_party(
+            plan,
+            bundle.program_text,
+            planned.sources,
+            study_sha256,
+            name=field.name,
+            consortium=consortium,
+            machine=machine,
+            data_file=field.site,
+            state=field.state.absolute(),
+            approvals=[hashlib.sha256(canonical_json(one)).hexdigest() for one in approvals],
+            proxy=proxy,
+            on_progress=lines,
+        )
+    lines.message("opened", "opened; every party has confirmed the values")
+    protocol = Protocol(
+        "mpyc",
+        result.measurements,
+        {field.name: result.bytes_sent},
+        predicted_rounds(plan),
+        {field.name: result.debit} if result.debit else {},
+    )
+
+    def add(folder: Path) -> None:
+        _add_evidence(field, planned, Path(result.receipt), Path(result.transcript), folder)
+
+    seed = _common_seed(result.measurements)
+    finished = write_results(planned, bundle, protocol, seed, out, add=add)
+    lines.message("written", f"results and evidence are in {field.out}")
+    return finished
+
+
+def _check_role(field: Field, planned: PlannedStudy) -> None:
+    """SG529: the party is not the plan's, or a helper was given data, or a silo none."""
+    plan = planned.plan
+    if field.name not in plan.parties:
+        raise fail(
+            "SG529",
+            f'the plan has no party "{field.name}"',
+            place="--party",
+            next_step=nearest(field.name, plan.parties)
+            or f"its parties are {', '.join(plan.parties)}",
+        )
+    is_silo = any(silo.name == field.name for silo in plan.program.silos)
+    if is_silo and field.site is None:
+        raise fail(
+            "SG529",
+            f'"{field.name}" is a silo of this study, and was given no data',
+            place="--site",
+            next_step="give --site the site.toml or the table of this site",
+        )
+    if field.site is not None and not is_silo:
+        raise fail(
+            "SG529",
+            f'"{field.name}" is a helper of this study: it has no data',
+            place="--site",
+            next_step="start it without --site",
+        )
+    if field.site is not None:
+        require_not_invented({field.name: field.site})
+
+
+def _require_new(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise fail(
+            "SG702",
+            "the results' folder is not empty" if out.is_dir() else "the results' folder is a file",
+            place=str(out),
+            next_step="give the name of a new folder with --out; what was stored in --state is "
+            "used again and spends nothing more",
+        )
+    require_writable(out)
+
+
+def _common_seed(measurements: Measurements) -> int:
+    """The same at every site, so that all draw the same synthetic rows; no noise depends on it."""
+    return int.from_bytes(hashlib.sha256(canonical_json(measurements)).digest()[:8], "big")
+
+
+def _add_evidence(
+    field: Field, planned: PlannedStudy, receipt: Path, transcript: Path, folder: Path
+) -> None:
+    """Copy what an auditor needs beside the results."""
+    from secgen_dsl.backends.bundle import pretty_json
+    from secgen_dsl.runtime.trust.approvals import FOLDER
+
+    shutil.copyfile(receipt, folder / "party-receipt.json")
+    shutil.copyfile(transcript, folder / "transcript.jsonl")
+    shutil.copyfile(field.consortium, folder / "consortium.toml")
+    (folder / "study.json").write_bytes(pretty_json(planned.study))
+    shutil.copytree(field.bundle / FOLDER, folder / FOLDER)

@@ -1,0 +1,94 @@
+"""`secgen party`: one party of a run between sites."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from secgen_dsl.cli.report import Format, command, format_option, succeed
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--party", "name", required=True, metavar="NAME", help="This site, as in the spec.")
+@click.option(
+    "--consortium",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The consortium.toml that all sites share.",
+)
+@click.option(
+    "--keys",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="This machine's keys: the folder that `secgen keygen` made.",
+)
+@click.option(
+    "--site",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The site's site.toml or table; a helper has none.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="This site's own folder with its ledger and its noised inputs; the same for every study.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True, help="Results' folder."
+)
+@click.option(
+    "--proxy",
+    metavar="URL",
+    help="HTTP proxy on the way to the relay; default: that of the environment.",
+)
+@click.option("--log-json", is_flag=True, help="Progress as JSON lines on standard error.")
+@format_option
+@command
+def party(
+    bundle: Path,
+    name: str,
+    consortium: Path,
+    keys: Path,
+    site: Path | None,
+    state: Path,
+    out: Path,
+    proxy: str | None,
+    log_json: bool,
+    output: Format,
+) -> None:
+    """Run one party of BUNDLE; the other sites run theirs.
+
+    Starts only with the approvals of all parties in BUNDLE/approvals.  Started again after it was
+    cut off, with the same --state, it goes on from what it stored and spends nothing more.
+    """
+    from secgen_dsl.cli.field import Field, run_field
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    finished = run_field(
+        Field(
+            bundle=bundle,
+            name=name,
+            consortium=consortium,
+            keys=keys,
+            site=site,
+            state=state,
+            out=out,
+            proxy=proxy,
+        ),
+        say if output == "full" or log_json else lambda _: None,
+        log_json=log_json,
+    )
+    if output != "full":
+        written = [str(out / file) for file in finished.files]
+        succeed(output, (), finished.receipt | {"written": written})
+        return
+    for file in finished.files:
+        click.echo(f"written  {out / file}")
+    sys.stdout.flush()
