@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
+from secgen_dsl.ir.base import pretty_json, read_node, sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
@@ -51,12 +51,6 @@ class Bundle:
     program_text: str
     spec: str
     files: dict[str, PublicFile]
-
-
-def pretty_json(node: Node) -> bytes:
-    """A node as indented JSON with sorted keys: for people; hashes are of the canonical form."""
-    data = json.loads(canonical_json(node))
-    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def write_file(path: Path, data: bytes) -> None:
