@@ -6,11 +6,11 @@ They lie in the folder ``approvals`` of a bundle, a file each.  A file is exactl
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -79,9 +79,7 @@ class Review:
     approved: Mapping[str, Approval]
     missing: tuple[str, ...]
     faults: tuple[Diagnostic, ...]
-    of_party: Mapping[str, tuple[Diagnostic, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    of_party: Mapping[str, tuple[Diagnostic, ...]]
 
     @property
     def complete(self) -> bool:
@@ -279,7 +277,7 @@ def review(
             if entry.name in approved and entry.name not in of_party
         },
         missing=missing(by_name, found.values()),
-        faults=(*unreadable, *strangers, *_chained(of_party.values())),
+        faults=(*unreadable, *strangers, *chain.from_iterable(of_party.values())),
         of_party={name: tuple(faults) for name, faults in of_party.items()},
     )
 
@@ -309,14 +307,9 @@ def missing_approval(bundle: Path, party: str) -> Diagnostic:
         "SG523",
         f'"{name}" has not approved this plan, or its approval has not arrived',
         place=f"{bundle / FOLDER}, {name}",
-        next_step=f"at {name}: secgen approve BUNDLE --party {shlex.quote(name)} --key officer.key; "
+        next_step=f"there: secgen approve BUNDLE --party {shlex.quote(name)} --key officer.key; "
         f"then put the file that it writes into {bundle / FOLDER} at every site",
     )
-
-
-def _chained(lists: Iterable[list[Diagnostic]]) -> Iterator[Diagnostic]:
-    for one in lists:
-        yield from one
 
 
 def _unread(place: str, error: OSError) -> Diagnostic:

@@ -294,7 +294,7 @@ def consortium_text(
     """
     parts = [
         'format = "secgen.consortium/1"\n',
-        "# Seconds: until all have connected; of one wait; from a party's start to its connecting.\n"
+        "# Seconds: until all have connected; of any one wait; from a start to connecting.\n"
         "[timeouts]\n"
         + "".join(f"{name} = {value}\n" for name, value in timeouts.model_dump().items()),
     ]
