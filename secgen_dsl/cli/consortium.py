@@ -63,7 +63,9 @@ def consortium(files: tuple[Path, ...], out: Path | None, relay: str, output: Fo
     entries = _once(
         {path: one.party if isinstance(one, Consortium) else one for path, one in read.items()}
     )
-    met = Relay(address=relay) if relay else whole and whole.relay
+    met = whole.relay if whole is not None else None
+    if relay:
+        met = Relay(address=relay)
     if out is not None:
         timeouts = whole.timeouts if whole is not None else Timeouts()
         write_file(out, consortium_text(entries, timeouts, met, out).encode())
