@@ -92,9 +92,8 @@ def approve(
     planned = plan_of(bundle)
     _require_party(planned, party)
     target = approval_path(bundle, party) if out is None else out
-    study_sha256 = sha256_of(planned.study)
-    unsigned = sign_approval(signer, planned.verified.plan_sha256, study_sha256, party)
-    earlier = _earlier(target, unsigned)
+    plan_sha256, study_sha256 = planned.verified.plan_sha256, sha256_of(planned.study)
+    earlier = _earlier(target, (plan_sha256, study_sha256, party, signer.public))
     if earlier is not None:
         _done(output, planned, earlier, target, f"approved already, on {earlier.date}")
         return
@@ -106,7 +105,7 @@ def approve(
         click.echo(f"the whole text: secgen describe {bundle}")
     if not yes:
         _ask(party)
-    approval = sign_approval(signer, planned.verified.plan_sha256, study_sha256, party)
+    approval = sign_approval(signer, plan_sha256, study_sha256, party)
     write_file(target, pretty_json(approval))
     _done(output, planned, approval, target, "approved")
 
@@ -122,8 +121,11 @@ def _require_party(planned: "PlannedStudy", party: str) -> None:
         )
 
 
-def _earlier(target: Path, approval: "Approval") -> "Approval | None":
-    """The same approval, of an earlier day, if it lies there; None if nothing does.
+def _earlier(target: Path, wanted: tuple[str, str, str, str]) -> "Approval | None":
+    """An approval of the same plan by the same officer, if it lies there; None if nothing does.
+
+    Args:
+        wanted: hashes of plan and study, party, officer's public key.
 
     Raises:
         SecgenError: SG706, something else does.
@@ -135,8 +137,8 @@ def _earlier(target: Path, approval: "Approval") -> "Approval | None":
         return None
     try:
         found = read_approval(target.read_bytes() if target.is_file() else b"", str(target))
-        same = found.model_copy(update={"date": approval.date, "signature": approval.signature})
-        if same == approval and verified(
+        same = (found.plan_sha256, found.study_sha256, found.party, found.officer) == wanted
+        if same and verified(
             found.officer, "approval", found.signed, bytes.fromhex(found.signature)
         ):
             return found
