@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, printable
 from secgen_dsl.ir.base import pretty_json, read_node, sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
@@ -101,7 +101,8 @@ def require_bundle_folder(folder: Path) -> None:
     Raises:
         SecgenError: SG702 the folder holds something else, SG701 it cannot be written.
     """
-    _end_replacement(folder.resolve())
+    if not folder.exists():
+        _end_replacement(folder.resolve())
     if folder.exists() and (not folder.is_dir() or _foreign(folder)):
         raise fail(
             "SG702",
@@ -124,6 +125,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     require_bundle_folder(folder)
     _require_no_other_approvals(folder, bundle)
     given, folder = folder, folder.resolve()  # "." has no name to put another folder beside
+    _end_replacement(folder)
     files: dict[str, bytes] = {
         "plan.json": pretty_json(bundle.plan),
         "study.json": pretty_json(bundle.study),
@@ -297,7 +299,7 @@ def _require_no_other_approvals(folder: Path, bundle: Bundle) -> None:
     """SG702: somebody signed what lies there; a plan is not put in its place silently."""
     found, _ = approvals.read_approvals(folder)
     ours = sha256_of(bundle.plan), sha256_of(bundle.study)
-    others = [a.party for a in found.values() if (a.plan_sha256, a.study_sha256) != ours]
+    others = [printable(a.party) for a in found.values() if (a.plan_sha256, a.study_sha256) != ours]
     if others:
         raise fail(
             "SG702",

@@ -285,3 +285,10 @@ def test_a_replacement_that_was_cut_off_loses_no_approval(site: Path) -> None:
     write_bundle(Path("b"), bundle)
     assert approval_path(Path("b"), name).read_bytes() == before
     assert not Path(".b.replaced").exists()
+    # A moment later: both are there.
+    shutil.copytree("b", ".b.replaced")
+    write_bundle(Path("b"), bundle)
+    assert approval_path(Path("b"), name).read_bytes() == before
+    assert not Path(".b.replaced").exists()
+    with pytest.raises(SecgenError, match="SG702"):
+        write_bundle(Path("/"), bundle)
