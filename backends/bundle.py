@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.ir.base import Node, canonical_json, read_node, sha256_of
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, printable
+from secgen_dsl.ir.base import pretty_json, read_node, sha256_of
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
 from secgen_dsl.public import files as public_files
 from secgen_dsl.public.files import PublicFile, public_file
+from secgen_dsl.runtime.trust import approvals
 
 PROGRAM_FILE = "party_program.py"
 _MANIFEST = "manifest.json"
@@ -51,12 +52,6 @@ class Bundle:
     program_text: str
     spec: str
     files: dict[str, PublicFile]
-
-
-def pretty_json(node: Node) -> bytes:
-    """A node as indented JSON with sorted keys: for people; hashes are of the canonical form."""
-    data = json.loads(canonical_json(node))
-    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -106,6 +101,8 @@ def require_bundle_folder(folder: Path) -> None:
     Raises:
         SecgenError: SG702 the folder holds something else, SG701 it cannot be written.
     """
+    if not folder.exists():
+        _end_replacement(folder.resolve())
     if folder.exists() and (not folder.is_dir() or _foreign(folder)):
         raise fail(
             "SG702",
@@ -119,11 +116,16 @@ def require_bundle_folder(folder: Path) -> None:
 def write_bundle(folder: Path, bundle: Bundle) -> None:
     """Write a bundle into a folder that does not exist or holds an older bundle.
 
+    Approvals of the older bundle stay, for they hold for the same plan and study.
+
     Raises:
-        SecgenError: SG702 the folder holds something else, SG701 it cannot be written.
+        SecgenError: SG702 the folder holds something else, or approvals of another plan or study;
+            SG701 it cannot be written.
     """
     require_bundle_folder(folder)
+    _require_no_other_approvals(folder, bundle)
     given, folder = folder, folder.resolve()  # "." has no name to put another folder beside
+    _end_replacement(folder)
     files: dict[str, bytes] = {
         "plan.json": pretty_json(bundle.plan),
         "study.json": pretty_json(bundle.study),
@@ -149,9 +151,12 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     try:
         for name, data in files.items():
             write_file(temporary / name, data)
+        if (folder / approvals.FOLDER).is_dir():
+            shutil.copytree(folder / approvals.FOLDER, temporary / approvals.FOLDER, symlinks=True)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(_replaced(folder))
         temporary.rename(folder)
+        _end_replacement(folder)
     except OSError as error:
         raise cannot_write(given, error) from error
     finally:
@@ -288,6 +293,44 @@ def _read(folder: Path, name: str, most: int) -> bytes:
 
 def _json(data: object) -> bytes:
     return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _require_no_other_approvals(folder: Path, bundle: Bundle) -> None:
+    """SG702: somebody signed what lies there; a plan is not put in its place silently."""
+    found, _ = approvals.read_approvals(folder)
+    ours = sha256_of(bundle.plan), sha256_of(bundle.study)
+    others = [printable(a.party) for a in found.values() if (a.plan_sha256, a.study_sha256) != ours]
+    if others:
+        raise fail(
+            "SG702",
+            "the folder holds approvals of another plan or study, by " + ", ".join(sorted(others)),
+            place=str(folder / approvals.FOLDER),
+            next_step="give the name of a new folder with -o; all sites approve the new plan",
+        )
+
+
+def _replaced(folder: Path) -> Path:
+    """Where an older bundle is while a new one takes its name."""
+    return folder.with_name(f".{folder.name}.replaced")
+
+
+def _end_replacement(folder: Path) -> None:
+    """Remove the older bundle; or, where the new one never took its name, give it back.
+
+    Args:
+        folder: resolved.
+
+    Raises:
+        SecgenError: SG701.
+    """
+    replaced = _replaced(folder)
+    try:
+        if folder.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
+        elif replaced.exists():
+            replaced.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def _foreign(folder: Path) -> bool:

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from secgen_dsl import __version__
-from secgen_dsl.backends.bundle import Bundle, cannot_write, pretty_json, write_file
+from secgen_dsl.backends.bundle import Bundle, cannot_write, write_file
 from secgen_dsl.cli.description import describe_plan
 from secgen_dsl.cli.study import PlannedStudy
-from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.base import pretty_json, sha256_of
 from secgen_dsl.ir.plan import Measurements
 from secgen_dsl.ir.program import decimal_text
 from secgen_dsl.rehearsal import MARK

@@ -108,6 +108,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG527": "the parties know each other by other keys",
         "SG528": "a relay cannot be used",
         "SG529": "a party and what it was started with do not go together",
+        "SG541": "an approval that was not given",
         "SG601": "measured tables are too connected to be joined",
         "SG603": "a public table changed since the plan was made",
         "SG606": "no file is given for a public table",

@@ -6,6 +6,7 @@ is therefore the same on every machine, and its SHA-256 is what the sites approv
 """
 
 import hashlib
+import json
 import re
 from fractions import Fraction
 from typing import Annotated, Any, Self, TypeVar
@@ -81,6 +82,12 @@ def canonical_json(node: Node) -> bytes:
     """The one JSON form of ``node``: RFC 8785 (sorted keys, no white space, UTF-8)."""
     data: Any = node.model_dump(mode="json")
     return rfc8785.dumps(data)
+
+
+def pretty_json(node: Node) -> bytes:
+    """A node as indented JSON with sorted keys: for people; hashes are of the canonical form."""
+    data = json.loads(canonical_json(node))
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def sha256_of(node: Node) -> str:

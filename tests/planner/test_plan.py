@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from secgen_dsl.backends.bundle import pretty_json
 from secgen_dsl.cli.description import describe_plan
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
+from secgen_dsl.ir.base import canonical_json, pretty_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.planner.plan import plan_program
 from secgen_dsl.planner.predict import predict

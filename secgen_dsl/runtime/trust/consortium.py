@@ -6,12 +6,14 @@ differ between sites.
 """
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -25,7 +27,9 @@ from secgen_dsl.runtime.trust.identity import (
 )
 
 _LARGEST = 10_000_000  # bytes
-_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]+)")
+_ADDRESS = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253})):(?P<port>[0-9]{1,5})"
+)
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -59,6 +63,8 @@ def read_address(text: str) -> Address:
     found = _ADDRESS.fullmatch(text)
     if found is None or not 0 < int(found["port"]) < 65_536:
         raise ValueError(f"{text!r} is not HOST:PORT")
+    if found["six"] is not None:
+        IPv6Address(found["six"])
     return Address(found["six"] or found["host"], int(found["port"]))
 
 
@@ -147,11 +153,16 @@ class Relay(_Table):
         return self
 
 
-class Consortium(_Table):
+class _Parties(_Table):
+    """What a party.toml says, or several of them one after the other."""
+
+    party: tuple[PartyEntry, ...] = Field(min_length=1)
+
+
+class Consortium(_Parties):
     """What a consortium.toml says."""
 
     format: Literal["secgen.consortium/1"]
-    party: tuple[PartyEntry, ...] = Field(min_length=1)
     timeouts: Timeouts = Timeouts()
     relay: Relay | None = None
 
@@ -162,11 +173,12 @@ class Consortium(_Table):
             for one in self.party:
                 text = getattr(one, attribute)
                 if text and text in seen:
-                    raise _fault(f'"{seen[text]}" and "{one.name}" have the same {attribute}')
+                    names = f'"{printable(seen[text])}" and "{printable(one.name)}"'
+                    raise _fault(f"{names} have the same {attribute}")
                 seen[text] = one.name
         for one in self.party:
             if not one.address and self.relay is None:
-                raise _fault(f'"{one.name}" has no address, and there is no [relay]')
+                raise _fault(f'"{printable(one.name)}" has no address, and there is no [relay]')
         return self
 
     def entry(self, name: str) -> PartyEntry:
@@ -226,23 +238,116 @@ def read_consortium(path: Path) -> Consortium:
     Raises:
         SecgenError: SG521, it cannot be read or contradicts itself; all faults at once.
     """
+    return consortium_of(_bytes_of(path), path)
+
+
+def consortium_of(data: bytes, path: Path) -> Consortium:
+    """The same for its bytes.
+
+    Args:
+        path: of the file, for diagnostics.
+
+    Raises:
+        SecgenError: SG521.
+    """
+    return _valid(Consortium, _content_of(data, path), path)
+
+
+def read_parties(path: Path) -> Consortium | tuple[PartyEntry, ...]:
+    """Read a party.toml, or a consortium.toml.
+
+    Raises:
+        SecgenError: SG521, it is neither.
+    """
+    content = _content_of(_bytes_of(path), path)
+    if "format" in content:
+        return _valid(Consortium, content, path)
+    return _valid(_Parties, content, path).party
+
+
+def party_text(entry: PartyEntry) -> str:
+    """The [[party]] table of a party, in TOML."""
+    lines = ["[[party]]", f"name = {_quoted(entry.name)}"]
+    if entry.address:
+        lines.append(f"address = {_quoted(entry.address)}")
+    if entry.listen:
+        lines.append(f"listen = {_quoted(entry.listen)}")
+    lines += [
+        f"fingerprint = {_quoted(entry.fingerprint)}",
+        f"officer = {_quoted(entry.officer)}",
+        'certificate = """',
+        f'{read_certificate(entry.certificate).pem}"""',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def consortium_text(
+    entries: Sequence[PartyEntry], timeouts: Timeouts, relay: Relay | None, path: Path
+) -> str:
+    """The text of a consortium.toml; it has been read back.
+
+    Args:
+        path: where it is to be written, for diagnostics.
+
+    Raises:
+        SecgenError: SG521, the parties contradict each other.
+    """
+    parts = [
+        'format = "secgen.consortium/1"\n',
+        "# Seconds: until all have connected; of any one wait; from a start to connecting.\n"
+        "[timeouts]\n"
+        + "".join(f"{name} = {value}\n" for name, value in timeouts.model_dump().items()),
+    ]
+    if relay is not None:
+        parts.append(f"[relay]\naddress = {_quoted(relay.address)}\n")
+    text = "\n".join([*parts, *map(party_text, entries)])
+    made = consortium_of(text.encode(), path)
+    if (made.timeouts, made.relay) != (timeouts, relay) or roster_sha256(
+        made.party
+    ) != roster_sha256(entries):
+        raise RuntimeError("a consortium.toml does not say what it was made of")
+    return text
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise ValueError("it is too large for a consortium.toml")
-        content: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:  # also TOML's and Unicode's
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise _refused(path, f"it cannot be read: {reason or 'it is nested without end'}") from None
+        raise _refused(path, f"it cannot be read: {reason}") from None
+    if len(data) > _LARGEST:
+        raise _refused(path, "it is too large for a consortium.toml")
+    return data
+
+
+def _content_of(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        return Consortium.model_validate({**content, "party": tuple(content.get("party", ()))})
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # also TOML's and Unicode's
+        reason = "" if isinstance(error, RecursionError) else printable(str(error))
+        raise _refused(path, f"it is not TOML: {reason or 'it is nested without end'}") from None
+
+
+_TableT = TypeVar("_TableT", bound=_Table)
+
+
+def _valid(model: type[_TableT], content: dict[str, Any], path: Path) -> _TableT:
+    tables = content.get("party")
+    if not isinstance(tables, list) or not tables:
+        reason = "write [[party]], not [party]" if isinstance(tables, dict) else "there is none"
+        raise _refused(path, f"each party has a table [[party]]; {reason}")
+    try:
+        return model.model_validate({**content, "party": tuple(tables)})
     except ValidationError as error:
         raise SecgenError(
-            [_diagnostic(path, content, dict(one)) for one in error.errors()]
+            # A list of faulty parties is also one that is too short.
+            [
+                _diagnostic(path, content, dict(one))
+                for one in error.errors()
+                if one["loc"] != ("party",)
+            ]
         ) from error
-    except TypeError:
-        raise _refused(path, "it has no [[party]]") from None
 
 
 def _diagnostic(path: Path, content: dict[str, Any], fault: dict[str, Any]) -> Diagnostic:
@@ -258,9 +363,16 @@ def _diagnostic(path: Path, content: dict[str, Any], fault: dict[str, Any]) -> D
     key = ".".join(where)
     kinds = {
         "missing": f'"{key}" is missing',
+        "literal_error": f'"{key}" is not {fault.get("ctx", {}).get("expected", "known")}',
+        "model_type": f'"{key}" is no table' if key else "it is no table",
         "extra_forbidden": f'it has no key "{printable(key)}"',
         "string_type": f'"{key}" is no text in quotes',
+        "string_too_short": f'"{key}" is empty',
         "float_type": f'"{key}" is no number of seconds',
+        **dict.fromkeys(
+            ("greater_than", "greater_than_equal", "less_than_equal"),
+            f'"{key}" is no number of seconds up to 86,400, a day',
+        ),
         "consortium": str(fault["msg"]),
     }
     message = kinds.get(fault["type"], f'"{printable(key) or "it"}": {fault["msg"]}')
@@ -280,6 +392,11 @@ def _refused(path: Path, reason: str) -> SecgenError:
         place=str(path),
         next_step="give the consortium.toml that all sites share; docs/deploy.md shows one",
     )
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML; JSON's are, but for the character DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_address(text: str) -> bool:

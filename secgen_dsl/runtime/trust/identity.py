@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -76,7 +76,7 @@ def read_signer(path: Path) -> Signer:
         )
     try:
         key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _unusable(path, "it is no private key in PEM without a password") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _unusable(path, "it is no Ed25519 key")
@@ -151,15 +151,25 @@ class Certificate:
 
 
 def read_certificate(pem: str) -> Certificate:
-    """A certificate from its text.
+    """A certificate from its text; what stands around it there is left out.
 
     Raises:
         ValueError: it is none, or its key is no Ed25519 key.
     """
-    certificate = Certificate(pem)
-    if certificate.pem.count("-----BEGIN") != 1:
+    if pem.count("-----BEGIN") != 1:
         raise ValueError("one certificate belongs here, and nothing else")
-    _ = certificate.public, certificate.fingerprint
+    try:
+        parsed = x509.load_pem_x509_certificate(pem.encode())
+        certificate = Certificate(parsed.public_bytes(serialization.Encoding.PEM).decode())
+        # Whatever is asked of it later is read once: a hostile one fails here.
+        _ = certificate.public, certificate.name, certificate.hosts, certificate.not_after
+    except (
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        raise ValueError("it is no certificate that can be used") from error
     return certificate
 
 
@@ -175,17 +185,34 @@ def new_certificate(signer: Signer, name: str, host: str | None, days: int) -> C
         days: of validity, ≥ 1.
     """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-    now = datetime.now(UTC)
+    now, public = datetime.now(UTC), signer._key.public_key()
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
-        .public_key(signer._key.public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         # Clocks of other sites may be behind this one.
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=False,
+                crl_sign=False,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        # Strict readers (Python 3.13's among them) want a certificate to name its signer's key.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .add_extension(
             x509.ExtendedKeyUsage(
                 [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
