@@ -14,6 +14,7 @@ _COMMANDS = {
     "check-data": ("check_data", "check_data", "Show how a site's files map to a spec."),
     "compile": ("compile", "compile_", "Write the bundle that sites read and sign."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
+    "relay": ("relay", "relay", "Let parties meet that cannot be dialled."),
     "ledger": ("ledger", "ledger", "Show what was spent, and what a study would add."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
     "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),
