@@ -56,7 +56,7 @@ def read_proxy(text: str) -> Proxy:
     except ValueError:
         raise fail(
             "SG528",
-            "the HTTP proxy's address is not http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
+            "the HTTP proxy's address is not http://host:port or http://user:secret@host:port",
             place="the address of the HTTP proxy, or HTTPS_PROXY",
             next_step="write it so, with %-codes for special characters of the password; other "
             "kinds of proxy (https, SOCKS) are not supported",
@@ -220,7 +220,7 @@ def _check_answer(answer: bytes, address: Address, proxy: Proxy, place: str) -> 
             "SG528",
             f"the HTTP proxy {proxy.address} {credentials}: status 407{asks}",
             place=place,
-            next_step="give http://USER:PASSWORD@HOST:PORT as HTTPS_PROXY; secgen knows `basic` "
+            next_step="give http://user:secret@host:port as HTTPS_PROXY; secgen knows `basic` "
             f"only, so else the proxy has to let this machine through to {address} without",
         )
     if status in (502, 503, 504):

@@ -85,7 +85,7 @@ def read_preamble(data: bytes) -> Preamble:
         ValueError: it is no preamble of this version.
     """
     magic, version, role, room, me, peer = _PREAMBLE.unpack(data)
-    if magic != MAGIC or version != VERSION:
+    if magic != MAGIC or version != VERSION or role not in set(Role):
         raise ValueError("no preamble of this version")
     return Preamble(Role(role), room, me, peer)
 
