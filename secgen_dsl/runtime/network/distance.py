@@ -265,9 +265,12 @@ class _Direction:
         while True:
             await _readable(self._source)
             size = self._distance.chunk
-            if self._source.recv(1, socket.MSG_PEEK):  # an end needs no room
-                size = min(size, await self._room())
-            data = self._source.recv(size)
+            try:
+                if self._source.recv(1, socket.MSG_PEEK):  # an end needs no room
+                    size = min(size, await self._room())
+                data = self._source.recv(size)
+            except BlockingIOError:  # a selector may err
+                continue
             now = self._loop.time()
             self._last = self._uplink.send(now, len(data))
             self._flight += len(data)
