@@ -5,6 +5,7 @@ and the only values are the opened ones.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +73,7 @@ class Progress:
         bytes: sent to all peers so far.
         expected: bytes that it will have sent in the end; follows from the plan.
         connected: names of the peers that are there.
+        missing: peer that is not there → why, as far as it is known.
         elapsed: seconds since its process began to work.
     """
 
@@ -80,6 +82,7 @@ class Progress:
     bytes: int
     expected: int
     connected: tuple[str, ...]
+    missing: Mapping[str, str]
     elapsed: float
 
 
@@ -125,6 +128,7 @@ def progress_line(progress: Progress) -> str:
             "bytes": progress.bytes,
             "expected": progress.expected,
             "connected": progress.connected,
+            "missing": dict(progress.missing),
             "elapsed": round(progress.elapsed, 3),
         }
     )
@@ -179,6 +183,7 @@ def read_line(line: str | bytes) -> Progress | PartyResult | SecgenError:
             bytes=int(data["bytes"]),
             expected=int(data["expected"]),
             connected=tuple(map(str, data["connected"])),
+            missing={str(name): str(reason) for name, reason in dict(data["missing"]).items()},
             elapsed=float(data["elapsed"]),
         )
     except (KeyError, TypeError, OverflowError) as error:

@@ -285,7 +285,7 @@ class Party:
             taken = time.monotonic() - self._started
             due = config.preparation * math.ceil(taken / config.preparation)
             await asyncio.sleep(due - taken)
-        self._tell(Status((), 0))
+        self._tell(Status())
         session = Session(
             endpoint=self._endpoint,
             statement=self._statement(),

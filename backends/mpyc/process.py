@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
@@ -47,16 +46,20 @@ from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.network.links import Endpoint, listen
+from secgen_dsl.runtime.network.meeting import room_of
 from secgen_dsl.runtime.network.mesh import Status
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.site.debit import debit_of
 from secgen_dsl.runtime.store import ContributionStore, first_key
-from secgen_dsl.runtime.trust.consortium import read_address, roster_sha256
+from secgen_dsl.runtime.trust.consortium import read_address
 from secgen_dsl.runtime.trust.identity import read_signer
 
 Verify = Callable[[Plan], object]
 
 _FAREWELL_SECONDS = 2.5
+_QUIET_SECONDS = 5.0
+"""A line at most each so many seconds while phase and peers stay the same."""
+
 _STOPPED = "SG901"
 """The outcome of a run that its operator stopped."""
 
@@ -216,15 +219,21 @@ class _Reporter:
         """The party's name, and how many bytes it will send."""
         self.party, self._expected = party, expected
 
-    def tell(self, phase: str, status: Status = Status((), 0)) -> None:  # noqa: B008 (frozen)
+    def tell(self, phase: str, status: Status = Status()) -> None:  # noqa: B008 (frozen)
         """Say how far it is."""
         now = time.monotonic()
         same = phase == self.phase and status.connected == self.connected
-        if same and now - self._told < 1:
+        if same and now - self._told < _QUIET_SECONDS:
             return
         self.phase, self.connected, self._told = phase, status.connected, now
         progress = Progress(
-            self.party, phase, status.sent, self._expected, status.connected, now - self._start
+            party=self.party,
+            phase=phase,
+            bytes=status.sent,
+            expected=self._expected,
+            connected=status.connected,
+            missing=status.missing,
+            elapsed=now - self._start,
         )
         self.log.info("%s: %d bytes sent, %.3f s", phase, status.sent, progress.elapsed)
         _write(self._channel, progress_line(progress))
@@ -309,7 +318,6 @@ def _not_ours(what: str) -> SecgenError:
 def endpoint_of(config: PartyConfig, plan_sha256: str) -> Endpoint:
     """The party as the network sees it.  Raises SecgenError SG522, SG515."""
     entries = config.entries
-    room = bytes.fromhex(sha256(bytes.fromhex(roster_sha256(entries) + plan_sha256)).hexdigest())
     return Endpoint(
         entries=entries,
         index=config.index,
@@ -318,7 +326,7 @@ def endpoint_of(config: PartyConfig, plan_sha256: str) -> Endpoint:
         certificate=Path(config.certificate),
         relay=read_address(config.relay) if config.relay else None,
         proxy=config.proxy or None,
-        room=room,
+        room=room_of(entries, plan_sha256),
     )
 
 

@@ -52,9 +52,9 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     """
     from secgen_dsl.backends.mpyc.cost import predicted_rounds
     from secgen_dsl.backends.mpyc.field import machine_of, run_own_party
-    from secgen_dsl.runtime.network.relay import proxy_from_environment
+    from secgen_dsl.runtime.network.dialling import proxy_from_environment
     from secgen_dsl.runtime.trust.approvals import require_approvals
-    from secgen_dsl.runtime.trust.consortium import read_consortium
+    from secgen_dsl.runtime.trust.consortium import read_address, read_consortium
 
     out = field.out.absolute()
     _require_new(out)
@@ -75,7 +75,7 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     relay = consortium.relay
     proxy = field.proxy
     if proxy is None and relay is not None:
-        proxy = proxy_from_environment(relay.address)
+        proxy = proxy_from_environment(read_address(relay.address))
     with one_run_at_a_time(field.state.absolute(), "--state"):
         result = run_own_party(
             plan,
@@ -160,7 +160,7 @@ def _add_evidence(
     field: Field, planned: PlannedStudy, receipt: Path, transcript: Path, folder: Path
 ) -> None:
     """Copy what an auditor needs beside the results."""
-    from secgen_dsl.backends.bundle import pretty_json
+    from secgen_dsl.ir.base import pretty_json
     from secgen_dsl.runtime.trust.approvals import FOLDER
 
     shutil.copyfile(receipt, folder / "party-receipt.json")

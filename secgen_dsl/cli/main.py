@@ -19,6 +19,7 @@ _COMMANDS = {
     "approvals": ("approvals", "approvals", "Show who has approved a bundle."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "party": ("party", "party", "Run one party of a study between sites."),
+    "relay": ("relay", "relay", "Let parties meet that cannot be dialled."),
     "ledger": ("ledger", "ledger", "Show what was spent, and what a study would add."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
     "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),

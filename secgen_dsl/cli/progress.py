@@ -50,7 +50,7 @@ class ProgressLines:
                 "party": progress.party,
                 "phase": progress.phase,
                 "connected": list(progress.connected),
-                "waiting_for": waiting,
+                "waiting_for": {name: progress.missing.get(name, "") for name in waiting},
                 "bytes": progress.bytes,
                 "expected": progress.expected,
                 "seconds_left": left,
@@ -60,7 +60,9 @@ class ProgressLines:
         line = f"{self._clock()}  {progress.phase}"
         if progress.phase == CONNECTING:
             line += f": {len(progress.connected)} of {len(self._peers)} parties are there"
-            line += f", waiting for {', '.join(waiting)}" if waiting else ""
+            if waiting:
+                reasons = [f"{name} ({progress.missing.get(name, 'unknown')})" for name in waiting]
+                line += f"; waiting for {', '.join(reasons)}"
         elif progress.connected:
             line += f": {progress.bytes:,} of {progress.expected:,} bytes sent"
             line += f", about {left:.0f} s left" if left is not None and left >= 1 else ""

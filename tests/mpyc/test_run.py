@@ -335,7 +335,7 @@ def test_processes_that_are_no_parties(
     "line",
     [b"\xff", b"null", b"[" * 100_000, b'{"failed":[]}', b'{"failed":[3]}', b'{"failed":3}',
      b'{"measurements":{},"bytes":1e400}',
-     b'{"party":"a","phase":"b","bytes":1e400,"expected":1,"connected":[],"elapsed":1}'],
+     b'{"party":"a","phase":"b","bytes":1e400,"expected":1,"connected":[],"missing":{},"elapsed":1}'],
 )  # fmt: skip
 def test_lines_that_no_party_writes(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (every one is refused alike)

@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.runtime.network.dialling import UnreachableError
+from secgen_dsl.runtime.network.meeting import Role, meet
 from secgen_dsl.runtime.network.tls import party_at_other_end, tls_context
 from secgen_dsl.runtime.trust.consortium import Address, PartyEntry
 from secgen_dsl.runtime.trust.identity import Signer
 
 HANDSHAKE_SECONDS = 15.0
 """Whoever does not finish TLS and its first message by then is dropped."""
+
+_MEETING_SECONDS = 30.0
+"""How long a party waits at the relay for another one before it says so and comes anew."""
 
 STREAM_LIMIT = 2**20
 """Bytes that a stream buffers before it stops reading from its socket."""
@@ -77,7 +82,7 @@ class Endpoint:
         certificate: file of the certificate that goes with it.
         relay: where parties meet that cannot be dialled; None: nowhere.
         proxy: URL of the HTTP proxy on the way to the relay; None: none.
-        room: 32 bytes that name the plan and its parties to the relay.
+        room: 32 bytes that name the run to the relay (``meeting.room_of``).
     """
 
     entries: tuple[PartyEntry, ...]
@@ -128,19 +133,21 @@ class Endpoint:
             NotYet: it is not there yet.
             SecgenError: SG525 somebody else is; SG528 the relay refuses this party.
         """
-        from secgen_dsl.runtime.network.relay import meet
-
         if self.relay is None:
             raise NotYet("neither side can be dialled, and there is no relay")
-        met = await meet(
-            self.relay,
-            proxy=self.proxy,
-            signer=self.signer,
-            room=self.room,
-            me=self.name(self.index),
-            peer=self.name(peer),
-            timeout=HANDSHAKE_SECONDS,
-        )
+        try:
+            met = await meet(
+                self.relay,
+                proxy=self.proxy,
+                signer=self.signer,
+                room=self.room,
+                me=self.entries[self.index],
+                peer=self.entries[peer],
+                role=Role.DIALS if dials else Role.WAITS,
+                timeout=_MEETING_SECONDS,
+            )
+        except UnreachableError as error:
+            raise NotYet(error.diagnostics[0].message) from error
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 streams = await self._secured(met, server=not dials)

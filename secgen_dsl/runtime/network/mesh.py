@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -129,10 +129,12 @@ class Status:
     Attributes:
         connected: names of the peers that are there.
         sent: bytes handed to the connections so far, headers included, TLS's own not.
+        missing: peer that is not there → why, as far as it is known.
     """
 
-    connected: tuple[str, ...]
-    sent: int
+    connected: tuple[str, ...] = ()
+    sent: int = 0
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class Mesh:
@@ -373,6 +375,7 @@ class Mesh:
                     pause = 0.1
                 except NotYet as reason:
                     self._reasons[peer] = str(reason)
+                    self._tell()
                     pause = min(2 * pause, 5.0)
             await asyncio.sleep(pause)
 
@@ -632,7 +635,12 @@ class Mesh:
     def status(self) -> Status:
         """How far it is."""
         connected = tuple(self._peers[index].name for index in sorted(self._peers))
-        return Status(connected, self.bytes_sent)
+        missing = {
+            self._endpoint.name(index): reason
+            for index, reason in sorted(self._reasons.items())
+            if index not in self._peers
+        }
+        return Status(connected, self.bytes_sent, missing)
 
     def _tell(self) -> None:
         self._on_status(self.status())
