@@ -64,6 +64,7 @@ class Party:
         transcript: takes what is sent and received.
         listener: its bound socket; None: nobody can dial it.
         report: called with the name of each phase, and how far the mesh is.
+        started: when its process began, as ``time.monotonic`` counts.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class Party:
         transcript: Transcript,
         listener: socket.socket | None,
         report: Callable[[str, Status], None],
+        started: float,
     ) -> None:
-        self._started = time.monotonic()
+        self._started = started
         self._config = config
         self._plan = plan
         self._plan_sha256 = sha256_of(plan)

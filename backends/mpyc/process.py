@@ -160,6 +160,7 @@ def _run_party(
                 transcript=transcript,
                 listener=listener,
                 report=reporter.tell,
+                started=reporter.started,
             )
             evidence = Evidence(config, plan, text, endpoint, folder, transcript)
             try:
@@ -191,6 +192,7 @@ class _Reporter:
     """Writes progress lines and the local log; a line at most each second within a phase.
 
     Attributes:
+        started: when it was made, as ``time.monotonic`` counts.
         log: the party's local log.
         party: its name.
         phase: what it does now.
@@ -199,7 +201,7 @@ class _Reporter:
 
     def __init__(self, channel: TextIO, party: str) -> None:
         self._channel = channel
-        self._start = time.monotonic()
+        self.started = time.monotonic()
         self._expected = 0
         self._told = 0.0
         self.log = logging.getLogger("secgen")
@@ -233,7 +235,7 @@ class _Reporter:
             expected=self._expected,
             connected=status.connected,
             missing=status.missing,
-            elapsed=now - self._start,
+            elapsed=now - self.started,
         )
         self.log.info("%s: %d bytes sent, %.3f s", phase, status.sent, progress.elapsed)
         _write(self._channel, progress_line(progress))

@@ -61,7 +61,7 @@ class ProgressLines:
         if progress.phase == CONNECTING:
             line += f": {len(progress.connected)} of {len(self._peers)} parties are there"
             if waiting:
-                reasons = [f"{name} ({progress.missing.get(name, 'unknown')})" for name in waiting]
+                reasons = [f"{name} ({progress.missing.get(name, 'not yet')})" for name in waiting]
                 line += f"; waiting for {', '.join(reasons)}"
         elif progress.connected:
             line += f": {progress.bytes:,} of {progress.expected:,} bytes sent"

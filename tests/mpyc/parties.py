@@ -1,6 +1,7 @@
 """A party's configuration, and the party itself in this process, for tests of single steps."""
 
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,4 +85,5 @@ def party_of(
         transcript=Transcript(path, {}),
         listener=listener,
         report=lambda phase, status: None,
+        started=time.monotonic(),
     )

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from secgen_dsl.diagnostics.diagnostic import fail, printable
 from secgen_dsl.runtime.network.dialling import prepare, receive
+from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES
 from secgen_dsl.runtime.network.meeting import (
     DIGEST_BYTES,
     PREAMBLE_BYTES,
@@ -25,7 +26,7 @@ from secgen_dsl.runtime.network.meeting import (
     read_preamble,
 )
 from secgen_dsl.runtime.trust.consortium import Address, PartyEntry
-from secgen_dsl.runtime.trust.identity import SIGNATURE_BYTES, verified
+from secgen_dsl.runtime.trust.identity import verified
 
 _BUFFER = 65_536  # bytes held of a pair in each direction
 _BETWEEN_REPORTS = 10.0  # seconds between two events about strangers

@@ -19,8 +19,9 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, printable
 from secgen_dsl.ir.base import Node, pretty_json, read_node
+from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES
 from secgen_dsl.runtime.trust.consortium import PartyEntry
-from secgen_dsl.runtime.trust.identity import PUBLIC_KEY, SIGNATURE_BYTES, Signer, verified
+from secgen_dsl.runtime.trust.identity import PUBLIC_KEY, Signer, verified
 
 FOLDER = "approvals"
 """The folder's name in a bundle; no part of the bundle itself."""

@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES as SIGNATURE_BYTES
 
 Domain = Literal["approval", "cohort", "hello", "confirmation", "receipt", "relay"]
 
