@@ -3,9 +3,9 @@
 The points are 1, 2, …, m, so a polynomial is handled by its finite differences, and additions do
 everything (Δf(x) = f(x + 1) − f(x); Newton's forward formula):
 
-* f of degree ≤ t is ``f(x) = Σ_{k≤t} Δᵏf(0)·C(x, k)``.  For x > t ≥ k the factors k! are not 0 modulo
-  p, so f ↦ (f(0), Δf(0), …, Δᵗf(0)) is one to one between polynomials of degree ≤ t and t + 1 field
-  elements.  Uniform differences Δf(0), …, Δᵗf(0) are hence uniform coefficients: the same shares.
+* f of degree ≤ t is ``f(x) = Σ_{k≤t} Δᵏf(0)·C(x, k)``.  No k! with k ≤ t < p is 0 modulo p, so
+  f ↦ (f(0), Δf(0), …, Δᵗf(0)) is one to one between polynomials of degree ≤ t and t + 1 field
+  elements.  Uniform differences Δf(0), …, Δᵗf(0) hence mean uniform coefficients, and conversely.
 * From (f(x), Δf(x), …, Δᵗf(x)) to the same at x + 1 each entry gains the next one.
 * ``f(0) = Σ_{k≤t} (−1)ᵏ·Δᵏf(1)``, as (1 + Δ)⁻¹ shifts by −1.
 * m ≤ p values lie on one polynomial of degree ≤ t if and only if all of their (t + 1)-th
