@@ -189,7 +189,8 @@ def _exponential(a: Floats) -> Floats:
     series = 1.0 - r * (1 / 6)
     for term in (5, 4, 3, 2, 1):
         series = 1.0 - r * (1 / term) * series
-    return units[step >> 6] * parts[step & 63] * series
+    powers: Floats = units[step >> 6] * parts[step & 63] * series
+    return powers
 
 
 @lru_cache(maxsize=1)
