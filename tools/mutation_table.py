@@ -6,7 +6,7 @@ so an entry whose code moved is noticed by the next `make test`.
 """
 
 from tools.mutation import Edit, Mutation, bug
-from tools.mutations_mechanisms import DOUBLE_CENTRED, LAPLACE
+from tools.mutations_mechanisms import BULK_SAMPLER, DOUBLE_CENTRED, LAPLACE, SHAMIR
 from tools.mutations_vectors import LEARNED, ROUNDS, VECTORS
 
 NOISE = "secgen_dsl/runtime/noise.py"
@@ -464,6 +464,8 @@ MUTATIONS = (
     *ACCOUNTING,
     *PROTOCOL,
     *LEDGER,
+    *BULK_SAMPLER,
+    *SHAMIR,
     *LAPLACE,
     *DOUBLE_CENTRED,
     *VECTORS,

@@ -1,9 +1,12 @@
-"""Bugs of discrete Laplace noise and of double-centred gene pairs (`tools.mutation_table`)."""
+"""Bugs of bulk and Laplace noise, of shares, of double-centred pairs (`tools.mutation_table`)."""
 
 from tools.mutation import Edit, Mutation, bug
 
 NOISE = "secgen_dsl/runtime/noise.py"
 POLYA = "secgen_dsl/runtime/polya.py"
+GAUSSIAN = "secgen_dsl/runtime/gaussian.py"
+NATIVE = "secgen_dsl/runtime/shamir.py"
+COINS = "secgen_dsl/runtime/coins.py"
 PARTY = "backends/mpyc/party.py"
 EVENTS = "secgen_dsl/privacy/events.py"
 LAW = "secgen_dsl/privacy/laplace.py"
@@ -16,6 +19,8 @@ VERIFIER = "secgen_dsl/verifier/verify.py"
 CONTRIBUTION = "secgen_dsl/queries/contribution.py"
 
 SHARES = "tests/runtime/test_polya.py"
+SHARED = "tests/runtime/test_shamir.py"
+BULK = "tests/runtime/test_gaussian.py"
 PATH = "tests/trials/test_laplace_path.py"
 PLANS = "tests/planner/test_laplace.py"
 COSTS = "tests/privacy/test_laplace.py"
@@ -24,14 +29,98 @@ PAIRS = "tests/planner/test_double_centred_pairs.py"
 PAIR_LAWS = "tests/privacy/test_double_centred_tables.py"
 CHANGES = "tests/privacy/test_sensitivity.py"
 
-_DRAW = "return draw_polya(cells, scale, parts)"
+_DRAW = "lambda: draw_polya(cells, scale, parts)"
 _PLANNED_PARTS = "parts = len(program.parties) - program.tolerated"
 _L1 = "return program.tables(query) * moved"
 _EVENT = "count = tables * contribution.groups * (2 if"
 
+BULK_SAMPLER = (
+    bug(
+        "bulk noise of half the variance",
+        GAUSSIAN,
+        "return proposal.factors[np.minimum(block, _BLOCKS + _LONGEST_RUN)] * _exponential(a)",
+        "return proposal.factors[np.minimum(block, _BLOCKS + _LONGEST_RUN)] * _exponential(2 * a)",
+        BULK,
+    ),
+    bug(
+        "bulk noise of half the variance, as asked for",
+        NOISE,
+        "lambda: draw_gaussian(cells, variance)",
+        "lambda: draw_gaussian(cells, variance / 2)",
+        "tests/runtime/test_noise.py",
+    ),
+    bug(
+        "bulk noise with a sign before a magnitude: zero counts twice",
+        GAUSSIAN,
+        "return magnitude ^ -sign, block",
+        "return magnitude * (1 - 2 * sign), block",
+        BULK,
+    ),
+    bug("one-sided bulk noise", GAUSSIAN, "magnitude ^ -sign,", "magnitude ^ (sign * 0),", BULK),
+    bug(
+        "bulk noise without its tail",
+        GAUSSIAN,
+        "block[tail] += runs_of_heads(tail.size)",
+        "block[tail] += 0 * runs_of_heads(tail.size)",
+        BULK,
+    ),
+    bug(
+        "the tail's coin has another chance than the text says",
+        GAUSSIAN,
+        "[*weights[:-1], 2 * weights[-1]]",
+        "[weights[0] + weights[-1], *weights[1:]]",
+        BULK,
+    ),
+    bug(
+        "every bulk candidate is kept",
+        GAUSSIAN,
+        "kept: Flags = above < 0",
+        "kept: Flags = above < 1",
+        BULK,
+    ),
+    bug(
+        "a bulk coin in doubt falls to the float",
+        GAUSSIAN,
+        "np.flatnonzero(np.abs(above) < _DOUBT)",
+        "np.flatnonzero(np.abs(above) < 0)",
+        BULK,
+    ),
+    bug(
+        "a bulk coin in doubt reads its known bits again",
+        GAUSSIAN,
+        "known << 64 | int(words(1)[0])",
+        "known << 64 | known % 2**64",
+        BULK,
+    ),
+)
+
+SHAMIR = (
+    bug(
+        "a sharing of degree 0: every share is the value",
+        NATIVE,
+        "*(_uniform(len(secret)) for _ in range(threshold))",
+        "*(0 * _uniform(len(secret)) for _ in range(threshold))",
+        SHARED,
+    ),
+    bug(
+        "one polynomial for all values of a piece",
+        NATIVE,
+        "(_uniform(len(secret)) for",
+        "(np.full_like(secret, _uniform(1)[0]) for",
+        SHARED,
+    ),
+    bug(
+        "an opening looks at one share too few",
+        NATIVE,
+        "any(row.any() for row in rows)",
+        "any(row.any() for row in rows[:-1])",
+        SHARED,
+    ),
+)
+
 LAPLACE = (
-    bug("1/b for b", NOISE, _DRAW, "return draw_polya(cells, 1 / scale, parts)", PATH),
-    bug("q for b", NOISE, _DRAW, "return draw_polya(cells, scale / (1 + scale), parts)", PATH),
+    bug("1/b for b", NOISE, _DRAW, "lambda: draw_polya(cells, 1 / scale, parts)", PATH),
+    bug("q for b", NOISE, _DRAW, "lambda: draw_polya(cells, scale / (1 + scale), parts)", PATH),
     bug(
         "Pólya shares of one party too many, as drawn",
         NOISE,
@@ -86,21 +175,18 @@ LAPLACE = (
         "2 * parts * i, dtype",
         SHARES,
     ),
-    Mutation(
-        "shares from a seeded generator",
-        (
-            Edit(POLYA, "secrets.token_bytes(8 * count)", "_GENERATOR.bytes(8 * count)"),
-            Edit(
-                POLYA, "_AT_ONCE = 2**15", "_AT_ONCE = 2**15\n_GENERATOR = np.random.default_rng(1)"
-            ),
-        ),
-        (SHARES + "::test_nothing_can_be_seeded_and_no_float_decides",),
+    bug(
+        "noise and shares from a seeded generator",
+        COINS,
+        "secrets.token_bytes(8 * count)",
+        "np.random.default_rng(count).bytes(8 * count)",
+        "tests/runtime/test_coins.py",
     ),
     bug(
         "Laplace noise that tables share",
         NOISE,
         _DRAW,
-        "return np.resize(draw_polya(max(1, cells // 20), scale, parts), cells)",
+        "lambda: np.resize(draw_polya(max(1, cells // 20), scale, parts), cells)",
         PATH,
     ),
     bug(

@@ -1,12 +1,12 @@
-"""Shamir sharing on MPyC: its fields, secure arrays and recombination, and none of its network.
+"""MPyC's secure arrays over the field of 2⁶¹ − 1, and none of its network.
 
 MPyC's own messages are unpickled by the receiver, and its ``output`` recombines t + 1 shares
 without looking at the others (PROTOCOL, facts 1 and 4).  Shares therefore travel in our frames,
-openings check all m shares, and every method of MPyC that would send or receive is disabled.
+are dealt and opened by ``runtime.shamir``, and every method of MPyC that would send or receive is
+disabled.
 """
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,16 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61
 from secgen_dsl.runtime.environment import forget_variables
+from secgen_dsl.runtime.shamir import open_shares, split
+
+__all__ = [
+    "local_share",
+    "open_shares",
+    "secure_array",
+    "secure_field",
+    "split",
+    "start_mpyc",
+]
 
 _NETWORK_METHODS = (
     "start",
@@ -69,69 +79,6 @@ def secure_array(elements: NDArray[np.uint64]) -> Any:
     """A secure array whose local share is ``elements`` (each below p)."""
     secfld = secure_field()
     return secfld.array(secfld.field.array(elements.astype(object)))
-
-
-def split(values: NDArray[np.int64], threshold: int, parties: int) -> list[NDArray[np.uint64]]:
-    """Share integers by fresh random polynomials of degree t (Shamir 1979), MPyC's dealer.
-
-    Args:
-        values: k integers; they enter the field modulo p.
-        threshold: t.
-        parties: m; party i's point is i + 1.
-
-    Returns:
-        For each party its k shares.
-    """
-    from mpyc import thresha
-
-    field = secure_field().field
-    secret = field.array(values.astype(object) % MERSENNE_61)
-    rows = thresha.np_random_split(field, secret, threshold, parties)
-    return [row.astype(np.uint64) for row in rows]
-
-
-def open_shares(
-    shares: Sequence[NDArray[np.uint64]], threshold: int, what: str
-) -> NDArray[np.int64]:
-    """The values that m shares determine, if they all lie on one polynomial of degree ≤ t.
-
-    The first t + 1 shares fix a polynomial; it is evaluated at the remaining m − t − 1 points and
-    must meet those shares.  Any change of at most m − t − 1 shares of a consistent vector is
-    noticed (a Reed–Solomon code of distance m − t); t colluding parties with m ≥ 2t + 1 cannot
-    therefore move an opened value.
-
-    Args:
-        shares: of party 0, 1, …, m − 1; k elements each.
-        threshold: t < m − 1.
-        what: names the opening in the message.
-
-    Returns:
-        k integers in (−p/2, p/2).
-
-    Raises:
-        SecgenError: SG505, the shares do not lie on one polynomial; nothing is returned.
-    """
-    from mpyc import thresha
-
-    field = secure_field().field
-    parties = len(shares)
-    rows = [row.astype(object) for row in shares]
-    points = [(index + 1, rows[index]) for index in range(threshold + 1)]
-    checked = list(range(threshold + 2, parties + 1))
-    recombined = thresha.np_recombine(field, points, [0, *checked]).value
-    for row, point in zip(recombined[1:], checked, strict=True):
-        if not np.array_equal(row, rows[point - 1]):
-            raise fail(
-                "SG505",
-                f"the opening of {what} failed its consistency check: the parties' shares do not "
-                f"lie on one polynomial of degree {threshold}",
-                place="all parties",
-                next_step="no value was used; some party's share is not what the others' imply.  "
-                "The budget of this round is spent; a restart uses the stored contributions",
-            )
-    values = recombined[0].astype(np.int64)
-    centred: NDArray[np.int64] = np.where(values > MERSENNE_61 // 2, values - MERSENNE_61, values)
-    return centred
 
 
 async def local_share(mpc: Any, secure: Any) -> NDArray[np.uint64]:

@@ -34,12 +34,12 @@ b trials a draw.)  Time depends on the noise, never on data: shares are drawn be
 connects.
 """
 
-import secrets
 from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
+
+from secgen_dsl.runtime.coins import Flags, Whole, below, bits, runs_of_heads
 
 _AT_ONCE = 2**15
 _LARGEST_SCALE = 2**40
@@ -48,9 +48,6 @@ _LARGEST_DENOMINATOR = 2**16
 
 _MOST_TRIALS = 60
 """A coin whose 60th trial succeeds has probability below 1/60! < 2^−270."""
-
-Flags = NDArray[np.bool_]
-Whole = NDArray[np.int64]
 
 
 def draw_polya(cells: int, scale: Fraction, parts: int) -> Whole:
@@ -90,8 +87,8 @@ def _negative_binomial(count: int, scale: Fraction, parts: int) -> Whole:
     kept: list[Flags] = []
     for level in range(levels):
         own = np.repeat(np.arange(count), candidates[level])
-        jump = 2**level + _bits(len(own), level)
-        keep = _below(jump) < 2**level
+        jump = 2**level + bits(len(own), level)
+        keep = below(jump) < 2**level
         keep[keep] = _exponential_coins(jump[keep] * scale.denominator, scale.numerator)
         owners.append(own)
         jumps.append(jump)
@@ -111,10 +108,10 @@ def _negative_binomial(count: int, scale: Fraction, parts: int) -> Whole:
 def _tail(count: int, levels: int, scale: Fraction) -> tuple[Whole, Flags]:
     """Candidates of 2^levels or more, and which are kept."""
     block = 2**levels
-    j = 1 + _heads(count)
-    u = _bits(count, levels)
+    j = 1 + runs_of_heads(count)
+    u = bits(count, levels)
     jump = j * block + u
-    keep = _below(jump) < block
+    keep = below(jump) < block
     keep[keep] = _powers(j[keep], _two_over_e)
     excess = block * scale.denominator - scale.numerator  # (2^I − b)/b = excess/numerator
     keep[keep] = _exponential_coins(j[keep] * excess, scale.numerator)
@@ -158,7 +155,7 @@ def _trials(a: Whole, c: int, first: int) -> Flags:
     for i in range(first, _MOST_TRIALS):
         if not left.size:
             return odd
-        succeeds = _below(np.full(left.size, c * i, dtype=np.int64)) < a[left]
+        succeeds = below(np.full(left.size, c * i, dtype=np.int64)) < a[left]
         if i % 2:
             odd[left[~succeeds]] = True
         left = left[succeeds]
@@ -170,52 +167,12 @@ def _poisson(count: int, parts: int) -> Whole:
     numbers = np.zeros(count, dtype=np.int64)
     left = np.arange(count)
     while left.size:
-        proposed = _heads(left.size)
+        proposed = runs_of_heads(left.size)
         # (2/n)^j/j! is the product of 2/(n·i) for i = 1 … j.
         keep = np.ones(left.size, dtype=np.bool_)
         for i in range(1, int(proposed.max(initial=0)) + 1):
             tried = np.flatnonzero(keep & (proposed >= i))
-            keep[tried] = _below(np.full(tried.size, parts * i, dtype=np.int64)) < 2
+            keep[tried] = below(np.full(tried.size, parts * i, dtype=np.int64)) < 2
         numbers[left[keep]] = proposed[keep]
         left = left[~keep]
-    return numbers
-
-
-# -- uniform whole numbers -----------------------------------------------------------------------
-
-
-def _words(count: int) -> NDArray[np.uint64]:
-    return np.frombuffer(secrets.token_bytes(8 * count), dtype=np.uint64)
-
-
-def _bits(count: int, width: int) -> Whole:
-    """Uniform on 0 … 2^width − 1, width ≤ 62."""
-    return (_words(count) & np.uint64(2**width - 1)).astype(np.int64)
-
-
-def _heads(count: int) -> Whole:
-    """Heads before the first tail of a fair coin: j with probability 2^−(j + 1)."""
-    numbers = np.zeros(count, dtype=np.int64)
-    left = np.arange(count)
-    while left.size:
-        words = _words(left.size)
-        run = np.bitwise_count(words & ~(words + np.uint64(1)))  # the ones below the first zero
-        numbers[left] += run
-        left = left[run == 64]  # a word of ones goes on in the next
-    return numbers
-
-
-def _below(bounds: Whole) -> Whole:
-    """Uniform on 0 … bound − 1, for each 1 ≤ bound < 2⁶³."""
-    wide = bounds.astype(np.uint64)
-    numbers = np.zeros(len(bounds), dtype=np.int64)
-    # 2⁶⁴ mod bound of the words would favour small remainders: those are drawn again.
-    surplus = (np.uint64(0) - wide) % wide
-    left = np.arange(len(bounds))
-    while left.size:
-        words = _words(left.size)
-        fair = words <= np.uint64(2**64 - 1) - surplus[left]
-        taken = left[fair]
-        numbers[taken] = (words[fair] % wide[taken]).astype(np.int64)
-        left = left[~fair]
     return numbers

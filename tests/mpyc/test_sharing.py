@@ -1,4 +1,4 @@
-"""Shamir on MPyC: splitting, adding, opening, and that MPyC's own network is unreachable."""
+"""Shamir and MPyC: splitting, adding, opening, and that MPyC's own network is unreachable."""
 
 import asyncio
 import secrets
@@ -19,6 +19,7 @@ from secgen_dsl.backends.mpyc.sharing import (
 )
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import MERSENNE_61
+from secgen_dsl.runtime.shamir import add_into
 
 HALF = MERSENNE_61 // 2
 PARTIES = st.sampled_from([(3, 1), (4, 1), (5, 1), (5, 2), (7, 3)])
@@ -109,6 +110,24 @@ def test_secure_arrays_add_to_the_sum(mpc: object) -> None:
     loop: asyncio.AbstractEventLoop = mpc._loop  # type: ignore[attr-defined]
     opened = open_shares(loop.run_until_complete(sums()), 1, "a test")
     assert opened.tolist() == [11, 18, -HALF]  # the last one wrapped around, silently
+
+
+def test_the_native_lane_sends_what_secure_arrays_would(mpc: object) -> None:
+    """Bit by bit: no peer sees whether a sum was MPyC's or ``add_into``'s."""
+    vectors = np.random.default_rng(5).integers(-HALF, HALF, (4, 300))
+    dealings = [split(vector, 1, 3) for vector in vectors]
+
+    async def sum_at(party: int) -> NDArray[np.uint64]:
+        rows = [secure_array(dealing[party]) for dealing in dealings]
+        return await local_share(mpc, sum(rows[1:], rows[0]))
+
+    loop: asyncio.AbstractEventLoop = mpc._loop  # type: ignore[attr-defined]
+    for party in range(3):
+        total = dealings[0][party].copy()
+        for dealing in dealings[1:]:
+            add_into(total, dealing[party])
+        theirs = loop.run_until_complete(sum_at(party))
+        assert total.tobytes() == theirs.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from secgen_dsl.backends.mpyc.sharing import split
 from secgen_dsl.backends.plaintext.backend import run_plaintext
 from secgen_dsl.cli.study import PlannedStudy, plan_source, plan_spec
 from secgen_dsl.diagnostics.diagnostic import Source
@@ -17,6 +16,7 @@ from secgen_dsl.queries.contribution import encode, raw_cells
 from secgen_dsl.queries.maps import LINEAR_MAPS, apply_map
 from secgen_dsl.queries.table import SampleTable, empty_table
 from secgen_dsl.runtime.noise import SystemNoise, draw_cells
+from secgen_dsl.runtime.shamir import split
 from tests.conftest import ROOT
 
 EVERY_FEATURE = ROOT / "tests" / "verifier" / "every_feature"
@@ -27,6 +27,7 @@ INTEGERS_ONLY = (
     "secgen_dsl/queries/maps.py",
     "secgen_dsl/queries/marginal.py",
     "secgen_dsl/queries/pairs.py",
+    "secgen_dsl/runtime/shamir.py",
     "backends/mpyc/sharing.py",
     "backends/mpyc/template.py",
 )

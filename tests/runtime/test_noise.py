@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import GaussianNoise, Release
-from secgen_dsl.runtime import noise
-from secgen_dsl.runtime.noise import SystemNoise, draw_cells, scale_not_below
+from secgen_dsl.runtime import coins, gaussian, noise
+from secgen_dsl.runtime.gaussian import draw_gaussian
+from secgen_dsl.runtime.noise import BULK_CELLS, SystemNoise, draw_cells, scale_not_below
 from tests.trials.laws import (
     ALARM,
     correlation_sd,
@@ -46,9 +47,35 @@ def faults_of(draw: Draw, variance: Fraction) -> set[str]:
     return faults | dependence_faults(first)
 
 
+def in_two_calls(marginal: str, cells: int, variance: Fraction) -> NDArray[np.int64]:
+    """What opendp draws: a single call for so many cells is one for the bulk sampler."""
+    assert cells // 2 < BULK_CELLS <= cells
+    halves = [SystemNoise().draw(marginal, part, variance) for part in (cells // 2, -(-cells // 2))]
+    return np.concatenate(halves)
+
+
+@pytest.mark.parametrize("draw", [in_two_calls, SystemNoise().draw], ids=["opendp", "bulk"])
 @pytest.mark.parametrize("variance", ["4", "3/2", "45/2", "1/3", "13689/16"])
-def test_the_law_of_the_noise(variance: str) -> None:
-    assert faults_of(SystemNoise().draw, Fraction(variance)) == set()
+def test_the_law_of_the_noise(variance: str, draw: Draw) -> None:
+    assert faults_of(draw, Fraction(variance)) == set()
+
+
+def test_which_sampler_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int, object]] = []
+
+    def bulk(cells: int, variance: Fraction) -> NDArray[np.int64]:
+        asked.append(("bulk", cells, variance))
+        return draw_gaussian(cells, variance)
+
+    def opendp(scale: float) -> Callable[[list[int]], list[int]]:
+        asked.append(("opendp", 0, scale))
+        return lambda values: values
+
+    monkeypatch.setattr(noise, "draw_gaussian", bulk)
+    monkeypatch.setattr(noise, "_sampler", opendp)
+    SystemNoise().draw("a", BULK_CELLS - 1, Fraction(25, 4))
+    SystemNoise().draw("a", BULK_CELLS, Fraction(25, 4))
+    assert asked == [("opendp", 0, 2.5), ("bulk", BULK_CELLS, Fraction(25, 4))]
 
 
 class Watched:
@@ -137,21 +164,22 @@ def test_these_tests_notice_a_wrong_sampler(draw: Draw, fault: str) -> None:
     assert fault in faults_of(draw, Fraction(3, 4))
 
 
-def _draw_into(queue: "Queue[list[int]]") -> None:
-    queue.put(SystemNoise().draw("a", 40, Fraction(10**12)).tolist())
+def _draw_into(queue: "Queue[list[int]]", cells: int) -> None:
+    queue.put(SystemNoise().draw("a", cells, Fraction(10**12))[:40].tolist())
 
 
-def test_forked_parties_do_not_share_a_generator() -> None:
-    SystemNoise().draw("a", 40, Fraction(10**12))  # the library is loaded and warm
+@pytest.mark.parametrize("cells", [40, BULK_CELLS])
+def test_forked_parties_do_not_share_a_generator(cells: int) -> None:
+    SystemNoise().draw("a", cells, Fraction(10**12))  # the library is loaded and warm
     context = multiprocessing.get_context("fork")
     queue: Queue[list[int]] = context.Queue()
-    children = [context.Process(target=_draw_into, args=(queue,)) for _ in range(2)]
+    children = [context.Process(target=_draw_into, args=(queue, cells)) for _ in range(2)]
     for child in children:
         child.start()
     drawn = [queue.get(timeout=30) for _ in children]
     for child in children:
         child.join(timeout=30)
-    drawn.append(SystemNoise().draw("a", 40, Fraction(10**12)).tolist())
+    drawn.append(SystemNoise().draw("a", cells, Fraction(10**12))[:40].tolist())
     # σ = 10⁶: forty equal values by chance do not happen, nor does one in the same place twice.
     for first, second in ((0, 1), (0, 2), (1, 2)):
         equal = sum(a == b for a, b in zip(drawn[first], drawn[second], strict=True))
@@ -214,10 +242,11 @@ def test_shapes() -> None:
     assert int(np.abs(SystemNoise().draw("subtype", 9, Fraction(2**100))).max()) < 2**56
 
 
+@pytest.mark.parametrize("cells", [3, BULK_CELLS])
 @pytest.mark.parametrize("variance", [Fraction(0), Fraction(-4), Fraction(2**100 + 1)])
-def test_variances_out_of_range(variance: Fraction) -> None:
+def test_variances_out_of_range(variance: Fraction, cells: int) -> None:
     with pytest.raises(ValueError, match="noise variance must be positive"):
-        SystemNoise().draw("subtype", 3, variance)
+        SystemNoise().draw("subtype", cells, variance)
 
 
 def test_a_negative_length() -> None:
@@ -251,3 +280,20 @@ def test_a_failing_sampler_stops_the_party(
     assert words in diagnostic.message
     assert "subtype*cycle" in diagnostic.message
     assert diagnostic.next_step
+
+
+def _no_random_bytes(count: int) -> NDArray[np.uint64]:
+    raise OSError("no random bytes")
+
+
+def test_a_failing_generator_stops_the_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The system's cannot be made to fail either.
+    monkeypatch.setattr(coins, "words", _no_random_bytes)
+    monkeypatch.setattr(gaussian, "words", _no_random_bytes)
+    for draw in (
+        lambda: SystemNoise().draw("subtype", BULK_CELLS, Fraction(4)),
+        lambda: SystemNoise().draw_polya("subtype", 3, Fraction(4), 2),
+    ):
+        with pytest.raises(SecgenError, match="SG401") as caught:
+            draw()
+        assert "the system reports: no random bytes" in caught.value.diagnostics[0].message

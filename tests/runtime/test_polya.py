@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from secgen_dsl.runtime import polya
+from secgen_dsl.runtime import coins, polya
 from secgen_dsl.runtime.polya import draw_polya
 from tests.trials.laws import (
     ALARM,
@@ -147,34 +147,6 @@ def test_poisson_numbers(parts: int) -> None:
     assert law_faults(drawn, (x, poisson.pmf(x, 1 / parts))) <= {"mean"}  # which is not 0
 
 
-def test_heads_before_the_first_tail(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = np.arange(0, 60)
-    assert law_faults(polya._heads(100_000), (x, 0.5 ** (x + 1.0))) <= {"mean"}  # which is not 0
-    # A word of ones goes on in the next one: 64 heads, then those of the second word.
-    words = iter([np.array([2**64 - 1, 0], dtype=np.uint64), np.array([0b0111], dtype=np.uint64)])
-    monkeypatch.setattr(polya, "_words", lambda count: next(words))
-    assert polya._heads(2).tolist() == [67, 0]
-
-
-@pytest.mark.parametrize("bound", [1, 2, 3, 10, 2**20 + 7])
-def test_uniform_whole_numbers(bound: int) -> None:
-    drawn = polya._below(np.full(100_000, bound, dtype=np.int64))
-    assert 0 <= int(drawn.min()) <= int(drawn.max()) < bound
-    classes = min(bound, 50)
-    counts = np.bincount(drawn * classes // bound, minlength=classes)
-    sizes = np.bincount(np.arange(bound) * classes // bound, minlength=classes)
-    from scipy.stats import chisquare
-
-    assert bound == 1 or chisquare(counts, sizes / bound * len(drawn)).pvalue > LEVEL
-
-
-def test_surplus_words_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """2⁶⁴ mod 3 = 1: the greatest word would favour 0."""
-    words = iter([np.array([2**64 - 1], dtype=np.uint64), np.array([5], dtype=np.uint64)])
-    monkeypatch.setattr(polya, "_words", lambda count: next(words))
-    assert polya._below(np.array([3])).tolist() == [2]
-
-
 def test_shapes_and_the_greatest_scale() -> None:
     assert draw_polya(0, Fraction(3), 2).shape == (0,)
     assert draw_polya(70_001, Fraction(3), 2).shape == (70_001,)
@@ -200,7 +172,11 @@ def test_numbers_out_of_range(cells: int, scale: str, parts: int) -> None:
 
 def test_nothing_can_be_seeded_and_no_float_decides() -> None:
     assert list(inspect.signature(draw_polya).parameters) == ["cells", "scale", "parts"]
-    tree = ast.parse(Path(inspect.getfile(polya)).read_text(encoding="utf-8"))
+    for module in (polya, coins):
+        no_float_decides(ast.parse(Path(inspect.getfile(module)).read_text(encoding="utf-8")))
+
+
+def no_float_decides(tree: ast.Module) -> None:
     names = {
         node.attr if isinstance(node, ast.Attribute) else node.id
         for node in ast.walk(tree)
@@ -218,6 +194,6 @@ def test_nothing_can_be_seeded_and_no_float_decides() -> None:
 def test_a_coin_is_never_decided_for_want_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials that were cut short, and counted as one side, would bias every coin."""
     assert math.factorial(polya._MOST_TRIALS - 1) > 2**250
-    monkeypatch.setattr(polya, "_below", lambda bounds: np.zeros(len(bounds), dtype=np.int64))
+    monkeypatch.setattr(polya, "below", lambda bounds: np.zeros(len(bounds), dtype=np.int64))
     with pytest.raises(ValueError, match="for ever"):
         polya._trials(np.ones(1, dtype=np.int64), 1, first=1)

@@ -40,6 +40,8 @@ PLAN = twenty_genes().plan
 CODE = (Path(secgen_dsl.__file__).parent, Path(run_plaintext.__code__.co_filename).parents[1])
 LEFT_OUT = {("labels.py", "label_key"), ("labels.py", "<listcomp>")}
 
+SAMPLERS = {"polya.py", "gaussian.py", "coins.py"}
+
 Step = tuple[str, str, int]
 
 
@@ -155,7 +157,7 @@ def test_vectors_and_laplace_noise_too(
 ) -> None:
     """Up to the opening of the first round: what comes later follows from the opened values.
 
-    Pólya shares are drawn by rejection, in a number of steps that depends on the noise alone.
+    Noise is drawn by rejection, in a number of steps that depends on the noise alone.
     """
     plan = study_of(kind).plan
     table = neighbours(OTHER_HERE, empty_table(plan.program))[neighbour]
@@ -171,7 +173,7 @@ def test_vectors_and_laplace_noise_too(
 def before_opening(steps: list[Step]) -> list[Step]:
     """The steps until the first sum opens, without those of the Pólya sampler."""
     until = next(place for place, step in enumerate(steps) if step[1] == "opened_sum")
-    return [step for step in steps[:until] if step[0] != "polya.py"]
+    return [step for step in steps[:until] if step[0] not in SAMPLERS]
 
 
 def test_the_steps_are_those_of_the_whole_path(
