@@ -3,8 +3,9 @@
 A run sends these bytes exactly: sizes depend on the plan, never on anybody's data.
 """
 
-from secgen_dsl.ir.plan import Plan, Release
+from secgen_dsl.ir.plan import Plan, Release, Round
 from secgen_dsl.runtime.network.frames import (
+    CHUNK_VALUES,
     CONFIRMATION_BYTES,
     ELEMENT_BYTES,
     HEADER,
@@ -13,9 +14,22 @@ from secgen_dsl.runtime.network.frames import (
 )
 
 
+def opened_values(one_round: Round) -> int:
+    """Number of values that a round opens, which is the length of its shared vector."""
+    return sum(release.opened for release in one_round.releases)
+
+
+def is_bulk(one_round: Round) -> bool:
+    """Whether a round's shares are added natively: they are too many for MPyC's arrays.
+
+    Up to a frame's worth MPyC takes a fifth of a second; its arrays hold Python objects (0016).
+    """
+    return opened_values(one_round) > CHUNK_VALUES
+
+
 def values_per_round(plan: Plan) -> tuple[int, ...]:
-    """For each round the number of opened values, which is the length of its shared vector."""
-    return tuple(sum(release.opened for release in one.releases) for one in plan.rounds)
+    """``opened_values`` of each round."""
+    return tuple(map(opened_values, plan.rounds))
 
 
 def predicted_bytes(plan: Plan) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from secgen_dsl.backends.mpyc.cost import is_bulk, opened_values
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, Noise, Plan, Release, Round
 from secgen_dsl.ir.queries import Query, SecondMoment, VectorSum
@@ -43,7 +44,9 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
     noises = {"gaussian": gaussian, "laplace": laplace}
     before_wait, wait, after_wait = _cut(prepare_tail, "wait")
     exchange_head, connect, exchange = _cut(exchange, "connect")
-    share, add, open_total = _cut(exchange, "add")
+    before_share, arrays, after_arrays = _cut(exchange, "arrays")
+    share, add, after_add = _cut(arrays, "add")
+    before_native, native, open_total = _cut(after_arrays, "native")
 
     pieces = [head.rstrip("\n") + "\n\n", _fill(study, _study_slots(plan))]
     for one_round in plan.rounds:
@@ -55,9 +58,18 @@ def generate_program(plan: Plan, source_lines: Mapping[str, str]) -> str:
             pieces.append(_fill(release, slots | _release_slots(plan, one, source_lines)))
         pieces.append(_fill(before_wait + ("" if first else wait) + after_wait, slots))
         pieces.append(between if first else "")
-        pieces += [_fill(exchange_head, slots), connect if first else "", _fill(share, slots)]
-        pieces += [_fill(add, {"SLOT_DEALER": str(i)}) for i in range(1, len(plan.parties))]
-        pieces.append(_fill(open_total, slots))
+        pieces += [
+            _fill(exchange_head, slots),
+            connect if first else "",
+            _fill(before_share, slots),
+        ]
+        if is_bulk(one_round):
+            pieces.append(_fill(native, slots))
+        else:
+            pieces.append(_fill(share, slots))
+            pieces += [_fill(add, {"SLOT_DEALER": str(i)}) for i in range(1, len(plan.parties))]
+            pieces.append(_fill(after_add, slots))
+        pieces.append(_fill(before_native + open_total, slots))
     pieces.append(tail)
     return "".join(pieces)
 
@@ -105,6 +117,7 @@ def _round_slots(plan: Plan, one_round: Round) -> dict[str, str]:
         "SLOT_DELAY": f"{one_round.delay} s",
         "SLOT_ROUND_TITLE": f"Round {one_round.number} of {len(plan.rounds)}",
         "SLOT_OPENINGS": _tuple(openings),
+        "SLOT_VALUES": f"{opened_values(one_round):,}",
     }
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc.cost import values_per_round
 from secgen_dsl.backends.mpyc.messages import PartyConfig
-from secgen_dsl.backends.mpyc.sharing import local_share, open_shares, secure_array, split
+from secgen_dsl.backends.mpyc.sharing import local_share, secure_array
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.learned import with_learned_edges
@@ -39,6 +39,7 @@ from secgen_dsl.runtime.network.links import Endpoint
 from secgen_dsl.runtime.network.mesh import Mesh, Session, Status
 from secgen_dsl.runtime.noise import NoiseSource, draw_cells
 from secgen_dsl.runtime.openings import OpeningsManifest
+from secgen_dsl.runtime.shamir import add_into, open_shares, split
 from secgen_dsl.runtime.store import ContributionKey, ContributionStore, digest_of_opened
 from secgen_dsl.runtime.trust.consortium import roster_sha256
 
@@ -333,11 +334,8 @@ class Party:
         Returns:
             One MPyC secure array for each dealer, in the order of the parties.
         """
-        if number not in self._stored or number != len(self._opened) + 1:
-            raise _departs(f"round {number} is not stored, or not next")
-        mesh = self._connected(f"sharing in round {number}")
-        rows = split(self._stored[number], self._plan.threshold, len(self._plan.parties))
-        received = [np.zeros_like(row) for row in rows]
+        mesh, rows = self._dealing(number)
+        received = [np.empty_like(row) for row in rows]
         received[self._config.index] = rows[self._config.index]
 
         def take(dealer: int, start: int, end: int, elements: NDArray[np.uint64]) -> None:
@@ -346,6 +344,28 @@ class Party:
         await mesh.share(number, rows, take)
         return [secure_array(share) for share in received]
 
+    async def share_and_add(self, number: int) -> NDArray[np.uint64]:
+        """Step 4 and the sum of step 5 for a long vector: shares are added as they come.
+
+        Returns:
+            This party's share of the sum of all dealings, the same that MPyC would have.
+        """
+        mesh, rows = self._dealing(number)
+        total = rows[self._config.index].copy()
+
+        def take(dealer: int, start: int, end: int, elements: NDArray[np.uint64]) -> None:
+            add_into(total[start:end], elements)
+
+        await mesh.share(number, rows, take)
+        return total
+
+    def _dealing(self, number: int) -> tuple[Mesh, list[NDArray[np.uint64]]]:
+        """A fresh dealing of the stored y of the round that is next."""
+        if number not in self._stored or number != len(self._opened) + 1:
+            raise _departs(f"round {number} is not stored, or not next")
+        mesh = self._connected(f"sharing in round {number}")
+        return mesh, split(self._stored[number], self._plan.threshold, len(self._plan.parties))
+
     async def open(
         self, number: int, total: Any, openings: Sequence[tuple[str, int]]
     ) -> dict[str, NDArray[np.int64]]:
@@ -353,7 +373,7 @@ class Party:
 
         Args:
             number: the round.
-            total: the sum of the dealers' secure arrays.
+            total: the sum of the dealers' secure arrays, or this party's share of it.
             openings: (marginal, number of values), in the order of the concatenated vector.
 
         Returns:
@@ -367,10 +387,11 @@ class Party:
         mesh = self._connected(f"opening round {number}")
         if total.shape != (permit.values,):
             raise _departs(f"the sum of round {number} has {total.size} values")
-        own = await local_share(self._mpc, total)
+        native = isinstance(total, np.ndarray)
+        own = total if native else await local_share(self._mpc, total)
         # From here on a colluder may know the total, whether or not this party ever does.
         self._store.mark_opening(self._key(number, self._opened))
-        shares = [np.zeros_like(own) for _ in self._plan.parties]
+        shares = [np.empty_like(own) for _ in self._plan.parties]
         shares[self._config.index] = own
 
         def take(party: int, start: int, end: int, elements: NDArray[np.uint64]) -> None:

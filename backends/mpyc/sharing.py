@@ -15,16 +15,6 @@ from numpy.typing import NDArray
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.plan import MERSENNE_61
 from secgen_dsl.runtime.environment import forget_variables
-from secgen_dsl.runtime.shamir import open_shares, split
-
-__all__ = [
-    "local_share",
-    "open_shares",
-    "secure_array",
-    "secure_field",
-    "split",
-    "start_mpyc",
-]
 
 _NETWORK_METHODS = (
     "start",

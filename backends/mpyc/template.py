@@ -74,6 +74,7 @@ async def protocol(party: Party) -> None:
     # </connect>
     # Step 3: every y of the round is on disk before a share of it leaves.
     party.store(SLOT_ROUND)
+    # <arrays>
     # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
     shares = await party.share(SLOT_ROUND)
     # Step 5: the secure arrays are added, and the sum opened if all parties' shares agree.
@@ -81,6 +82,13 @@ async def protocol(party: Party) -> None:
     # <add>
     total += shares[SLOT_DEALER]
     # </add>
+    # </arrays>
+    # <native>
+    # Step 4: y is split by fresh random polynomials; SLOT_VALUES values are too many for MPyC's
+    # arrays, so the shares of all dealers are added as they come, modulo 2**61 - 1.
+    total = await party.share_and_add(SLOT_ROUND)
+    # Step 5: the sum is opened if all parties' shares agree.
+    # </native>
     openings = SLOT_OPENINGS
     await party.open(SLOT_ROUND, total, openings)
 
