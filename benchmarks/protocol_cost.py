@@ -9,6 +9,7 @@ tables have about 20,000 raw cells (978 genes × 5 labels × 4 bins).  Prints on
 import argparse
 import csv
 import json
+import sys
 import tempfile
 import threading
 import time
@@ -49,7 +50,11 @@ def main() -> None:
                 Path(folder) / "state",
                 on_progress=lambda _: None,
                 timeout=120,
+                party_command=[sys.executable, str(Path(__file__).with_name("metered_party.py"))],
             )
+        steps = [
+            json.loads(path.read_text()) for path in sorted(Path(folder).glob("state/*/steps.json"))
+        ]
     assert set(result.bytes_sent.values()) == {predicted_bytes(plan)}
     print(
         json.dumps(
@@ -63,6 +68,9 @@ def main() -> None:
                 "seconds_all": round(result.seconds, 2),
                 "seconds_from_ready_to_opened": round(result.exchange_seconds, 2),
                 "cpu_seconds_by_party": sorted(meter.cpu.values()),
+                "cpu_seconds_of_steps_by_party": [
+                    {name: round(seconds, 3) for name, seconds in one.items()} for one in steps
+                ],
                 "peak_rss_mb_by_party": sorted(meter.rss.values()),
             },
             indent=2,
