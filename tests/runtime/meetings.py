@@ -134,8 +134,11 @@ class End:
     async def says(self, data: bytes, other: "End") -> None:
         """What one end writes arrives at the other."""
         self.writer.write(data)
-        await self.writer.drain()
-        assert await asyncio.wait_for(other.reader.readexactly(len(data)), 20) == data
+        async with asyncio.timeout(20):  # read while it is written: buffers on the way are small
+            _, arrived = await asyncio.gather(
+                self.writer.drain(), other.reader.readexactly(len(data))
+            )
+        assert arrived == data
 
     def close(self) -> None:
         self.writer.transport.abort()
