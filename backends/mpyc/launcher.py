@@ -20,6 +20,7 @@ from secgen_dsl.backends.mpyc.supervision import (
 from secgen_dsl.diagnostics.diagnostic import fail, nearest
 from secgen_dsl.ir.base import canonical_json
 from secgen_dsl.ir.plan import Measurements, Plan
+from secgen_dsl.runtime.network.distance import Distance, SimulatedDistance
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def run_protocol(
     *,
     on_progress: OnProgress,
     timeout: float,
+    distance: Distance | None = None,
     party_command: Sequence[str] = PARTY_COMMAND,
 ) -> ProtocolResult:
     """Run a plan with all its parties on this machine.
@@ -69,6 +71,7 @@ def run_protocol(
             stored.
         on_progress: called from this thread for each phase of each party.
         timeout: seconds > 0 that a party waits for another one.
+        distance: as if the parties were so far from each other; None: as they are.
         party_command: how to start a party; tests bring their own.
 
     Raises:
@@ -84,6 +87,9 @@ def run_protocol(
         consortium = local_consortium(plan.parties, keys)
         for listener in listeners:
             stack.callback(listener.close)
+        far = None
+        if distance is not None:
+            far = stack.enter_context(SimulatedDistance(ports, distance))
         parties = stack.enter_context(Supervisor(on_progress, party_command))
         for index, name in enumerate(plan.parties):
             data_file = data_files.get(name)
@@ -96,7 +102,7 @@ def run_protocol(
                 source_lines=dict(source_lines),
                 data_file=None if data_file is None else str(data_file.absolute()),
                 state=str(private_folder(state, name)),
-                entries=consortium.entries(ports),
+                entries=consortium.entries(ports if far is None else far.ports_for(index)),
                 key=str(consortium.keys[index]),
                 certificate=str(consortium.certificates[index]),
                 listener=listeners[index].fileno(),

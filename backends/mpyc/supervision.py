@@ -191,9 +191,9 @@ def _watch(
         else:
             message = _message(line)
             if isinstance(message, Progress):
-                party.phase = message.phase
-                if message.phase == "connecting":
+                if message.phase == "connecting" != party.phase:
                     ready = time.monotonic()
+                party.phase = message.phase
                 on_progress(message)
             elif isinstance(message, PartyResult):
                 party.result = message

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from textwrap import wrap
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from secgen_dsl.backends.bundle import Bundle, cannot_write, require_writable
 from secgen_dsl.cli.bundling import bundle_of
@@ -28,6 +28,9 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nea
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.privacy.rounding import six_digits_up
 
+if TYPE_CHECKING:
+    from secgen_dsl.runtime.network.distance import Distance
+
 _STATE = "parties"
 
 
@@ -39,6 +42,7 @@ def execute(
     state: Path | None,
     seed: int | None,
     timeout: float,
+    distance: "Distance | None",
     say: Callable[[str], None],
 ) -> Finished:
     """Run all parties, synthesise, write.
@@ -77,7 +81,9 @@ def execute(
                 say(_wrapped(start, known))
             try:
                 if backend == "mpyc":
-                    protocol = run_mpyc(planned, bundle, files, state, timeout, start, say)
+                    protocol = run_mpyc(
+                        planned, bundle, files, state, timeout, distance, start, say
+                    )
                 else:
                     protocol = run_plaintext(planned, files, state, start, say)
             except BaseException:
@@ -255,6 +261,7 @@ def run_mpyc(
     files: Mapping[str, Path],
     state: Path,
     timeout: float,
+    distance: "Distance | None",
     start: float,
     say: Callable[[str], None],
 ) -> Protocol:
@@ -263,6 +270,7 @@ def run_mpyc(
     Args:
         files: silo → its table, or its description.
         state: folder of the parties' private folders.
+        distance: as if the sites were so far from each other; None: as they are.
         start: of the run, as ``time.monotonic`` counts.
 
     Raises:
@@ -291,6 +299,7 @@ def run_mpyc(
         state,
         on_progress=on_progress,
         timeout=timeout,
+        distance=distance,
     )
     say(
         f"{clock(start)}  opened; protocol {result.seconds:.1f} s, of which "

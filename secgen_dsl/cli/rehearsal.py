@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from secgen_dsl.backends.bundle import cannot_write, require_writable
 from secgen_dsl.cli.bundling import bundle_of
@@ -16,6 +16,9 @@ from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.rehearsal import MARK
 
+if TYPE_CHECKING:
+    from secgen_dsl.runtime.network.distance import Distance
+
 
 def rehearse(
     planned: PlannedStudy,
@@ -24,6 +27,7 @@ def rehearse(
     out: Path,
     seed: int | None,
     timeout: float,
+    distance: "Distance | None",
     say: Callable[[str], None],
 ) -> Finished:
     """Invent rows, run all parties on them, synthesise, write.
@@ -66,7 +70,9 @@ def rehearse(
             raise cannot_write(out, error) from error
         say(f"{clock(start)}  {rows:,} rows invented for each of {len(files)} silos")
         if backend == "mpyc":
-            protocol = run_mpyc(planned, bundle, files, work / "parties", timeout, start, say)
+            protocol = run_mpyc(
+                planned, bundle, files, work / "parties", timeout, distance, start, say
+            )
         else:
             protocol = run_plaintext(planned, files, work / "parties", start, say)
         finished = write_results(planned, bundle, protocol, seed, out, work / MARK)

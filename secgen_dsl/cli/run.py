@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from secgen_dsl.cli.distance import distance_options
 from secgen_dsl.cli.report import Format, command, format_option, show, succeed
+
+if TYPE_CHECKING:
+    from secgen_dsl.runtime.network.distance import Distance
 
 
 def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -65,6 +69,7 @@ def _data_file(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     show_default=True,
     help="Seconds that a party waits for another one.",
 )
+@distance_options
 @format_option
 @command
 def run(
@@ -76,6 +81,7 @@ def run(
     state: Path | None,
     seed: int | None,
     timeout: float,
+    distance: "Distance | None",
     output: Format,
 ) -> None:
     """Run SPEC (or a bundle) with all parties on this machine."""
@@ -86,6 +92,10 @@ def run(
     if mock is not None and state is not None:
         raise click.UsageError(
             "--mock and --state exclude each other: a rehearsal spends nothing and keeps nothing."
+        )
+    if distance is not None and backend == "plaintext":
+        raise click.UsageError(
+            "--latency and --bandwidth are about messages: --backend plaintext sends none."
         )
     from secgen_dsl.cli.execution import execute
     from secgen_dsl.cli.rehearsal import rehearse
@@ -100,9 +110,9 @@ def run(
             click.echo(line, err=True)
 
     if mock is None:
-        finished = execute(planned, backend, data, out, state, seed, timeout, say)
+        finished = execute(planned, backend, data, out, state, seed, timeout, distance, say)
     else:
-        finished = rehearse(planned, backend, mock, out, seed, timeout, say)
+        finished = rehearse(planned, backend, mock, out, seed, timeout, distance, say)
     if output != "full":
         written = [str(out / name) for name in finished.files]
         succeed(output, planned.warnings, finished.receipt | {"written": written})
