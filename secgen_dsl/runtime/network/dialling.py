@@ -148,8 +148,17 @@ async def receive(sock: socket.socket, size: int) -> bytes:
 
 
 def prepare(sock: socket.socket) -> None:
-    """No delay of small messages, and notice of a far end that vanished (in about 2 minutes)."""
+    """Never wait in a call, and ``keep_alive``."""
     sock.setblocking(False)
+    keep_alive(sock)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """No delay of small messages, and notice of a far end that vanished (in about 2 minutes).
+
+    What it sends each minute also keeps firewalls from forgetting a connection that is silent, for
+    example while sites work on a later round.
+    """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):

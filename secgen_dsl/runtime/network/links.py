@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.runtime.network.dialling import UnreachableError
+from secgen_dsl.runtime.network.dialling import UnreachableError, keep_alive
 from secgen_dsl.runtime.network.meeting import Role, meet
 from secgen_dsl.runtime.network.tls import party_at_other_end, tls_context
 from secgen_dsl.runtime.trust.consortium import Address, PartyEntry
@@ -123,6 +123,7 @@ class Endpoint:
             raise self._stranger(peer, f"{address} shows {error.verify_message}") from error
         except (OSError, TimeoutError) as error:
             raise NotYet(f"{address}: {reason_of(error)}") from error
+        keep_alive(streams[1].get_extra_info("socket"))
         self._require(peer, streams, str(address))
         return streams
 
@@ -171,6 +172,7 @@ class Endpoint:
             if peer is None or peer == self.index:
                 writer.transport.abort()
                 return
+            keep_alive(writer.get_extra_info("socket"))
             await on_stream(peer, reader, writer)
 
         return await asyncio.start_server(
