@@ -4,14 +4,20 @@ It holds public facts only: hashes of the plan and of opened values, sizes, vers
 never how long anything took.
 """
 
+import re
 from typing import Literal
 
 from pydantic import Field
 
 from secgen_dsl.ir.base import Node, canonical_json
-from secgen_dsl.runtime.trust.identity import Signer, verified
+from secgen_dsl.runtime.trust.identity import Domain, Signer, verified
+
+_SIGNATURE = re.compile("[0-9a-f]{128}")
 
 _HASH = r"^[0-9a-f]{64}$"
+
+COMPLETE = "complete"
+"""The outcome of a run in which all went well."""
 
 
 class PartyReceipt(Node):
@@ -68,11 +74,14 @@ class PartyReceipt(Node):
 
     def is_signed_by(self, public: str) -> bool:
         """Whether its signature is that key's."""
-        try:
-            signature = bytes.fromhex(self.signature)
-        except ValueError:
-            return False
-        return verified(public, "receipt", self._unsigned(), signature)
+        return is_signature(public, "receipt", self._unsigned(), self.signature)
 
     def _unsigned(self) -> bytes:
         return canonical_json(self.model_copy(update={"signature": ""}))
+
+
+def is_signature(public: str, domain: Domain, data: bytes, text: str) -> bool:
+    """Whether ``text`` is that key's signature, written in its one way: 128 small hex digits."""
+    return _SIGNATURE.fullmatch(text) is not None and verified(
+        public, domain, data, bytes.fromhex(text)
+    )
