@@ -9,6 +9,7 @@ from typing import Literal
 
 from secgen_dsl.ir.base import Node
 from secgen_dsl.runtime.trust.consortium import PartyEntry
+from secgen_dsl.runtime.trust.identity import read_certificate
 
 
 class Roster(Node):
@@ -26,7 +27,7 @@ def roster_of(entries: Sequence[PartyEntry]) -> Roster:
             PartyEntry(
                 name=one.name,
                 fingerprint=one.fingerprint,
-                certificate=one.identity.pem,
+                certificate=read_certificate(one.certificate).pem,
                 officer=one.officer,
             )
             for one in entries

@@ -44,7 +44,10 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
             "session": "session", "outcome": "outcome", "opened_sha256": "opened values",
             "measurements_sha256": "measurements",
         }  # fmt: skip
-        faults = [
+        faults = []
+        if len({one.party for one in receipts}) != len(receipts):
+            faults.append("two folders are of the same party")
+        faults += [
             f"{one.party} has another {what} than {first.party}"
             for one in receipts[1:]
             for name, what in fields.items()
@@ -55,8 +58,6 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
             for one in receipts[1:]
             if sorted(one.approvals) != sorted(first.approvals)
         ]
-        if len({one.party for one in receipts}) != len(receipts):
-            faults.append("two folders are of the same party")
         report.check(
             "all sites", "plan, study, parties, session and opened values are the same", faults,
             RECEIPT_FILE,
@@ -193,7 +194,9 @@ def _signature(data: Mapping[str, Any], sites: Sequence[Site], report: Report) -
 
 def _contradictions(data: Mapping[str, Any], sites: Sequence[Site]) -> Iterator[str]:
     """Where ``receipt.json`` and the rest of the evidence disagree."""
-    debits, sent = data.get("ledger_entries", {}), data.get("bytes_sent", {})
+    debits, sent, versions = (
+        _table(data, name) for name in ("ledger_entries", "bytes_sent", "versions")
+    )
     for site in sites:
         receipt = site.receipt
         if site.plan is not None:
@@ -215,13 +218,18 @@ def _contradictions(data: Mapping[str, Any], sites: Sequence[Site]) -> Iterator[
             yield f"it has another entry of the ledger of {receipt.party}"
         if sent.get(receipt.party) != receipt.bytes_sent:
             yield f"it has another number of bytes sent by {receipt.party}"
-        for name, version in data.get("versions", {}).items():
+        for name, version in versions.items():
             if receipt.versions.get(name, version) != version:
                 yield f"it has another version of {name} than {receipt.party}"
         if data.get("data") != "given" or data.get("backend") != "mpyc":
             yield "it is of a run without parties, or of invented rows"
         if str(data.get("date")) < receipt.date:
             yield "it is older than the run"
+
+
+def _table(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _files(folder: Path, data: Mapping[str, Any], report: Report) -> None:
