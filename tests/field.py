@@ -53,7 +53,7 @@ class Field:
 
     def state(self, name: str) -> Path:
         """A site's private folder."""
-        return self.folder / "sites" / name
+        return self.folder / "sites" / f"{name}-0"
 
     def run(self, behaviour: str = "injected") -> dict[str, Path]:
         """Run all parties as processes; each one's folder of what the run left."""

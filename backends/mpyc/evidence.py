@@ -12,11 +12,11 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from secgen_dsl.backends.bundle import PROGRAM_FILE, pretty_json, write_file
+from secgen_dsl.backends.bundle import PROGRAM_FILE, write_file
 from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import canonical_json, sha256_of
+from secgen_dsl.ir.base import canonical_json, pretty_json, sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.runtime.evidence.folder import (
     MEASUREMENTS_FILE,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from secgen_dsl.backends.mpyc import party as party_module
 from secgen_dsl.backends.mpyc.messages import PartyConfig, read_config
 from secgen_dsl.backends.mpyc.process import (
-    end_with_launcher,
+    Lifeline,
     leave,
     private_output,
     run_party,
@@ -60,7 +60,8 @@ def record(config: PartyConfig) -> None:
 if __name__ == "__main__":
     channel = private_output()
     config = read_config(sys.stdin.buffer.readline())
-    end_with_launcher()
+    lifeline = Lifeline()
     BEHAVIOURS[sys.argv[1]](config)
     record(config)
-    leave(run_party(config, noise=InjectedNoise(config.index), verify=verify, channel=channel))
+    noise = InjectedNoise(config.index)
+    leave(run_party(config, noise=noise, verify=verify, channel=channel, lifeline=lifeline))

@@ -251,7 +251,7 @@ def _plan(site: Site, report: Report, auditor: Auditor) -> None:
     certificate = site.certificate
     if site.has(CERTIFICATE_FILE):
         _readable(site, report, "plan", certificate, CERTIFICATE_FILE)
-    report.check(
+    verifies = report.check(
         "plan",
         "the plan verifies again, and a second accountant confirms its budget",
         auditor.plan_faults(plan, certificate),
@@ -268,7 +268,10 @@ def _plan(site: Site, report: Report, auditor: Auditor) -> None:
             "plan", "the study is the one that the receipt names", "study.json is not there",
             STUDY_FILE,
         )  # fmt: skip
-    _program(site, report, auditor, plan)
+    if verifies:
+        _program(site, report, auditor, plan)
+    else:
+        site.plan = None  # what does not verify predicts nothing
 
 
 def _program(site: Site, report: Report, auditor: Auditor, plan: Plan) -> None:
@@ -426,7 +429,9 @@ def _transcript(
     check = "exactly the frames that the plan predicts were sent and received"
     if plan is None or found is None:
         if plan is None:
-            report.lacks("execution", check, f"{PLAN_FILE} is not there", PLAN_FILE)
+            report.lacks(
+                "execution", check, f"{PLAN_FILE} is not there, or does not hold", PLAN_FILE
+            )
         else:
             report.check("execution", check, ["they are of no such plan"], TRANSCRIPT_FILE)
         return
@@ -476,7 +481,9 @@ def _opened(site: Site, report: Report) -> None:
     if measurements.plan_sha256 != receipt.plan_sha256:
         faults.append("they are of another plan")
     if plan is None:
-        report.lacks("opened values", check, f"{PLAN_FILE} is not there", PLAN_FILE)
+        report.lacks(
+            "opened values", check, f"{PLAN_FILE} is not there, or does not hold", PLAN_FILE
+        )
         return
     faults += _value_faults(plan, measurements, receipt)
     report.check("opened values", check, faults, MEASUREMENTS_FILE)

@@ -74,10 +74,11 @@ def find_runs(path: Path) -> list[RunFolder]:
     newest = _newest(place / _RUNS)
     if newest:
         return [RunFolder(one, _results_of(one), _earlier(one)) for one in newest]
-    folders = sorted((place / PARTIES).iterdir()) if (place / PARTIES).is_dir() else ()
+    state = place / PARTIES if (place / PARTIES).is_dir() else place
+    folders = sorted(state.iterdir()) if state.is_dir() else ()
     found = [one for folder in folders for one in _newest(folder / _RUNS)]
     if found:
-        return [RunFolder(one, place, _earlier(one)) for one in found]
+        return [RunFolder(one, _results_of(one), _earlier(one)) for one in found]
     if (place / RESULTS_RECEIPT_FILE).exists():
         return [RunFolder(place, place)]
     raise fail(
