@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from tests.field import FieldRun, make_field
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = ROOT / "specs"
@@ -36,6 +37,22 @@ def colorectal() -> PlannedStudy:
 def two_hospitals() -> PlannedStudy:
     """Study D: two silos and a helper, edges written in the spec, a histogram that is added."""
     return plan_spec(SPECS / "two_hospitals.secgen")
+
+
+@pytest.fixture(scope="session")
+def field_run(two_hospitals: PlannedStudy, tmp_path_factory: pytest.TempPathFactory) -> FieldRun:
+    """A run of three sites over mutual TLS, and a later one in which an opening was changed."""
+    folder = tmp_path_factory.mktemp("field")
+    field = make_field(two_hospitals, folder)
+
+    def all_sites(behaviour: str) -> dict[str, Path]:
+        left = field.run(behaviour)
+        return {
+            name: field.results(name, path, folder / behaviour / name)
+            for name, path in left.items()
+        }
+
+    return FieldRun(field, all_sites("injected"), all_sites("tamper"))
 
 
 @pytest.fixture(scope="session")

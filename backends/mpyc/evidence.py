@@ -1,5 +1,10 @@
-"""What a party writes about its run: the head of its transcript, and its signed receipt."""
+"""What a party writes about its run, into one folder that an auditor can read by itself.
 
+The transcript and the signed receipt; and what these are about: the plan, the program, the parties,
+the opened values.  No file holds anything that the other parties do not know.
+"""
+
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,20 +12,27 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from secgen_dsl.backends.bundle import write_file
+from secgen_dsl.backends.bundle import PROGRAM_FILE, write_file
 from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import canonical_json, sha256_of
+from secgen_dsl.ir.base import canonical_json, pretty_json, sha256_of
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.runtime.evidence.receipt import PartyReceipt
+from secgen_dsl.runtime.evidence.folder import (
+    MEASUREMENTS_FILE,
+    PLAN_FILE,
+    RECEIPT_FILE,
+    RESULTS_RECEIPT_FILE,
+    ROSTER_FILE,
+    SOURCES_FILE,
+)
+from secgen_dsl.runtime.evidence.receipt import COMPLETE, PartyReceipt
+from secgen_dsl.runtime.evidence.results import hashes_of, read_results, signed_results
+from secgen_dsl.runtime.evidence.roster import roster_of
 from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.network.links import Endpoint
 from secgen_dsl.runtime.trust.consortium import roster_sha256
-
-COMPLETE = "complete"
-TRANSCRIPT_FILE = "transcript.jsonl"
-RECEIPT_FILE = "party-receipt.json"
+from secgen_dsl.runtime.trust.identity import Signer
 
 
 def new_run_folder(state: Path) -> Path:
@@ -43,8 +55,25 @@ def transcript_head(config: PartyConfig, plan: Plan) -> dict[str, object]:
     }
 
 
+def sign_results(folder: Path, signer: Signer) -> None:
+    """Sign ``receipt.json`` of a party's results by the machine's key; the last step of all.
+
+    Every other file of the folder is named in it with its hash, so that a changed byte anywhere is
+    noticed.  The folder holds this party's ``party-receipt.json``.
+
+    Args:
+        folder: of the results, complete, with a ``receipt.json`` that is not yet signed.
+        signer: the machine's key, which also signed the party's receipt.
+
+    Raises:
+        SecgenError: SG531, a file of the folder cannot be read or is none of a run's; SG701.
+    """
+    data = read_results(folder) | {"files": hashes_of(folder)}
+    write_file(folder / RESULTS_RECEIPT_FILE, signed_results(folder, data, signer))
+
+
 class Evidence:
-    """Writes the receipt of a run.
+    """Writes what a run leaves behind.
 
     Args:
         config: of the party.
@@ -53,6 +82,9 @@ class Evidence:
         endpoint: holds the key that signs.
         folder: of the run.
         transcript: of the run.
+
+    Raises:
+        SecgenError: SG701, the folder cannot be written.
     """
 
     def __init__(
@@ -70,6 +102,12 @@ class Evidence:
         self._endpoint = endpoint
         self._folder = folder
         self._transcript = transcript
+        # At once: whoever stops, and for whatever reason, leaves them.
+        sources = json.dumps(config.source_lines, indent=1, sort_keys=True, ensure_ascii=False)
+        write_file(folder / PLAN_FILE, pretty_json(plan))
+        write_file(folder / SOURCES_FILE, sources.encode() + b"\n")
+        write_file(folder / PROGRAM_FILE, program.encode())
+        write_file(folder / ROSTER_FILE, pretty_json(roster_of(config.entries)))
 
     def write(self, party: Party, outcome: str) -> Path:
         """End the transcript and write the receipt beside it.
@@ -83,6 +121,8 @@ class Evidence:
         path = self._folder / RECEIPT_FILE
         try:
             self._transcript.event("end", outcome=outcome)
+            if outcome == COMPLETE:
+                write_file(self._folder / MEASUREMENTS_FILE, pretty_json(party.measurements()))
             receipt = self._receipt(party, outcome).signed(self._endpoint.signer)
             write_file(path, canonical_json(receipt) + b"\n")
         except SecgenError:

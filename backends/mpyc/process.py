@@ -20,13 +20,7 @@ from types import ModuleType
 from typing import NoReturn, TextIO
 
 from secgen_dsl.backends.mpyc.cost import predicted_bytes
-from secgen_dsl.backends.mpyc.evidence import (
-    COMPLETE,
-    TRANSCRIPT_FILE,
-    Evidence,
-    new_run_folder,
-    transcript_head,
-)
+from secgen_dsl.backends.mpyc.evidence import Evidence, new_run_folder, transcript_head
 from secgen_dsl.backends.mpyc.generate import generate_program
 from secgen_dsl.backends.mpyc.messages import (
     PartyConfig,
@@ -43,6 +37,8 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.queries.table import SampleTable, empty_table
+from secgen_dsl.runtime.evidence.folder import TRANSCRIPT_FILE
+from secgen_dsl.runtime.evidence.receipt import COMPLETE
 from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.ledger import Debit
 from secgen_dsl.runtime.network.links import Endpoint, listen

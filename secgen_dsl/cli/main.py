@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "party": ("party", "party", "Run one party of a study between sites."),
     "relay": ("relay", "relay", "Let parties meet that cannot be dialled."),
+    "audit": ("audit", "audit", "Check what runs left behind: was what ran what was approved?"),
     "ledger": ("ledger", "ledger", "Show what was spent, and what a study would add."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
     "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),

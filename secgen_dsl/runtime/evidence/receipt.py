@@ -4,14 +4,21 @@ It holds public facts only: hashes of the plan and of opened values, sizes, vers
 never how long anything took.
 """
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from secgen_dsl.ir.base import Node, canonical_json
-from secgen_dsl.runtime.trust.identity import Signer, verified
+from secgen_dsl.runtime.trust.identity import FINGERPRINT, Domain, Signer, verified
+
+_SIGNATURE = re.compile("[0-9a-f]{128}")
 
 _HASH = r"^[0-9a-f]{64}$"
+_HASH_OR_NONE = r"^([0-9a-f]{64})?$"
+
+COMPLETE = "complete"
+"""The outcome of a run in which all went well."""
 
 
 class PartyReceipt(Node):
@@ -47,19 +54,28 @@ class PartyReceipt(Node):
     study_sha256: str = Field(pattern=_HASH)
     roster_sha256: str = Field(pattern=_HASH)
     program_sha256: str = Field(pattern=_HASH)
-    certificate: str
+    certificate: str = Field(pattern=f"^{FINGERPRINT.pattern}$")
     session: str = Field(pattern=r"^[0-9a-f]{32}$")
     date: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
     versions: dict[str, str]
-    outcome: str
-    opened_sha256: str
-    measurements_sha256: str
+    outcome: str = Field(pattern=rf"^({COMPLETE}|SG[0-9]{{3}})$")
+    opened_sha256: str = Field(pattern=_HASH_OR_NONE)
+    measurements_sha256: str = Field(pattern=_HASH_OR_NONE)
     confirmations: dict[str, str]
-    ledger_entry: str
+    ledger_entry: str = Field(pattern=_HASH_OR_NONE)
     approvals: tuple[str, ...]
     bytes_sent: int
     transcript_sha256: str = Field(pattern=_HASH)
-    signature: str = ""
+    signature: str = Field(default="", pattern=r"^([0-9a-f]{128})?$")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PartyReceipt":
+        complete = self.outcome == COMPLETE
+        if (self.party not in self.parties) or not set(self.confirmations) <= set(self.parties):
+            raise ValueError("a party of another run")
+        if bool(self.opened_sha256) != complete or bool(self.measurements_sha256) != complete:
+            raise ValueError("opened values of a run that was stopped, or none of another")
+        return self
 
     def signed(self, signer: Signer) -> "PartyReceipt":
         """The same, signed by the machine's key."""
@@ -68,11 +84,14 @@ class PartyReceipt(Node):
 
     def is_signed_by(self, public: str) -> bool:
         """Whether its signature is that key's."""
-        try:
-            signature = bytes.fromhex(self.signature)
-        except ValueError:
-            return False
-        return verified(public, "receipt", self._unsigned(), signature)
+        return is_signature(public, "receipt", self._unsigned(), self.signature)
 
     def _unsigned(self) -> bytes:
         return canonical_json(self.model_copy(update={"signature": ""}))
+
+
+def is_signature(public: str, domain: Domain, data: bytes, text: str) -> bool:
+    """Whether ``text`` is that key's signature, written in its one way: 128 small hex digits."""
+    return _SIGNATURE.fullmatch(text) is not None and verified(
+        public, domain, data, bytes.fromhex(text)
+    )

@@ -12,12 +12,99 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.base import Node
 from secgen_dsl.runtime.network.frames import Kind
 
 FORMAT = "secgen.transcript/1"
+
+_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+
+
+class Head(Node):
+    """The first line: whose transcript this is, of what."""
+
+    format: Literal["secgen.transcript/1"]
+    time: _Time
+    plan_sha256: _Hash
+    study_sha256: _Hash
+    roster_sha256: _Hash
+    party: str
+    parties: tuple[str, ...]
+    secgen: str
+
+
+class Frame(Node):
+    """A frame that was sent or received; see ``Transcript.frame``."""
+
+    time: _Time
+    way: Literal["sent", "received"]
+    peer: str
+    kind: Literal["hello", "ready", "share", "opening", "confirmation", "abort"]
+    round: int = Field(ge=0)
+    sequence: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: _Hash
+
+
+class HelloEvent(Node):
+    """A hello, whole: it holds public facts and a signature."""
+
+    time: _Time
+    event: Literal["hello to", "hello from"]
+    peer: str
+    hello: str = Field(pattern=r"^([0-9a-f]{2})*$")
+
+
+class SessionEvent(Node):
+    """All are ready for the session of this name."""
+
+    time: _Time
+    event: Literal["session"]
+    session: str = Field(pattern=r"^[0-9a-f]{32}$")
+
+
+class EndEvent(Node):
+    """The last line."""
+
+    time: _Time
+    event: Literal["end"]
+    outcome: str = Field(pattern=r"^(complete|SG\d{3})$")
+
+
+Line: TypeAlias = Frame | HelloEvent | SessionEvent | EndEvent
+_LINE: TypeAdapter[Line] = TypeAdapter(Line)
+
+
+def read_transcript(data: bytes) -> tuple[Head, list[Line]]:
+    """A transcript from its bytes.
+
+    Raises:
+        ValueError: a line is none that a party writes; says which.
+    """
+    lines = data.split(b"\n")
+    if lines.pop() != b"" or not lines:
+        raise ValueError("its last line is cut off")
+    head: Head | None = None
+    found: list[Line] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            if _dumped(json.loads(line)) != line:
+                raise ValueError("written otherwise")
+            if number == 1:
+                head = Head.model_validate_json(line)
+            else:
+                found.append(_LINE.validate_json(line))
+        except (ValueError, ValidationError, RecursionError) as error:
+            raise ValueError(f"its line {number} is none that a party writes") from error
+    if head is None:
+        raise ValueError("it has no first line")
+    return head, found
 
 
 class Transcript:
@@ -90,13 +177,17 @@ class Transcript:
         self._write({"time": _now(), "event": what, **facts})
 
     def _write(self, line: dict[str, object]) -> None:
-        data = (json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+        data = _dumped(line) + b"\n"
         try:
             if self._file.write(data) != len(data):
                 raise OSError(28, "no space left on the device")
         except OSError as error:
             raise _unwritten(self.path, error) from error
         self._digest.update(data)
+
+
+def _dumped(line: Any) -> bytes:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _now() -> str:

@@ -1,0 +1,140 @@
+"""The files that a run leaves behind, and where an auditor finds them.
+
+``secgen party`` leaves everything of one site in one folder.  A run on one machine leaves its
+results in a folder and each party's evidence below it, ``parties/NAME/runs/TIME``.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from secgen_dsl.diagnostics.diagnostic import fail
+
+TRANSCRIPT_FILE = "transcript.jsonl"
+RECEIPT_FILE = "party-receipt.json"
+ROSTER_FILE = "consortium.json"
+CONSORTIUM_FILE = "consortium.toml"
+PLAN_FILE = "plan.json"
+STUDY_FILE = "study.json"
+CERTIFICATE_FILE = "certificate.json"
+SOURCES_FILE = "sources.json"
+PROGRAM_FILE = "party_program.py"
+MEASUREMENTS_FILE = "measurements.json"
+RESULTS_RECEIPT_FILE = "receipt.json"
+STORE_FILE = "store.sqlite"
+PARTIES = "parties"
+_RUNS = "runs"
+
+_MAXIMUM_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where one party's files of one run are.
+
+    Attributes:
+        evidence: the folder with its transcript and receipt.
+        results: the folder with the results; often the same.
+        earlier: how many earlier runs of the party lie beside it.
+    """
+
+    evidence: Path
+    results: Path
+    earlier: int = 0
+
+    def path(self, name: str) -> Path:
+        """Where a file is, or would be."""
+        own = self.evidence / name
+        return own if own.exists() else self.results / name
+
+    def read(self, name: str) -> bytes | None:
+        """A file's bytes; None if there is no such file, or it cannot be read."""
+        try:
+            return read_regular(self.path(name))
+        except (OSError, ValueError):
+            return None
+
+    def store(self) -> Path | None:
+        """The party's store, if the evidence still lies in its private folder."""
+        found = self.evidence.parent.parent / STORE_FILE
+        return found if self.evidence.parent.name == _RUNS and found.is_file() else None
+
+
+def find_runs(path: Path) -> list[RunFolder]:
+    """The runs in a folder that somebody wants audited: of one party, or of each one the newest.
+
+    Raises:
+        SecgenError: SG531, a run left nothing there.
+    """
+    place = path.resolve()
+    if (place / RECEIPT_FILE).exists() or (place / TRANSCRIPT_FILE).exists():
+        return [RunFolder(place, _results_of(place), _earlier(place))]
+    newest = _newest(place / _RUNS)
+    if newest:
+        return [RunFolder(one, _results_of(one), _earlier(one)) for one in newest]
+    state = place / PARTIES if (place / PARTIES).is_dir() else place
+    folders = sorted(state.iterdir()) if state.is_dir() else ()
+    found = [one for folder in folders for one in _newest(folder / _RUNS)]
+    if found:
+        return [RunFolder(one, _results_of(one), _earlier(one)) for one in found]
+    if (place / RESULTS_RECEIPT_FILE).exists():
+        return [RunFolder(place, place)]
+    raise fail(
+        "SG531",
+        "no run left anything in this folder that could be audited",
+        place=str(path),
+        next_step="give the --out folder of `secgen party` or `secgen run`, which holds "
+        f"{RECEIPT_FILE} or {RESULTS_RECEIPT_FILE}",
+    )
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file.  Raises OSError or ValueError: a link, a device, too large."""
+    # Without O_NONBLOCK a pipe would be waited for.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _MAXIMUM_BYTES:
+            raise ValueError(path.name)
+        return file.read()
+
+
+def listed(folder: Path, leave_out: Callable[[str], bool]) -> Sequence[str]:
+    """Names of all files of a folder and below, as ``a/b``, sorted; links to folders not followed.
+
+    Args:
+        leave_out: which names of the folder's own files and folders are not gone into.
+    """
+    names: list[str] = []
+    for directory, folders, files in os.walk(folder):
+        if Path(directory) == folder:
+            folders[:] = [one for one in folders if not leave_out(one)]
+        paths = [Path(directory) / one for one in files]
+        paths += [Path(directory) / one for one in folders if (Path(directory) / one).is_symlink()]
+        names += [path.relative_to(folder).as_posix() for path in paths]
+    return sorted(name for name in names if not leave_out(name))
+
+
+def _results_of(evidence: Path) -> Path:
+    """The results that a party's private folder belongs to; the folder itself if they are there."""
+    above = evidence.parents
+    if (
+        not (evidence / RESULTS_RECEIPT_FILE).exists()
+        and len(above) > 3
+        and (above[0].name, above[2].name) == (_RUNS, PARTIES)
+        and (above[3] / RESULTS_RECEIPT_FILE).exists()
+    ):
+        return above[3]
+    return evidence
+
+
+def _newest(runs: Path) -> list[Path]:
+    found = sorted(one for one in runs.iterdir() if one.is_dir()) if runs.is_dir() else []
+    return found[-1:]
+
+
+def _earlier(evidence: Path) -> int:
+    if evidence.parent.name != _RUNS:
+        return 0
+    return sum(one.name < evidence.name for one in evidence.parent.iterdir() if one.is_dir())
