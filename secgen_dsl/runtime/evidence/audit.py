@@ -291,7 +291,10 @@ def _program(site: Site, report: Report, auditor: Auditor, plan: Plan) -> None:
         faults.append(f"{PROGRAM_FILE} differs from it")
     if site.receipt is not None and site.receipt.program_sha256 != sha256(own).hexdigest():
         release = site.receipt.versions.get("secgen", "another release")
-        faults.append(f"the receipt names another program, made by secgen {release}")
+        faults.append(
+            f"the receipt names another program than {PLAN_FILE} and {SOURCES_FILE} give, made by "
+            f"secgen {release}"
+        )
     report.check("plan", check, faults, PROGRAM_FILE)
 
 
