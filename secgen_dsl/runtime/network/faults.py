@@ -110,6 +110,17 @@ class Faults:
             _RESTART,
         )
 
+    def left(self, peer: int, others: str) -> PeerError:
+        """The peer broke off when the others had begun."""
+        return self._fault(
+            "SG504",
+            f"{self._parties[peer]} broke off when {others} had begun already",
+            Kind.READY,
+            0,
+            peer,
+            _RESTART,
+        )
+
     def absent(self, reasons: dict[int, str], seconds: float) -> PeerError:
         """Some parties were not there in time; why, as far as it is known."""
         listed = "; ".join(
@@ -120,7 +131,7 @@ class Faults:
             f"not ready within {seconds:g} s: {listed}",
             Kind.HELLO,
             0,
-            min(reasons),
+            min(reasons, default=None),
             "nothing was sent and nothing was spent; see whether these parties were started, and "
             "let every site run `secgen doctor`, then start again",
         )

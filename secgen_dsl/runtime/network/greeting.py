@@ -14,6 +14,7 @@ from secgen_dsl.runtime.network.frames import (
     FrameError,
     Header,
     Kind,
+    VersionError,
     check_header,
     kind_of,
 )
@@ -125,7 +126,14 @@ class Greeting:
                     writer.write(frame)
                     await writer.drain()
                 header = await reader.readexactly(HEADER.size)
-                if not dials and kind_of(header) == Kind.CHECK:
+                try:
+                    kind = kind_of(header)
+                except VersionError:
+                    if not dials:  # so that the other end, too, can show both versions
+                        writer.write(frame)
+                        await writer.drain()
+                    raise
+                if not dials and kind == Kind.CHECK:
                     await self._answer(peer, reader, writer, header)
                     return None
                 check_header(header, Header(Kind.HELLO, 0, peer, 0, NO_SESSION, HELLO_BYTES))
@@ -135,6 +143,9 @@ class Greeting:
                     await writer.drain()
             hello = read_hello(received, self._endpoint.entries[peer].identity.public)
             self._judge(hello, peer, dials=dials)
+        except VersionError as error:
+            writer.close()
+            raise self._faults.mismatch(peer, str(error)) from error
         except FrameError as error:
             writer.close()
             raise self._faults.malformed(peer, Kind.HELLO, 0, str(error)) from error
