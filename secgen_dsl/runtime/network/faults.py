@@ -121,7 +121,9 @@ class Faults:
             _RESTART,
         )
 
-    def absent(self, reasons: dict[int, str], seconds: float) -> PeerError:
+    def absent(
+        self, reasons: dict[int, str], seconds: float, kind: Kind = Kind.HELLO
+    ) -> PeerError:
         """Some parties were not there in time; why, as far as it is known."""
         listed = "; ".join(
             f"{self._parties[index]} ({reason})" for index, reason in sorted(reasons.items())
@@ -129,7 +131,7 @@ class Faults:
         return self._fault(
             "SG504",
             f"not ready within {seconds:g} s: {listed}",
-            Kind.HELLO,
+            kind,
             0,
             min(reasons, default=None),
             "nothing was sent and nothing was spent; see whether these parties were started, and "

@@ -358,7 +358,9 @@ class Mesh:
             async with asyncio.timeout(self._session.connect_timeout):
                 await asyncio.wait([agreement, fault], return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            raise self._faults.absent(self._missing(), self._session.connect_timeout) from None
+            kind = Kind.READY if len(self._peers) == len(endpoint.entries) - 1 else Kind.HELLO
+            seconds = self._session.connect_timeout
+            raise self._faults.absent(self._missing(), seconds, kind) from None
         finally:
             if server is not None:
                 server.close()
