@@ -34,7 +34,7 @@ from secgen_dsl.runtime.network.frames import (
 from secgen_dsl.runtime.network.greeting import Statement
 from secgen_dsl.runtime.network.hello import fresh_nonce, read_hello, session_name
 from secgen_dsl.runtime.network.links import Endpoint
-from secgen_dsl.runtime.network.mesh import Mesh, Session, Status
+from secgen_dsl.runtime.network.mesh import Mesh, Session
 from secgen_dsl.runtime.network.tls import tls_context
 from secgen_dsl.runtime.openings import OpeningPermit
 from secgen_dsl.runtime.trust.consortium import roster_sha256
@@ -60,9 +60,9 @@ class World:
 
     local: LocalConsortium
     folder: Path
-    values: tuple[int, ...] = (3, 2)
-    connect_timeout: float = 1.5
-    timeout: float = 0.7
+    values: tuple[int, ...] = (40, 30)
+    connect_timeout: float = 20.0
+    timeout: float = 20.0
 
     def statement(self, **changes: Any) -> Statement:
         """What an honest party's hellos say."""
@@ -339,7 +339,10 @@ class Wire:
             if name == "hello":
                 await self.greet()
             else:
-                await self.send(*self.right(name))
+                frames = self.right(name)
+                await self.send(*frames)
+                for _ in frames:  # in step with the victim, who sends as many
+                    await self.receive()
 
     def right(self, phase: str) -> list[bytes]:
         """The frames of a phase, as an honest party sends them."""
@@ -375,7 +378,8 @@ Attack = Callable[[Wire], Awaitable[None]]
 async def victim(world: World, attack: Attack, **changes: Any) -> Ended:
     """How party a ends when party b dials it and behaves as ``attack``."""
     (listener,), (port,) = listeners(1)
-    running = asyncio.ensure_future(honest(world, 0, [port, closed_port()], listener, **changes))
+    ports = [port] + [closed_port()] * (len(world.local.parties) - 1)
+    running = asyncio.ensure_future(honest(world, 0, ports, listener, **changes))
     await asyncio.sleep(0)
     wire = await Wire.dial(world, port)
     attacking = asyncio.ensure_future(_attack(attack, wire))
@@ -397,7 +401,3 @@ async def _attack(attack: Attack, wire: Wire) -> None:
 def failure(world: World, attack: Attack, **changes: Any) -> Diagnostic:
     """What party a says; it must have failed."""
     return asyncio.run(victim(world, attack, **changes)).found
-
-
-def status(_: Status) -> None:
-    """Nobody looks."""
