@@ -189,9 +189,7 @@ def test_a_header_that_the_plan_does_not_predict(world: World, phase: str, name:
 def test_a_truncated_frame(impatient: World, phase: str, cut: int) -> None:
     if phase == "ready" and cut == HEADER.size:
         pytest.skip("the whole frame")
-    found = run(
-        impatient, sending(lambda _, right: right[:cut], phase, then_close=True), phase
-    )
+    found = run(impatient, sending(lambda _, right: right[:cut], phase, then_close=True), phase)
     assert found.code == "SG504"
     assert "b" in found.message.replace("(", " ").split()
     words = "broken off" if phase == "ready" else "closed its connection"
@@ -370,9 +368,7 @@ def test_both_ends_show_both_values(
         return a, b
 
     ours = getattr(world.statement(), next(iter(change)))
-    values = {
-        value if isinstance(value, str) else value[0] for value in (ours, *change.values())
-    }
+    values = {value if isinstance(value, str) else value[0] for value in (ours, *change.values())}
     for ended, peer in zip(asyncio.run(both()), "ba", strict=True):
         assert not ended.stored
         assert ended.found.code == code

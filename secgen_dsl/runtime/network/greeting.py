@@ -156,6 +156,12 @@ class Greeting:
             writer.transport.abort()
             if isinstance(error, ssl.SSLError) and refuses_certificate(error):
                 raise self._faults.refused(peer, reason_of(error)) from error
+            if dials and _closed_at_once(error):
+                # Asyncio's TLS closes without the alert that would say so (CPython 3.11 to 3.13).
+                raise NotYet(
+                    "it closed the connection without a hello: it may hold another certificate of "
+                    "this party, or find this one expired"
+                ) from error
             raise NotYet(f"the hello was cut off: {reason_of(error)}") from error
         except BaseException:
             writer.transport.abort()
@@ -207,3 +213,9 @@ class Greeting:
         writer.write(check_frame(self._endpoint.index, self._check()))
         await writer.drain()
         writer.close()
+
+
+def _closed_at_once(error: BaseException) -> bool:
+    if isinstance(error, asyncio.IncompleteReadError):
+        return not error.partial
+    return isinstance(error, ConnectionError)

@@ -319,6 +319,7 @@ class Mesh:
         endpoint = self._endpoint
         loop = asyncio.get_running_loop()
         fault: asyncio.Future[None] = loop.create_future()
+        fault.add_done_callback(lambda _: fault.exception())  # it may come after the timeout
         tasks: set[asyncio.Task[None]] = set()
         session = self._session
         greeting = Greeting(
