@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc import party as party_module
 from secgen_dsl.backends.mpyc.messages import read_config
-from secgen_dsl.backends.mpyc.process import end_with_launcher, leave, private_output, run_party
+from secgen_dsl.backends.mpyc.process import Lifeline, leave, private_output, run_party
 from secgen_dsl.ir.plan import MERSENNE_61
 from secgen_dsl.runtime.network.frames import Kind
 from secgen_dsl.runtime.network.mesh import Mesh, Peer
@@ -57,18 +57,20 @@ def followed() -> None:
 
     def change(rows: list[Row]) -> list[Row]:
         rows = [*rows[:-1], _moved(rows[-1], 2 * 12_345)]
-        return [rows[0], _moved(rows[1], 12_345), rows[2]]
+        return [rows[0], _moved(rows[1], 12_345), *rows[2:]]
 
     dealing(change)
 
 
 def sending(change: Frames) -> None:
-    """Send other frames than the program has; None: none."""
+    """Send other frames than the program has; None: never, and the connection stays open."""
     honest = Mesh._send
 
     async def send(self: Mesh, peer: Peer, kind: Kind, number: int, payload: bytes) -> None:
         changed = change(self, peer, kind, number, payload)
-        if changed is not None:
+        if changed is None:
+            await asyncio.Event().wait()
+        else:
             await honest(self, peer, kind, number, changed)
 
     setattr(Mesh, "_send", send)  # noqa: B010
@@ -177,11 +179,11 @@ def main(arguments: Sequence[str]) -> int:
     """One party of a run; ``none`` attacks nobody."""
     channel = private_output()
     config: Any = read_config(sys.stdin.buffer.readline())
-    end_with_launcher()
+    lifeline = Lifeline()
     if config.index == ATTACKER and arguments[0] != "none":
         ATTACKS[arguments[0]]()
         _stays()
-    return run_party(config, noise=SystemNoise(), verify=verify, channel=channel)
+    return run_party(config, noise=SystemNoise(), verify=verify, channel=channel, lifeline=lifeline)
 
 
 if __name__ == "__main__":

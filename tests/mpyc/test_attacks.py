@@ -23,7 +23,7 @@ from .test_run import ROOT
 def plan_of_five() -> Plan:
     """m = 5, t = 1: m − t > t + 1, so that honest parties alone notice an inconsistent dealing."""
     one = program(("a", "b", "c", "d", "e"), tolerated=1)
-    return plan_of(one, [[(label_histogram(), "identity")]])
+    return plan_of(one, [[(one.queries[0], "centred"), (label_histogram(), "identity")]])
 
 
 @dataclass

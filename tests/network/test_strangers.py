@@ -1,4 +1,4 @@
-"""Who is no party, or poses as another one: the run of the honest parties completes all the same."""
+"""Who is no party, or poses as another one: the run of the honest parties completes."""
 
 import asyncio
 import contextlib
