@@ -9,7 +9,6 @@ _RESTART = (
 )
 
 _REASONS = {
-    "SG501": "it could not use its own address",
     "SG502": "{blamed} was not in the same session",
     "SG503": "{blamed} sent what the plan does not predict",
     "SG504": "it had no answer from {blamed}",
@@ -121,9 +120,7 @@ class Faults:
             _RESTART,
         )
 
-    def absent(
-        self, reasons: dict[int, str], seconds: float, kind: Kind = Kind.HELLO
-    ) -> PeerError:
+    def absent(self, reasons: dict[int, str], seconds: float, kind: Kind = Kind.HELLO) -> PeerError:
         """Some parties were not there in time; why, as far as it is known."""
         listed = "; ".join(
             f"{self._parties[index]} ({reason})" for index, reason in sorted(reasons.items())

@@ -210,7 +210,7 @@ OWN_FAULT = "SG526"
 
 ABORT_CODES = frozenset(
     {
-        *("SG501", "SG502", "SG503", "SG504", "SG505", "SG506", "SG509", "SG513", "SG518"),
+        *("SG502", "SG503", "SG504", "SG505", "SG506", "SG509", "SG513", "SG518"),
         *("SG525", OWN_FAULT, "SG527"),
     }
 )

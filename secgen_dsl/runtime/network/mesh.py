@@ -63,6 +63,8 @@ _FAREWELL_SECONDS = 2.0
 _PUBLIC = frozenset({"SG505", "SG506", "SG513"})
 """Codes of faults that follow from opened values or the plan alone."""
 
+_NOT_CALLED = "it has not called"
+
 _MOST_OFTEN = 1_000
 """A peer that comes, or says that it is ready, more often than this before a run is refused:
 nobody fills another's disk with transcripts."""
@@ -349,7 +351,7 @@ class Mesh:
 
         server = None
         for route in routes(endpoint.entries, endpoint.index):
-            self._reasons[route.peer] = "it has not called"
+            self._reasons[route.peer] = _NOT_CALLED
             if route.dials or route.relayed:
                 begin(self._keep_reaching(greeting, route.peer, route.dials, route.relayed))
         if listener is not None:
@@ -410,7 +412,8 @@ class Mesh:
         *,
         dials: bool,
     ) -> None:
-        self._reasons[index] = "it is there, but its hello is not"
+        if self._reasons.get(index) == _NOT_CALLED:  # else why it failed before says more
+            self._reasons[index] = "it is there, but its hello is not"
         try:
             exchanged = await greeting.exchange(index, reader, writer, dials=dials)
         except NotYet as reason:
