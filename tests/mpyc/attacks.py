@@ -128,6 +128,20 @@ def of_another_sharing() -> None:
     sending(change)
 
 
+def never_ready() -> None:
+    """Everybody is greeted, and nobody hears that it is ready."""
+    sending(lambda _, __, kind, ___, payload: None if kind == Kind.READY else payload)
+
+
+def ready_for_one() -> None:
+    """One party hears that it is ready, and another gets bytes that no plan predicts."""
+    sending(
+        lambda _, peer, kind, __, payload: (
+            b"\x80\x04." * 30 if kind == Kind.READY and peer.index == 2 else payload
+        )
+    )
+
+
 def confirms_to_one() -> None:
     """One party is sent a confirmation, and another is not."""
     sending(
@@ -159,6 +173,8 @@ ATTACKS: dict[str, Callable[[], None]] = {
     "withheld from one": withheld_from_one,
     "another session": of_another_session,
     "another sharing": of_another_sharing,
+    "never ready": never_ready,
+    "ready for one": ready_for_one,
     "confirms to one": confirms_to_one,
     "confirms other values": confirms_other_values,
 }

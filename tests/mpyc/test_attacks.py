@@ -131,6 +131,26 @@ def test_agreement_or_abort(
     assert len(opened) == 1  # whoever had completed before had the same values
 
 
+@pytest.mark.parametrize(
+    ("attack", "timeout", "codes"),
+    [("never ready", 3, {"SG504", "SG526"}), ("ready for one", 20, {"SG503"})],
+)
+def test_nobody_spends_before_it_has_heard_that_all_are_ready(
+    tmp_path: Path, attack: str, timeout: float, codes: set[str]
+) -> None:
+    run = Attacked(plan_three(), tmp_path)
+    found = run.fails(attack, timeout)
+    assert found.code in codes
+    assert "getting ready" in f"{found.place} {found.message}"
+    for table in ("contribution", "ledger"):
+        rows = run.rows(table)
+        assert rows.pop(next(name for name in rows if name.startswith("south-"))) == 0
+        # Who has heard from everybody begins: its debit is one that a restart uses.
+        assert set(rows.values()) <= ({0} if attack == "never ready" else {0, 1})
+    run.start("none")
+    assert set(run.rows("ledger").values()) == {1}
+
+
 def test_a_dealing_that_its_dealer_follows_is_an_input_at_three(tmp_path: Path) -> None:
     """With m = 2t + 1 honest parties cannot tell it from another input (PROTOCOL): they agree."""
     run = Attacked(plan_three(), tmp_path)
