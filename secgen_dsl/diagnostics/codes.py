@@ -81,7 +81,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG426": "files that are joined hold a sample several times",
         "SG427": "a data file is in another unit than a panel asks for",
         "SG428": "a data file was invented by a rehearsal",
-        "SG501": "a party cannot be reached",
+        "SG501": "a party cannot listen at its address",
         "SG502": "a party is in another session",
         "SG503": "a party sent what the plan does not predict",
         "SG504": "a party did not answer",

@@ -8,12 +8,19 @@ import struct
 import time
 from dataclasses import dataclass
 
-from secgen_dsl.runtime.network.frames import HEADER, NO_SESSION, FrameError, Header, Kind
+from secgen_dsl.runtime.network.frames import (
+    HEADER,
+    NO_SESSION,
+    RELEASE_BYTES,
+    FrameError,
+    Header,
+    Kind,
+    read_release,
+)
 from secgen_dsl.runtime.network.frames import check_header as _check_header
 
 _BODY = struct.Struct("<B32s32s32s32sQQQ")
 CHECK_BYTES = _BODY.size
-_RELEASE_BYTES = 32
 
 NO_HASH = "0" * 64
 """For a plan or study that its sender was not given."""
@@ -47,7 +54,7 @@ class Check:
         """Its ``CHECK_BYTES`` bytes."""
         return _BODY.pack(
             self.waits_to_run,
-            self.release.encode("ascii")[:_RELEASE_BYTES],
+            self.release.encode("ascii")[:RELEASE_BYTES],
             bytes.fromhex(self.plan_sha256),
             bytes.fromhex(self.study_sha256),
             bytes.fromhex(self.roster_sha256),
@@ -61,14 +68,14 @@ def read_check(payload: bytes) -> Check:
     """A check from the bytes of a peer.
 
     Raises:
-        FrameError: another length.
+        FrameError: another length, or a release that is no text.
     """
     if len(payload) != CHECK_BYTES:
         raise FrameError(f"it has {len(payload)} bytes where {CHECK_BYTES} belong")
     waits, release, plan, study, roster, milliseconds, approved, reached = _BODY.unpack(payload)
     return Check(
         waits_to_run=bool(waits),
-        release=release.rstrip(b"\0").decode("ascii", "replace"),
+        release=read_release(release),
         plan_sha256=plan.hex(),
         study_sha256=study.hex(),
         roster_sha256=roster.hex(),

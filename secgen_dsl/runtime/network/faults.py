@@ -9,7 +9,6 @@ _RESTART = (
 )
 
 _REASONS = {
-    "SG501": "it could not use its own address",
     "SG502": "{blamed} was not in the same session",
     "SG503": "{blamed} sent what the plan does not predict",
     "SG504": "it had no answer from {blamed}",
@@ -110,7 +109,18 @@ class Faults:
             _RESTART,
         )
 
-    def absent(self, reasons: dict[int, str], seconds: float) -> PeerError:
+    def left(self, peer: int, others: str) -> PeerError:
+        """The peer broke off when the others had begun."""
+        return self._fault(
+            "SG504",
+            f"{self._parties[peer]} broke off when {others} had begun already",
+            Kind.READY,
+            0,
+            peer,
+            _RESTART,
+        )
+
+    def absent(self, reasons: dict[int, str], seconds: float, kind: Kind = Kind.HELLO) -> PeerError:
         """Some parties were not there in time; why, as far as it is known."""
         listed = "; ".join(
             f"{self._parties[index]} ({reason})" for index, reason in sorted(reasons.items())
@@ -118,9 +128,9 @@ class Faults:
         return self._fault(
             "SG504",
             f"not ready within {seconds:g} s: {listed}",
-            Kind.HELLO,
+            kind,
             0,
-            min(reasons),
+            min(reasons, default=None),
             "nothing was sent and nothing was spent; see whether these parties were started, and "
             "let every site run `secgen doctor`, then start again",
         )

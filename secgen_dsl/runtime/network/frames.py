@@ -63,6 +63,15 @@ class FrameError(ValueError):
     """A frame is not what the plan predicts.  Its text is for people and quotes no payload."""
 
 
+class VersionError(FrameError):
+    """It is a frame of another version of this protocol."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"its protocol version is {version} where this release has {PROTOCOL_VERSION}"
+        )
+
+
 @dataclass(frozen=True)
 class Header:
     """The fixed part of a frame.
@@ -101,7 +110,7 @@ def kind_of(data: bytes) -> int:
     """The kind that a header states, if it is one of this protocol; checked by nothing else.
 
     Raises:
-        FrameError: these bytes begin no frame of this protocol.
+        FrameError: these bytes begin no frame of this protocol; VersionError: of this version.
     """
     if len(data) != HEADER.size:
         raise FrameError(f"the header has {len(data)} bytes instead of {HEADER.size}")
@@ -109,9 +118,7 @@ def kind_of(data: bytes) -> int:
     if magic != MAGIC:
         raise FrameError("it does not begin as a frame of secgen")
     if version != PROTOCOL_VERSION:
-        raise FrameError(
-            f"its protocol version is {version} where this release has {PROTOCOL_VERSION}"
-        )
+        raise VersionError(version)
     return int(kind)
 
 
@@ -139,6 +146,18 @@ def check_header(data: bytes, expected: Header) -> None:
     for name, (value, wanted) in found.items():
         if value != wanted:
             raise FrameError(f"its {name} is {value} where the plan predicts {wanted}")
+
+
+def read_release(data: bytes) -> str:
+    """The version of secgen that a peer states, in ``RELEASE_BYTES`` bytes filled up with zeros.
+
+    Raises:
+        FrameError: it is no printable ASCII: it will be shown on terminals.
+    """
+    text = data.rstrip(b"\0")
+    if not all(0x20 < byte < 0x7F for byte in text):
+        raise FrameError("its release is no version of secgen")
+    return text.decode("ascii")
 
 
 def chunks(values: int) -> Iterator[tuple[int, int]]:
@@ -186,13 +205,24 @@ _ABORT = struct.Struct("<5sBHH")
 ABORT_BYTES = _ABORT.size
 _NOBODY = 0xFFFF
 
+OWN_FAULT = "SG526"
+"""Code of an abort whose reason is told to nobody: it could depend on a site's data."""
+
+ABORT_CODES = frozenset(
+    {
+        *("SG502", "SG503", "SG504", "SG505", "SG506", "SG509", "SG513", "SG518"),
+        *("SG525", OWN_FAULT, "SG527"),
+    }
+)
+"""All reasons that are ever told or understood."""
+
 
 @dataclass(frozen=True)
 class Abort:
     """Why a party stops the run; from a fixed list, so that no data can show in it.
 
     Attributes:
-        code: of its diagnostic, five ASCII characters.
+        code: of its diagnostic, one of ``ABORT_CODES``.
         kind: what it was sending or waiting for.
         round: the plan's round, 0 before the first.
         blamed: index of the party that it blames; None: nobody in particular.
@@ -218,7 +248,7 @@ def read_abort(payload: bytes, parties: int) -> Abort:
     if len(payload) != ABORT_BYTES:
         raise FrameError(f"it has {len(payload)} bytes where {ABORT_BYTES} belong")
     code, kind, number, blamed = _ABORT.unpack(payload)
-    if not (code.startswith(b"SG") and code[2:].isdigit()):
+    if code.decode("ascii", "replace") not in ABORT_CODES:
         raise FrameError("it gives a reason that this release does not know")
     if kind not in set(Kind) or not (blamed < parties or blamed == _NOBODY):
         raise FrameError("it blames something that this release does not know")

@@ -14,6 +14,7 @@ from secgen_dsl.runtime.network.frames import (
     FrameError,
     Header,
     Kind,
+    VersionError,
     check_header,
     kind_of,
 )
@@ -125,7 +126,14 @@ class Greeting:
                     writer.write(frame)
                     await writer.drain()
                 header = await reader.readexactly(HEADER.size)
-                if not dials and kind_of(header) == Kind.CHECK:
+                try:
+                    kind = kind_of(header)
+                except VersionError:
+                    if not dials:  # so that the other end, too, can show both versions
+                        writer.write(frame)
+                        await writer.drain()
+                    raise
+                if not dials and kind == Kind.CHECK:
                     await self._answer(peer, reader, writer, header)
                     return None
                 check_header(header, Header(Kind.HELLO, 0, peer, 0, NO_SESSION, HELLO_BYTES))
@@ -135,6 +143,9 @@ class Greeting:
                     await writer.drain()
             hello = read_hello(received, self._endpoint.entries[peer].identity.public)
             self._judge(hello, peer, dials=dials)
+        except VersionError as error:
+            writer.close()
+            raise self._faults.mismatch(peer, str(error)) from error
         except FrameError as error:
             writer.close()
             raise self._faults.malformed(peer, Kind.HELLO, 0, str(error)) from error
@@ -145,6 +156,12 @@ class Greeting:
             writer.transport.abort()
             if isinstance(error, ssl.SSLError) and refuses_certificate(error):
                 raise self._faults.refused(peer, reason_of(error)) from error
+            if dials and _closed_at_once(error):
+                # Asyncio's TLS closes without the alert that would say so (CPython 3.11 to 3.13).
+                raise NotYet(
+                    "it closed the connection without a hello: it may hold another certificate of "
+                    "this party, or find this one expired"
+                ) from error
             raise NotYet(f"the hello was cut off: {reason_of(error)}") from error
         except BaseException:
             writer.transport.abort()
@@ -196,3 +213,9 @@ class Greeting:
         writer.write(check_frame(self._endpoint.index, self._check()))
         await writer.drain()
         writer.close()
+
+
+def _closed_at_once(error: BaseException) -> bool:
+    if isinstance(error, asyncio.IncompleteReadError):
+        return not error.partial
+    return isinstance(error, ConnectionError)

@@ -16,6 +16,8 @@ from secgen_dsl.runtime.network.frames import (
     RELEASE_BYTES,
     SESSION_BYTES,
     FrameError,
+    VersionError,
+    read_release,
 )
 from secgen_dsl.runtime.trust.identity import Signer, verified
 
@@ -78,14 +80,15 @@ def read_hello(payload: bytes, public: str) -> Hello:
         public: the machine's public key, that of the certificate which TLS has checked.
 
     Raises:
-        FrameError: another length or protocol version, or a wrong signature.
+        FrameError: another length or protocol version, or a wrong signature; a release that is
+            no text.
     """
     if len(payload) != HELLO_BYTES:
         raise FrameError(f"the hello has {len(payload)} bytes instead of {HELLO_BYTES}")
     body, signature = payload[: HELLO_BODY.size], payload[HELLO_BODY.size :]
     version, *values = HELLO_BODY.unpack(body)
     if version != PROTOCOL_VERSION:
-        raise FrameError(f"it speaks protocol version {version}, this party {PROTOCOL_VERSION}")
+        raise VersionError(version)
     if not verified(public, "hello", body, signature):
         raise FrameError("its signature is not that of the party's machine")
     sender, receiver, accepts, begun, opened, *digests, nonce, release = values
@@ -100,7 +103,7 @@ def read_hello(payload: bytes, public: str) -> Hello:
         study_sha256=digests[2].hex(),
         roster_sha256=digests[3].hex(),
         nonce=nonce,
-        release=release.rstrip(b"\0").decode("ascii", "replace"),
+        release=read_release(release),
     )
 
 

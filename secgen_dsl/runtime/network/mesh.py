@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ from secgen_dsl.runtime.network.frames import (
     CONFIRMATION_BYTES,
     HEADER,
     NO_SESSION,
+    OWN_FAULT,
     SALT_BYTES,
     Abort,
     FrameError,
@@ -49,7 +51,7 @@ from secgen_dsl.runtime.network.frames import (
 )
 from secgen_dsl.runtime.network.greeting import Greeting, Statement
 from secgen_dsl.runtime.network.hello import session_name
-from secgen_dsl.runtime.network.links import Endpoint, NotYet, log, routes
+from secgen_dsl.runtime.network.links import Endpoint, NotYet, Streams, log, routes
 from secgen_dsl.runtime.openings import OpeningPermit
 from secgen_dsl.runtime.trust.identity import verified
 
@@ -58,8 +60,14 @@ _DIGEST_BYTES = 32
 _FAREWELL_SECONDS = 2.0
 """How long a party that stops tries to tell the others why."""
 
-_PUBLIC = frozenset({"SG505", "SG506", "SG513", "SG514"})
+_PUBLIC = frozenset({"SG505", "SG506", "SG513"})
 """Codes of faults that follow from opened values or the plan alone."""
+
+_NOT_CALLED = "it has not called"
+
+_MOST_OFTEN = 1_000
+"""A peer that comes, or says that it is ready, more often than this before a run is refused:
+nobody fills another's disk with transcripts."""
 
 Sink = Callable[[int, int, int, NDArray[np.uint64]], None]
 """Takes a received chunk: peer, first element, past the last, elements."""
@@ -158,6 +166,8 @@ class Mesh:
         )
         self._peers: dict[int, Peer] = {}
         self._reasons: dict[int, str] = {}
+        self._comings: Counter[int] = Counter()
+        self._left: int | None = None
         self._changed = asyncio.Event()
         self._name = NO_SESSION
         self._steps = [
@@ -263,21 +273,24 @@ class Mesh:
             self.confirmations[peer.name] = signature.hex()
 
         peers = list(self._peers.values())
-        await _together(
-            [self._send(peer, Kind.CONFIRMATION, 0, payload) for peer in peers]
-            + [exchange(peer) for peer in peers]
+        await self._with_peers(
+            [self._send(peer, Kind.CONFIRMATION, 0, payload) for peer in peers],
+            [(peer, exchange(peer)) for peer in peers],
         )
 
     async def close(self) -> None:
         """Close every connection in order; a peer that has sent something more is an error.
 
         Raises:
-            SecgenError: SG503.
+            SecgenError: SG503, SG526.
         """
-        surplus = [peer for peer in self._peers.values() if _arrived(peer)]
-        if surplus:
+        for peer in self._peers.values():
+            if not _arrived(peer):
+                continue
+            if _says_abort(peer):
+                await self._take_abort(peer, peer.header.result())
             raise self._faults.malformed(
-                surplus[0].index, Kind.CONFIRMATION, 0, "it sends more than the plan predicts"
+                peer.index, Kind.CONFIRMATION, 0, "it sends more than the plan predicts"
             )
         await self._leave()
 
@@ -290,7 +303,7 @@ class Mesh:
         else:
             code = error.diagnostics[0].code if isinstance(error, SecgenError) else ""
             # What is about no public value is not told: it could depend on this site's data.
-            abort = Abort(code if code in _PUBLIC else "SG526", *self._at, None)
+            abort = Abort(code if code in _PUBLIC else OWN_FAULT, *self._at, None)
         with contextlib.suppress(TimeoutError, OSError, SecgenError):
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 await asyncio.gather(
@@ -308,6 +321,7 @@ class Mesh:
         endpoint = self._endpoint
         loop = asyncio.get_running_loop()
         fault: asyncio.Future[None] = loop.create_future()
+        fault.add_done_callback(lambda _: fault.exception())  # it may come after the timeout
         tasks: set[asyncio.Task[None]] = set()
         session = self._session
         greeting = Greeting(
@@ -337,7 +351,7 @@ class Mesh:
 
         server = None
         for route in routes(endpoint.entries, endpoint.index):
-            self._reasons[route.peer] = "it has not called"
+            self._reasons[route.peer] = _NOT_CALLED
             if route.dials or route.relayed:
                 begin(self._keep_reaching(greeting, route.peer, route.dials, route.relayed))
         if listener is not None:
@@ -347,7 +361,9 @@ class Mesh:
             async with asyncio.timeout(self._session.connect_timeout):
                 await asyncio.wait([agreement, fault], return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            raise self._faults.absent(self._missing(), self._session.connect_timeout) from None
+            kind = Kind.READY if len(self._peers) == len(endpoint.entries) - 1 else Kind.HELLO
+            seconds = self._session.connect_timeout
+            raise self._faults.absent(self._missing(), seconds, kind) from None
         finally:
             if server is not None:
                 server.close()
@@ -367,10 +383,7 @@ class Mesh:
         while True:
             if peer not in self._peers:
                 try:
-                    if relayed:
-                        streams = await self._endpoint.meet(peer, dials=dials)
-                    else:
-                        streams = await self._endpoint.dial(peer)
+                    streams = await self._reach(peer, dials, relayed)
                     await self._greet(greeting, peer, *streams, dials=dials)
                     pause = 0.1
                 except NotYet as reason:
@@ -378,6 +391,17 @@ class Mesh:
                     self._tell()
                     pause = min(2 * pause, 5.0)
             await asyncio.sleep(pause)
+
+    async def _reach(self, peer: int, dials: bool, relayed: bool) -> Streams:
+        try:
+            if relayed:
+                return await self._endpoint.meet(peer, dials=dials)
+            return await self._endpoint.dial(peer)
+        except SecgenError as error:
+            if error.diagnostics[0].code != "SG525":
+                raise
+            # Who has answered for this peer is no secret of this site: the others are told.
+            raise PeerError(error.diagnostics[0], Abort("SG525", Kind.HELLO, 0, peer)) from error
 
     async def _greet(
         self,
@@ -388,6 +412,8 @@ class Mesh:
         *,
         dials: bool,
     ) -> None:
+        if self._reasons.get(index) == _NOT_CALLED:  # else why it failed before says more
+            self._reasons[index] = "it is there, but its hello is not"
         try:
             exchanged = await greeting.exchange(index, reader, writer, dials=dials)
         except NotYet as reason:
@@ -396,6 +422,9 @@ class Mesh:
         if exchanged is None:  # it only checked
             return
         sent, received, theirs = exchanged
+        self._comings[index] += 1
+        if self._comings[index] > _MOST_OFTEN:
+            raise self._faults.malformed(index, Kind.HELLO, 0, "it comes again and again")
         self._lose(index)  # who comes again has given up its earlier connection
         peer = Peer(index, self._endpoint.name(index), reader, writer, theirs.nonce)
         self._peers[index] = peer
@@ -419,9 +448,9 @@ class Mesh:
                 if name != announced:
                     announced = name
                     self._name = name
-                    await _together(
-                        [self._send(peer, Kind.READY, 0, b"") for peer in self._peers.values()]
-                    )
+                    self._at = (Kind.READY, 0)
+                    await _together([self._say_ready(peer) for peer in self._peers.values()])
+                    continue  # one may have gone or come meanwhile
                 if all(peer.ready == name for peer in self._peers.values()):
                     return
             else:
@@ -440,13 +469,25 @@ class Mesh:
                 if here and peer.header.done() and not self._is_ahead(peer):
                     await self._take_early(peer)
 
+    async def _say_ready(self, peer: Peer) -> None:
+        try:
+            await self._send(peer, Kind.READY, 0, b"")
+        except PeerError as error:
+            if error.abort.code != "SG504":
+                raise
+            self._break_off(peer)  # it may come back
+
+    def _break_off(self, peer: Peer) -> None:
+        if self._peers.get(peer.index) is peer:
+            self._reasons[peer.index] = "it was connected and has broken off"
+            self._lose(peer.index)
+
     async def _take_early(self, peer: Peer) -> None:
         """A frame, or the end of a connection, before all are ready."""
         try:
             data = peer.header.result()
         except (asyncio.IncompleteReadError, OSError):
-            self._reasons[peer.index] = "it was connected and has broken off"
-            self._lose(peer.index)
+            self._break_off(peer)
             return
         try:
             kind = kind_of(data)
@@ -454,9 +495,15 @@ class Mesh:
             raise self._malformed(peer, Kind.READY, 0, error) from error
         if kind == Kind.ABORT:
             await self._take_abort(peer, data)
+        if kind == Kind.SHARE and peer.ready == session_of(data) and self._left is not None:
+            # It had everybody's word when this party had not, and one is gone since.
+            raise self._faults.left(self._left, peer.name)
         self._expect_header(
             peer, data, Header(Kind.READY, 0, peer.index, peer.received, session_of(data), 0)
         )
+        if peer.received > _MOST_OFTEN:
+            often = FrameError("it says again and again that it is ready")
+            raise self._malformed(peer, Kind.READY, 0, often)
         peer.received += 1
         peer.ready = session_of(data)
         self._transcript.frame("received", peer.name, Kind.READY, 0, peer.received - 1, b"")
@@ -482,6 +529,7 @@ class Mesh:
         peer = self._peers.pop(index, None)
         if peer is not None:
             log.info("%s has gone", peer.name)
+            self._left = index
             peer.drop()
             self._changed.set()
             self._tell()
@@ -537,8 +585,45 @@ class Mesh:
                 sink(peer.index, start, end, elements)
 
         peers = list(self._peers.values())
-        # Everybody sends and receives at once: nobody's full buffer can hold up another.
-        await _together([give(peer) for peer in peers] + [take(peer) for peer in peers])
+        await self._with_peers(
+            [give(peer) for peer in peers], [(peer, take(peer)) for peer in peers]
+        )
+
+    async def _with_peers(
+        self,
+        gives: Sequence[Coroutine[Any, Any, None]],
+        takes: Sequence[tuple[Peer, Coroutine[Any, Any, None]]],
+    ) -> None:
+        """Send to everybody and receive from everybody at once, and end as soon as one stops.
+
+        Nobody's full buffer can hold up another.  A peer that has sent all of its frames may still
+        stop while others have not: it says why, or its connection ends.
+        """
+        tasks = [asyncio.ensure_future(give) for give in gives]
+        watching = []
+        for peer, take in takes:
+            taken = asyncio.ensure_future(take)
+            tasks.append(taken)
+            watching.append(asyncio.ensure_future(self._watch(peer, taken)))
+        try:
+            while not all(task.done() for task in tasks):
+                running = [task for task in (*tasks, *watching) if not task.done()]
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for task in (*tasks, *watching):
+                task.cancel()
+            await asyncio.gather(*tasks, *watching, return_exceptions=True)
+
+    async def _watch(self, peer: Peer, taken: asyncio.Task[None]) -> None:
+        """See whether a peer stops after it has sent what this step takes from it."""
+        await asyncio.wait([taken])
+        await asyncio.wait([peer.header])
+        if _says_abort(peer):
+            await self._take_abort(peer, peer.header.result())
+        if not _arrived(peer) and self._at[0] != Kind.CONFIRMATION:  # after that one it may go
+            raise self._faults.gone(peer.index, *self._at)
 
     async def _send(self, peer: Peer, kind: Kind, number: int, payload: bytes) -> None:
         header = Header(kind, number, self._endpoint.index, peer.sent, self._name, len(payload))
@@ -586,8 +671,15 @@ class Mesh:
         header = Header(Kind.ABORT, 0, peer.index, peer.received, session_of(data), ABORT_BYTES)
         self._expect_header(peer, data, header)
         try:
-            payload = await peer.reader.readexactly(ABORT_BYTES)
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                payload = await peer.reader.readexactly(ABORT_BYTES)
             abort = read_abort(payload, len(self._endpoint.entries))
+            if abort.round > len(self._session.values):
+                raise FrameError("it blames a round that the plan does not have")
+        except (TimeoutError, asyncio.IncompleteReadError, OSError) as error:
+            # That it stops it has said.
+            unknown = Abort(OWN_FAULT, *self._at, None)
+            raise self._faults.aborted(peer.index, unknown) from error
         except FrameError as error:
             raise self._malformed(peer, Kind.ABORT, 0, error) from error
         self._transcript.frame("received", peer.name, Kind.ABORT, 0, peer.received, payload)
@@ -596,9 +688,8 @@ class Mesh:
     async def _see_why(self, peer: Peer) -> None:
         """A peer cannot be written to: if it has said why it stopped, raise that."""
         await asyncio.wait([peer.header], timeout=1)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, FrameError):
-            if peer.header.done() and kind_of(peer.header.result()) == Kind.ABORT:
-                await self._take_abort(peer, peer.header.result())
+        if _says_abort(peer):
+            await self._take_abort(peer, peer.header.result())
 
     def _expect_header(self, peer: Peer, data: bytes, expected: Header) -> None:
         try:
@@ -648,6 +739,14 @@ class Mesh:
 
 def _arrived(peer: Peer) -> bool:
     return peer.header.done() and not peer.header.cancelled() and peer.header.exception() is None
+
+
+def _says_abort(peer: Peer) -> bool:
+    """Whether the next frame of a peer has arrived and says that it stops."""
+    try:
+        return _arrived(peer) and kind_of(peer.header.result()) == Kind.ABORT
+    except FrameError:
+        return False
 
 
 async def _together(coroutines: Sequence[Coroutine[Any, Any, _ResultT]]) -> list[_ResultT]:
