@@ -31,12 +31,13 @@ from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable
 from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.ledger import Debit
+from secgen_dsl.runtime.network.channel import Status
 from secgen_dsl.runtime.network.check import Check, clock
 from secgen_dsl.runtime.network.frames import NO_SESSION
 from secgen_dsl.runtime.network.greeting import Statement
 from secgen_dsl.runtime.network.hello import fresh_nonce
 from secgen_dsl.runtime.network.links import Endpoint
-from secgen_dsl.runtime.network.mesh import Mesh, Session, Status
+from secgen_dsl.runtime.network.mesh import Mesh, Session
 from secgen_dsl.runtime.noise import NoiseSource, draw_cells
 from secgen_dsl.runtime.openings import OpeningsManifest
 from secgen_dsl.runtime.shamir import add_into, open_shares, split

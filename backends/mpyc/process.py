@@ -41,9 +41,9 @@ from secgen_dsl.runtime.evidence.folder import TRANSCRIPT_FILE
 from secgen_dsl.runtime.evidence.receipt import COMPLETE
 from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.ledger import Debit
+from secgen_dsl.runtime.network.channel import Status
 from secgen_dsl.runtime.network.links import Endpoint, listen
 from secgen_dsl.runtime.network.meeting import room_of
-from secgen_dsl.runtime.network.mesh import Status
 from secgen_dsl.runtime.noise import NoiseSource, SystemNoise
 from secgen_dsl.runtime.site.debit import debit_of
 from secgen_dsl.runtime.store import ContributionStore, first_key

@@ -29,8 +29,8 @@ _GRACE_SECONDS = 3.0
 _START_SECONDS = 60.0
 """Silence beyond the parties' own timeout that ends a run; covers slow starts of processes."""
 
-_CONSEQUENCES = frozenset({"SG504", "SG526"})
-"""Codes by which a party reports that another one has gone."""
+_CONSEQUENCES = ("SG504", "SG526")
+"""Codes by which a party reports that another one has gone, or has said that it stops."""
 
 OnProgress = Callable[[Progress], None]
 _Lines = queue.Queue[tuple[int, bytes | None]]
@@ -205,7 +205,7 @@ def _watch(
             break  # the cause itself: nothing that the others could add matters
     causes = [party.failure for party in running if party.failure is not None]
     if causes:
-        causes.sort(key=_is_consequence)
+        causes.sort(key=_distance_from_cause)
         raise causes[0]
     return ready
 
@@ -236,7 +236,13 @@ def _message(line: bytes) -> Progress | PartyResult | SecgenError | None:
 
 
 def _is_consequence(error: SecgenError) -> bool:
-    return all(diagnostic.code in _CONSEQUENCES for diagnostic in error.diagnostics)
+    return _distance_from_cause(error) > 0
+
+
+def _distance_from_cause(error: SecgenError) -> int:
+    """0: it is one; greater: it tells of what others did."""
+    code = error.diagnostics[0].code
+    return 1 + _CONSEQUENCES.index(code) if code in _CONSEQUENCES else 0
 
 
 def _silent(running: Sequence[RunningParty], seconds: float) -> SecgenError:

@@ -10,7 +10,7 @@ from secgen_dsl.backends.bundle import require_writable
 from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.execution import one_run_at_a_time, require_not_invented
 from secgen_dsl.cli.progress import ProgressLines
-from secgen_dsl.cli.results import Finished, Protocol, write_results
+from secgen_dsl.cli.results import Evidence, Finished, Protocol, write_results
 from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import fail, nearest
@@ -51,10 +51,12 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
         SecgenError: SG521 to SG525, SG529, SG702, SG703; whatever the party reports.
     """
     from secgen_dsl.backends.mpyc.cost import predicted_rounds
+    from secgen_dsl.backends.mpyc.evidence import sign_results
     from secgen_dsl.backends.mpyc.field import machine_of, run_own_party
     from secgen_dsl.runtime.network.dialling import proxy_from_environment
     from secgen_dsl.runtime.trust.approvals import require_approvals
     from secgen_dsl.runtime.trust.consortium import read_address, read_consortium
+    from secgen_dsl.runtime.trust.identity import read_signer
 
     out = field.out.absolute()
     _require_new(out)
@@ -100,11 +102,12 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
         {field.name: result.debit} if result.debit else {},
     )
 
-    def add(folder: Path) -> None:
-        _add_evidence(field, planned, Path(result.receipt), Path(result.transcript), folder)
-
     seed = _common_seed(result.measurements)
-    finished = write_results(planned, bundle, protocol, seed, out, add=add)
+    evidence = Evidence(
+        add=lambda folder: _add_evidence(field, Path(result.receipt).parent, folder),
+        sign=lambda folder: sign_results(folder, read_signer(machine.key)),
+    )
+    finished = write_results(planned, bundle, protocol, seed, out, evidence=evidence)
     lines.message("written", f"results and evidence are in {field.out}")
     return finished
 
@@ -156,15 +159,12 @@ def _common_seed(measurements: Measurements) -> int:
     return int.from_bytes(hashlib.sha256(canonical_json(measurements)).digest()[:8], "big")
 
 
-def _add_evidence(
-    field: Field, planned: PlannedStudy, receipt: Path, transcript: Path, folder: Path
-) -> None:
-    """Copy what an auditor needs beside the results."""
-    from secgen_dsl.ir.base import pretty_json
+def _add_evidence(field: Field, run: Path, folder: Path) -> None:
+    """Copy what an auditor needs beside the results: the run's own files, and what was approved."""
     from secgen_dsl.runtime.trust.approvals import FOLDER
 
-    shutil.copyfile(receipt, folder / "party-receipt.json")
-    shutil.copyfile(transcript, folder / "transcript.jsonl")
+    for file in run.iterdir():
+        if not (folder / file.name).exists():
+            shutil.copyfile(file, folder / file.name)
     shutil.copyfile(field.consortium, folder / "consortium.toml")
-    (folder / "study.json").write_bytes(pretty_json(planned.study))
     shutil.copytree(field.bundle / FOLDER, folder / FOLDER)

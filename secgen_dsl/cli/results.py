@@ -58,6 +58,19 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a site adds to its results.
+
+    Attributes:
+        add: writes more files into the folder that it is given; the receipt lists them.
+        sign: signs the receipt in that folder.
+    """
+
+    add: Callable[[Path], None]
+    sign: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
 class Finished:
     """A finished run: its receipt as JSON data, and the names of its files and folders."""
 
@@ -72,7 +85,7 @@ def write_results(
     seed: int | None,
     out: Path,
     invented: Path | None = None,
-    add: Callable[[Path], None] = lambda _: None,
+    evidence: Evidence | None = None,
 ) -> Finished:
     """Synthesise and write everything into ``out``, the receipt last.
 
@@ -81,7 +94,7 @@ def write_results(
         out: the results' folder; made if it does not exist.
         invented: the folder of the rows that a rehearsal was run on: it becomes ``out/invented``,
             and all that was made from them is marked.  None: the rows are patients'.
-        add: writes more files into the folder that it is given, before the receipt lists them.
+        evidence: of a party of a run between sites; None: all ran here.
 
     Raises:
         SecgenError: SG701 ``out`` cannot be written; whatever the synthesis reports.
@@ -93,10 +106,14 @@ def write_results(
             if invented is not None:
                 invented.rename(folder / MARK)
             _write_files(planned, bundle, protocol, seed, folder)
-            add(folder)
+            if evidence is not None:
+                evidence.add(folder)
             receipt = _receipt(planned, bundle, protocol, folder)
             text = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
             write_file(folder / RECEIPT, text.encode())
+            if evidence is not None:
+                evidence.sign(folder)
+                receipt = json.loads((folder / RECEIPT).read_bytes())
             out.mkdir(exist_ok=True)
             written = sorted(path.name for path in folder.iterdir() if path.name != RECEIPT)
             for file in (*written, RECEIPT):  # the receipt last: with it the run is complete
@@ -114,6 +131,7 @@ def _write_files(
     prefix = f"{MARK}-" if rehearsed else ""
     description = describe_plan(planned, bundle.certificate)
     write_file(folder / "plan.json", pretty_json(bundle.plan))
+    write_file(folder / "study.json", pretty_json(planned.study))
     write_file(folder / "certificate.json", pretty_json(bundle.certificate))
     write_file(folder / "party_program.py", bundle.program_text.encode())
     write_file(folder / "description.md", ((_BANNER if rehearsed else "") + description).encode())

@@ -6,6 +6,7 @@ come back in a restart.
 """
 
 import asyncio
+import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,14 +18,15 @@ from secgen_dsl.backends.mpyc import party as party_module
 from secgen_dsl.backends.mpyc.messages import read_config
 from secgen_dsl.backends.mpyc.process import Lifeline, leave, private_output, run_party
 from secgen_dsl.ir.plan import MERSENNE_61
+from secgen_dsl.runtime.network.channel import Channel, Peer
 from secgen_dsl.runtime.network.frames import Kind
-from secgen_dsl.runtime.network.mesh import Mesh, Peer
+from secgen_dsl.runtime.network.mesh import Mesh
 from secgen_dsl.runtime.noise import SystemNoise
 from secgen_dsl.verifier import verify
 
 ATTACKER = 1
 Row = NDArray[np.uint64]
-Frames = Callable[[Mesh, Peer, Kind, int, bytes], bytes | None]
+Frames = Callable[[Channel, Peer, Kind, int, bytes], bytes | None]
 
 
 def _moved(row: Row, by: int) -> Row:
@@ -64,16 +66,16 @@ def followed() -> None:
 
 def sending(change: Frames) -> None:
     """Send other frames than the program has; None: never, and the connection stays open."""
-    honest = Mesh._send
+    honest = Channel.send
 
-    async def send(self: Mesh, peer: Peer, kind: Kind, number: int, payload: bytes) -> None:
+    async def send(self: Channel, peer: Peer, kind: Kind, number: int, payload: bytes) -> None:
         changed = change(self, peer, kind, number, payload)
         if changed is None:
             await asyncio.Event().wait()
         else:
             await honest(self, peer, kind, number, changed)
 
-    setattr(Mesh, "_send", send)  # noqa: B010
+    setattr(Channel, "send", send)  # noqa: B010
 
 
 def _flipped(payload: bytes) -> bytes:
@@ -106,9 +108,9 @@ def withheld_from_one() -> None:
 def of_another_session() -> None:
     """The share of the sum has the name of another session."""
 
-    def change(mesh: Mesh, _: Peer, kind: Kind, __: int, payload: bytes) -> bytes:
+    def change(mesh: Channel, _: Peer, kind: Kind, __: int, payload: bytes) -> bytes:
         if kind == Kind.OPENING:
-            mesh._name = b"an older session"
+            mesh.session = b"an older session"
         return payload
 
     sending(change)
@@ -119,7 +121,7 @@ def of_another_sharing() -> None:
 
     other = np.random.default_rng(1)
 
-    def change(_: Mesh, __: Peer, kind: Kind, ___: int, payload: bytes) -> bytes:
+    def change(_: Channel, __: Peer, kind: Kind, ___: int, payload: bytes) -> bytes:
         if kind != Kind.OPENING:
             return payload
         numbers = other.integers(0, MERSENNE_61, (len(payload) - 32) // 8, dtype=np.uint64)
@@ -154,16 +156,18 @@ def confirms_to_one() -> None:
 def confirms_other_values() -> None:
     """One party is sent a well signed confirmation of other values."""
 
-    def change(mesh: Mesh, peer: Peer, kind: Kind, _: int, payload: bytes) -> bytes:
+    def change(mesh: Channel, peer: Peer, kind: Kind, _: int, payload: bytes) -> bytes:
         if kind != Kind.CONFIRMATION or peer.index != 2:
             return payload
         digest = bytes(32)
-        plan = bytes.fromhex(mesh._session.statement.plan_sha256)
-        signed = mesh._endpoint.signer.sign("confirmation", mesh.session + plan + digest)
+        signed = mesh.endpoint.signer.sign("confirmation", mesh.session + PLAN[0] + digest)
         return digest + signed
 
     sending(change)
 
+
+PLAN: list[bytes] = []
+"""The plan's hash, once the configuration is read."""
 
 ATTACKS: dict[str, Callable[[], None]] = {
     "inconsistent": inconsistent,
@@ -196,6 +200,7 @@ def main(arguments: Sequence[str]) -> int:
     channel = private_output()
     config: Any = read_config(sys.stdin.buffer.readline())
     lifeline = Lifeline()
+    PLAN.append(hashlib.sha256(config.plan.encode()).digest())
     if config.index == ATTACKER and arguments[0] != "none":
         ATTACKS[arguments[0]]()
         _stays()

@@ -31,8 +31,8 @@ from secgen_dsl.backends.mpyc.process import (
     private_output,
     run_party,
 )
+from secgen_dsl.runtime.network.channel import Channel
 from secgen_dsl.runtime.network.frames import Kind
-from secgen_dsl.runtime.network.mesh import Mesh
 from secgen_dsl.runtime.noise import SystemNoise
 from secgen_dsl.verifier import verify
 
@@ -176,17 +176,17 @@ def nothing(config: PartyConfig) -> None:
 
 def record(config: PartyConfig) -> None:
     """Every frame and draw of noise of this party is noted in its state folder, but no value."""
-    sending, receiving = Mesh._send, Mesh._receive
+    sending, receiving = Channel.send, Channel.receive
 
     def note(way: str, peer: int, kind: Kind, number: int, length: int) -> None:
         with (Path(config.state) / "frames.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps([peer, way, kind.name, number, length]) + "\n")
 
-    async def send(self: Mesh, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
+    async def send(self: Channel, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
         note("sent", peer.index, kind, number, len(payload))
         await sending(self, peer, kind, number, payload)
 
-    async def receive(self: Mesh, peer: Any, kind: Kind, number: int, length: int) -> bytes:
+    async def receive(self: Channel, peer: Any, kind: Kind, number: int, length: int) -> bytes:
         payload = await receiving(self, peer, kind, number, length)
         note("received", peer.index, kind, number, len(payload))
         return payload
@@ -199,8 +199,8 @@ def record(config: PartyConfig) -> None:
             file.write(json.dumps([marginal, drawn.shape, str(variance)]) + "\n")
         return drawn
 
-    setattr(Mesh, "_send", send)  # noqa: B010
-    setattr(Mesh, "_receive", receive)  # noqa: B010
+    setattr(Channel, "send", send)  # noqa: B010
+    setattr(Channel, "receive", receive)  # noqa: B010
     setattr(party_module.Party, "noise", draw)  # noqa: B010
 
 

@@ -149,7 +149,15 @@ def test_private_state(finished: Finished) -> None:
             "store.sqlite",
         }
         (last,) = (folder / "runs").iterdir()
-        assert {path.name for path in last.iterdir()} == {"party-receipt.json", "transcript.jsonl"}
+        assert {path.name for path in last.iterdir()} == {
+            "consortium.json",
+            "measurements.json",
+            "party-receipt.json",
+            "party_program.py",
+            "plan.json",
+            "sources.json",
+            "transcript.jsonl",
+        }
         for path in folder.rglob("*"):
             mode = 0o700 if path.is_dir() else 0o600
             assert stat.S_IMODE(path.stat().st_mode) == mode

@@ -145,7 +145,7 @@ def test_a_slow_reader_does_not_fill_the_senders_memory(tmp_path: Path) -> None:
     meshes: list[Mesh] = []
 
     def waiting() -> int:
-        (peer,) = meshes[0]._peers.values()
+        (peer,) = meshes[0]._channel.peers.values()
         return int(peer.writer.transport.get_write_buffer_size())  # type: ignore[attr-defined]
 
     async def slow(wire: Wire) -> None:

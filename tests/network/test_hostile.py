@@ -28,7 +28,7 @@ from secgen_dsl.runtime.network.frames import (
     Header,
     Kind,
 )
-from secgen_dsl.runtime.network.mesh import _MOST_OFTEN
+from secgen_dsl.runtime.network.gathering import MOST_OFTEN
 
 from .meshes import (
     PHASES,
@@ -447,14 +447,14 @@ def test_ready_again_and_again(tmp_path: Path) -> None:
 
     async def flood(wire: Wire) -> None:
         await wire.greet()
-        for number in range(2 * _MOST_OFTEN):
+        for number in range(2 * MOST_OFTEN):
             await wire.send(wire.frame(Kind.READY, session=number.to_bytes(16, "little")))
 
     found = run(world, flood, "ready")
     assert (found.code, found.place) == ("SG503", "party a, getting ready")
     assert "again and again" in found.message
     (path,) = world.folder.glob("0-*.jsonl")
-    assert len(path.read_text().splitlines()) < _MOST_OFTEN + 20
+    assert len(path.read_text().splitlines()) < MOST_OFTEN + 20
 
 
 @pytest.mark.parametrize("length", [0, CHECK_BYTES - 1, 2**40])

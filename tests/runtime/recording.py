@@ -22,8 +22,8 @@ from secgen_dsl.backends.mpyc.process import (
     private_output,
     run_party,
 )
+from secgen_dsl.runtime.network.channel import Channel
 from secgen_dsl.runtime.network.frames import SALT_BYTES, Kind
-from secgen_dsl.runtime.network.mesh import Mesh
 from secgen_dsl.verifier import verify
 from tests.mpyc.entries import BEHAVIOURS, InjectedNoise
 
@@ -36,7 +36,7 @@ def record(config: PartyConfig) -> None:
     secrets: dict[str, dict[str, Any]] = {"x": {}, "z": {}, "y": {}, "frames": {}}
     if path.exists():  # of an earlier run: a restart draws nothing
         secrets = json.loads(path.read_text())
-    keeping, sending = party_module.Party.keep, Mesh._send
+    keeping, sending = party_module.Party.keep, Channel.send
 
     def keep(self: Any, number: int, marginal: str, contribution: NDArray[np.int64]) -> None:
         for name, array in (
@@ -46,7 +46,7 @@ def record(config: PartyConfig) -> None:
         path.write_text(json.dumps(secrets))
         keeping(self, number, marginal, contribution)
 
-    async def send(self: Mesh, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
+    async def send(self: Channel, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
         if kind in (Kind.SHARE, Kind.OPENING):
             digest = hashlib.sha256(payload).hexdigest()
             secrets["frames"][digest] = [payload[:SALT_BYTES].hex(), payload[SALT_BYTES:].hex()]
@@ -54,7 +54,7 @@ def record(config: PartyConfig) -> None:
         await sending(self, peer, kind, number, payload)
 
     setattr(party_module.Party, "keep", keep)  # noqa: B010
-    setattr(Mesh, "_send", send)  # noqa: B010
+    setattr(Channel, "send", send)  # noqa: B010
 
 
 if __name__ == "__main__":

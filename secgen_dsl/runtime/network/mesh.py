@@ -14,60 +14,37 @@ A party that stops tells the others why (``Abort``), so that all end soon and wi
 """
 
 import asyncio
-import contextlib
 import secrets
 import socket
-from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.runtime.evidence.transcript import Transcript
+from secgen_dsl.runtime.network.channel import Channel, Peer, Status, arrived, says_abort
 from secgen_dsl.runtime.network.check import Check
-from secgen_dsl.runtime.network.faults import Faults, PeerError, phase_name
+from secgen_dsl.runtime.network.faults import phase_name
 from secgen_dsl.runtime.network.frames import (
-    ABORT_BYTES,
     CONFIRMATION_BYTES,
-    HEADER,
-    NO_SESSION,
-    OWN_FAULT,
     SALT_BYTES,
-    Abort,
     FrameError,
-    Header,
     Kind,
-    check_header,
     chunks,
     elements_payload_bytes,
-    kind_of,
     pack_elements,
-    read_abort,
     read_elements,
-    session_of,
 )
+from secgen_dsl.runtime.network.gathering import Gathering
 from secgen_dsl.runtime.network.greeting import Greeting, Statement
-from secgen_dsl.runtime.network.hello import session_name
-from secgen_dsl.runtime.network.links import Endpoint, NotYet, Streams, log, routes
+from secgen_dsl.runtime.network.links import Endpoint
 from secgen_dsl.runtime.openings import OpeningPermit
 from secgen_dsl.runtime.trust.identity import verified
 
-_ResultT = TypeVar("_ResultT")
 _DIGEST_BYTES = 32
-_FAREWELL_SECONDS = 2.0
-"""How long a party that stops tries to tell the others why."""
-
-_PUBLIC = frozenset({"SG505", "SG506", "SG513"})
-"""Codes of faults that follow from opened values or the plan alone."""
-
-_NOT_CALLED = "it has not called"
-
-_MOST_OFTEN = 1_000
-"""A peer that comes, or says that it is ready, more often than this before a run is refused:
-nobody fills another's disk with transcripts."""
 
 Sink = Callable[[int, int, int, NDArray[np.uint64]], None]
 """Takes a received chunk: peer, first element, past the last, elements."""
@@ -98,91 +75,49 @@ class Session:
     check: Callable[[], Check]
 
 
-@dataclass
-class Peer:
-    """A connection to one party, with the count of frames each way.
-
-    Attributes:
-        header: the next frame's header, being waited for.
-        ready: the session that it last said to be ready for.
-    """
-
-    index: int
-    name: str
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    nonce: bytes
-    sent: int = 1  # the hellos
-    received: int = 1
-    header: asyncio.Task[bytes] = field(init=False)
-    ready: bytes = b""
-
-    def __post_init__(self) -> None:
-        self.expect()
-
-    def expect(self) -> None:
-        """Begin to wait for the next frame."""
-        self.header = asyncio.ensure_future(self.reader.readexactly(HEADER.size))
-
-    def drop(self) -> None:
-        """Close the connection at once."""
-        self.header.cancel()
-        self.writer.transport.abort()
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far the mesh is; public facts only.
-
-    Attributes:
-        connected: names of the peers that are there.
-        sent: bytes handed to the connections so far, headers included, TLS's own not.
-        missing: peer that is not there → why, as far as it is known.
-    """
-
-    connected: tuple[str, ...] = ()
-    sent: int = 0
-    missing: Mapping[str, str] = field(default_factory=dict)
-
-
 class Mesh:
     """Connections to all peers of a session; made by ``Mesh.connect``.
 
     Attributes:
-        bytes_sent: bytes handed to the connections so far, headers included, TLS's own not.
         confirmations: party → its signature over the opened values, once all have confirmed.
     """
 
     def __init__(
         self, session: Session, transcript: Transcript, on_status: Callable[[Status], None]
     ) -> None:
-        endpoint = session.endpoint
         self._session = session
-        self._endpoint = endpoint
-        self._transcript = transcript
-        self._on_status = on_status
-        self._faults = Faults(
-            tuple(one.name for one in endpoint.entries), endpoint.index, session.timeout
+        self._endpoint = session.endpoint
+        self._channel = Channel(
+            session.endpoint, len(session.values), session.timeout, transcript, on_status
         )
-        self._peers: dict[int, Peer] = {}
-        self._reasons: dict[int, str] = {}
-        self._comings: Counter[int] = Counter()
-        self._left: int | None = None
-        self._changed = asyncio.Event()
-        self._name = NO_SESSION
         self._steps = [
             (kind, number)
             for number in range(1, len(session.values) + 1)
             for kind in (Kind.SHARE, Kind.OPENING)
         ]
-        self._at: tuple[Kind, int] = (Kind.HELLO, 0)
-        self.bytes_sent = 0
         self.confirmations: dict[str, str] = {}
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes handed to the connections so far, headers included, TLS's own not."""
+        return self._channel.bytes_sent
 
     @property
     def session(self) -> bytes:
         """The session's 16 bytes; zeros until all were ready."""
-        return self._name
+        return self._channel.session
+
+    def status(self) -> Status:
+        """How far it is."""
+        return self._channel.status()
+
+    async def stop(self, error: BaseException | None = None) -> None:
+        """Tell the peers that this party stops, as far as they can be told, and leave."""
+        await self._channel.stop(error)
+
+    def abort(self) -> None:
+        """Drop every connection at once."""
+        self._channel.abort()
 
     @classmethod
     async def connect(
@@ -205,8 +140,18 @@ class Mesh:
                 certificate; SG526 a peer stopped; SG527 it knows the parties by other keys.
         """
         mesh = cls(session, transcript, on_status)
+        channel = mesh._channel
+        greeting = Greeting(
+            session.endpoint,
+            session.statement,
+            session.stored,
+            len(session.values),
+            channel.faults,
+            session.check,
+        )
+        gathering = Gathering(channel, greeting, session.statement, session.connect_timeout)
         try:
-            await mesh._connect(listener)
+            await gathering.connect(listener)
         except BaseException as error:
             await mesh.stop(error)
             raise
@@ -254,27 +199,28 @@ class Mesh:
         """
         if self._steps:
             raise _refused("a confirmation before every round was opened")
-        self._at = (Kind.CONFIRMATION, 0)
+        self._channel.at = (Kind.CONFIRMATION, 0)
         digest = bytes.fromhex(opened_sha256)
-        signed = self._name + bytes.fromhex(self._session.statement.plan_sha256) + digest
         endpoint = self._endpoint
-        payload = digest + endpoint.signer.sign("confirmation", signed)
+        # What is signed: the session, the plan, the digest.
+        context = self._channel.session + bytes.fromhex(self._session.statement.plan_sha256)
+        payload = digest + endpoint.signer.sign("confirmation", context + digest)
 
         async def exchange(peer: Peer) -> None:
-            received = await self._receive(peer, Kind.CONFIRMATION, 0, CONFIRMATION_BYTES)
-            signature = received[_DIGEST_BYTES:]
+            received = await self._channel.receive(peer, Kind.CONFIRMATION, 0, CONFIRMATION_BYTES)
+            theirs, signature = received[:_DIGEST_BYTES], received[_DIGEST_BYTES:]
             public = endpoint.entries[peer.index].identity.public
-            if not verified(public, "confirmation", self._name_for(received), signature):
-                raise self._faults.malformed(
+            if not verified(public, "confirmation", context + theirs, signature):
+                raise self._channel.faults.malformed(
                     peer.index, Kind.CONFIRMATION, 0, "its signature is not that of its machine"
                 )
-            if received[:_DIGEST_BYTES] != digest:
-                raise self._faults.differs(peer.index)
+            if theirs != digest:
+                raise self._channel.faults.differs(peer.index)
             self.confirmations[peer.name] = signature.hex()
 
-        peers = list(self._peers.values())
+        peers = list(self._channel.peers.values())
         await self._with_peers(
-            [self._send(peer, Kind.CONFIRMATION, 0, payload) for peer in peers],
+            [self._channel.send(peer, Kind.CONFIRMATION, 0, payload) for peer in peers],
             [(peer, exchange(peer)) for peer in peers],
         )
 
@@ -284,274 +230,21 @@ class Mesh:
         Raises:
             SecgenError: SG503, SG526.
         """
-        for peer in self._peers.values():
-            if not _arrived(peer):
+        for peer in self._channel.peers.values():
+            if not arrived(peer):
                 continue
-            if _says_abort(peer):
-                await self._take_abort(peer, peer.header.result())
-            raise self._faults.malformed(
+            if says_abort(peer):
+                await self._channel.take_abort(peer, peer.header.result())
+            raise self._channel.faults.malformed(
                 peer.index, Kind.CONFIRMATION, 0, "it sends more than the plan predicts"
             )
-        await self._leave()
-
-    async def stop(self, error: BaseException | None = None) -> None:
-        """Tell the peers that this party stops, as far as they can be told, and leave."""
-        if not self._peers:
-            return
-        if isinstance(error, PeerError):
-            abort = error.abort
-        else:
-            code = error.diagnostics[0].code if isinstance(error, SecgenError) else ""
-            # What is about no public value is not told: it could depend on this site's data.
-            abort = Abort(code if code in _PUBLIC else OWN_FAULT, *self._at, None)
-        with contextlib.suppress(TimeoutError, OSError, SecgenError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await asyncio.gather(
-                    *(
-                        self._send(peer, Kind.ABORT, 0, abort.pack())
-                        for peer in self._peers.values()
-                    ),
-                    return_exceptions=True,
-                )
-        await self._leave()
-
-    # -- connecting -------------------------------------------------------------------------
-
-    async def _connect(self, listener: socket.socket | None) -> None:
-        endpoint = self._endpoint
-        loop = asyncio.get_running_loop()
-        fault: asyncio.Future[None] = loop.create_future()
-        fault.add_done_callback(lambda _: fault.exception())  # it may come after the timeout
-        tasks: set[asyncio.Task[None]] = set()
-        session = self._session
-        greeting = Greeting(
-            endpoint,
-            session.statement,
-            session.stored,
-            len(session.values),
-            self._faults,
-            session.check,
-        )
-
-        def finished(task: asyncio.Task[None]) -> None:
-            tasks.discard(task)
-            if not task.cancelled() and task.exception() is not None and not fault.done():
-                fault.set_exception(task.exception() or RuntimeError("unreachable"))
-
-        def begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-            task = loop.create_task(work)
-            tasks.add(task)
-            task.add_done_callback(finished)
-            return task
-
-        async def accept(
-            index: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-        ) -> None:
-            await asyncio.wait([begin(self._greet(greeting, index, reader, writer, dials=False))])
-
-        server = None
-        for route in routes(endpoint.entries, endpoint.index):
-            self._reasons[route.peer] = _NOT_CALLED
-            if route.dials or route.relayed:
-                begin(self._keep_reaching(greeting, route.peer, route.dials, route.relayed))
-        if listener is not None:
-            server = await endpoint.serve(listener, accept)
-        agreement = begin(self._agree())
-        try:
-            async with asyncio.timeout(self._session.connect_timeout):
-                await asyncio.wait([agreement, fault], return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            kind = Kind.READY if len(self._peers) == len(endpoint.entries) - 1 else Kind.HELLO
-            seconds = self._session.connect_timeout
-            raise self._faults.absent(self._missing(), seconds, kind) from None
-        finally:
-            if server is not None:
-                server.close()
-            for task in tuple(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if fault.done():
-            fault.result()
-        agreement.result()
-        self._transcript.event("session", session=self._name.hex())
-
-    async def _keep_reaching(
-        self, greeting: Greeting, peer: int, dials: bool, relayed: bool
-    ) -> None:
-        """Connect to a peer, again and again as long as it is not there."""
-        pause = 0.1
-        while True:
-            if peer not in self._peers:
-                try:
-                    streams = await self._reach(peer, dials, relayed)
-                    await self._greet(greeting, peer, *streams, dials=dials)
-                    pause = 0.1
-                except NotYet as reason:
-                    self._reasons[peer] = str(reason)
-                    self._tell()
-                    pause = min(2 * pause, 5.0)
-            await asyncio.sleep(pause)
-
-    async def _reach(self, peer: int, dials: bool, relayed: bool) -> Streams:
-        try:
-            if relayed:
-                return await self._endpoint.meet(peer, dials=dials)
-            return await self._endpoint.dial(peer)
-        except SecgenError as error:
-            if error.diagnostics[0].code != "SG525":
-                raise
-            # Who has answered for this peer is no secret of this site: the others are told.
-            raise PeerError(error.diagnostics[0], Abort("SG525", Kind.HELLO, 0, peer)) from error
-
-    async def _greet(
-        self,
-        greeting: Greeting,
-        index: int,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        *,
-        dials: bool,
-    ) -> None:
-        if self._reasons.get(index) == _NOT_CALLED:  # else why it failed before says more
-            self._reasons[index] = "it is there, but its hello is not"
-        try:
-            exchanged = await greeting.exchange(index, reader, writer, dials=dials)
-        except NotYet as reason:
-            self._reasons[index] = str(reason)
-            return
-        if exchanged is None:  # it only checked
-            return
-        sent, received, theirs = exchanged
-        self._comings[index] += 1
-        if self._comings[index] > _MOST_OFTEN:
-            raise self._faults.malformed(index, Kind.HELLO, 0, "it comes again and again")
-        self._lose(index)  # who comes again has given up its earlier connection
-        peer = Peer(index, self._endpoint.name(index), reader, writer, theirs.nonce)
-        self._peers[index] = peer
-        self.bytes_sent += HEADER.size + len(sent)
-        self._transcript.frame("sent", peer.name, Kind.HELLO, 0, 0, sent)
-        self._transcript.event("hello to", peer=peer.name, hello=sent.hex())
-        self._transcript.frame("received", peer.name, Kind.HELLO, 0, 0, received)
-        self._transcript.event("hello from", peer=peer.name, hello=received.hex())
-        log.info("%s is connected", peer.name)
-        self._changed.set()
-        self._tell()
-
-    async def _agree(self) -> None:
-        """Wait until every peer is there and ready for the same session."""
-        others = len(self._endpoint.entries) - 1
-        announced = b""
-        while True:
-            self._changed.clear()
-            if len(self._peers) == others:
-                name = self._session_name()
-                if name != announced:
-                    announced = name
-                    self._name = name
-                    self._at = (Kind.READY, 0)
-                    await _together([self._say_ready(peer) for peer in self._peers.values()])
-                    continue  # one may have gone or come meanwhile
-                if all(peer.ready == name for peer in self._peers.values()):
-                    return
-            else:
-                announced = b""
-            waiting = [peer for peer in self._peers.values() if not self._is_ahead(peer)]
-            changed = asyncio.ensure_future(self._changed.wait())
-            try:
-                await asyncio.wait(
-                    [changed, *(peer.header for peer in waiting)],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            finally:
-                changed.cancel()
-            for peer in waiting:
-                here = self._peers.get(peer.index) is peer
-                if here and peer.header.done() and not self._is_ahead(peer):
-                    await self._take_early(peer)
-
-    async def _say_ready(self, peer: Peer) -> None:
-        try:
-            await self._send(peer, Kind.READY, 0, b"")
-        except PeerError as error:
-            if error.abort.code != "SG504":
-                raise
-            self._break_off(peer)  # it may come back
-
-    def _break_off(self, peer: Peer) -> None:
-        if self._peers.get(peer.index) is peer:
-            self._reasons[peer.index] = "it was connected and has broken off"
-            self._lose(peer.index)
-
-    async def _take_early(self, peer: Peer) -> None:
-        """A frame, or the end of a connection, before all are ready."""
-        try:
-            data = peer.header.result()
-        except (asyncio.IncompleteReadError, OSError):
-            self._break_off(peer)
-            return
-        try:
-            kind = kind_of(data)
-        except FrameError as error:
-            raise self._malformed(peer, Kind.READY, 0, error) from error
-        if kind == Kind.ABORT:
-            await self._take_abort(peer, data)
-        if kind == Kind.SHARE and peer.ready == session_of(data) and self._left is not None:
-            # It had everybody's word when this party had not, and one is gone since.
-            raise self._faults.left(self._left, peer.name)
-        self._expect_header(
-            peer, data, Header(Kind.READY, 0, peer.index, peer.received, session_of(data), 0)
-        )
-        if peer.received > _MOST_OFTEN:
-            often = FrameError("it says again and again that it is ready")
-            raise self._malformed(peer, Kind.READY, 0, often)
-        peer.received += 1
-        peer.ready = session_of(data)
-        self._transcript.frame("received", peer.name, Kind.READY, 0, peer.received - 1, b"")
-        peer.expect()
-
-    def _is_ahead(self, peer: Peer) -> bool:
-        """Whether a peer that is ready has sent its first share, which is for later."""
-        if not peer.ready or peer.ready != self._name or not _arrived(peer):
-            return False
-        with contextlib.suppress(FrameError):
-            return kind_of(peer.header.result()) == Kind.SHARE
-        return False
-
-    def _session_name(self) -> bytes:
-        statement, endpoint = self._session.statement, self._endpoint
-        nonces = [
-            statement.nonce if index == endpoint.index else self._peers[index].nonce
-            for index in range(len(endpoint.entries))
-        ]
-        return session_name(statement.hello(0, 0, accepts=False), nonces)
-
-    def _lose(self, index: int) -> None:
-        peer = self._peers.pop(index, None)
-        if peer is not None:
-            log.info("%s has gone", peer.name)
-            self._left = index
-            peer.drop()
-            self._changed.set()
-            self._tell()
-
-    def _missing(self) -> dict[int, str]:
-        """Who is not there or not ready, and why."""
-        found = {
-            index: reason for index, reason in self._reasons.items() if index not in self._peers
-        }
-        return found or {
-            index: "it is connected here, but not with every other party"
-            for index, peer in self._peers.items()
-            if peer.ready != self._name
-        }
-
-    # -- frames -----------------------------------------------------------------------------
+        await self._channel.leave()
 
     def _take_step(self, kind: Kind, number: int) -> int:
         """The length of the vector of the plan's next frames, if these are they."""
         if not self._steps or self._steps[0] != (kind, number):
             raise _refused(f"a frame of {kind.name.lower()} in round {number} is not the next")
-        self._at = self._steps.pop(0)
+        self._channel.at = self._steps.pop(0)
         return self._session.values[number - 1]
 
     async def _exchange(
@@ -571,20 +264,20 @@ class Mesh:
             for start, end in chunks(values):
                 salt = secrets.token_bytes(SALT_BYTES)
                 payload = pack_elements(salt, rows[peer.index][start:end])
-                await self._send(peer, kind, number, payload)
+                await self._channel.send(peer, kind, number, payload)
 
         async def take(peer: Peer) -> None:
             for start, end in chunks(values):
-                payload = await self._receive(
+                payload = await self._channel.receive(
                     peer, kind, number, elements_payload_bytes(end - start)
                 )
                 try:
                     elements = read_elements(payload, end - start, self._session.modulus)
                 except FrameError as error:
-                    raise self._malformed(peer, kind, number, error) from error
+                    raise self._channel.malformed(peer, kind, number, error) from error
                 sink(peer.index, start, end, elements)
 
-        peers = list(self._peers.values())
+        peers = list(self._channel.peers.values())
         await self._with_peers(
             [give(peer) for peer in peers], [(peer, take(peer)) for peer in peers]
         )
@@ -620,144 +313,12 @@ class Mesh:
         """See whether a peer stops after it has sent what this step takes from it."""
         await asyncio.wait([taken])
         await asyncio.wait([peer.header])
-        if _says_abort(peer):
-            await self._take_abort(peer, peer.header.result())
-        if not _arrived(peer) and self._at[0] != Kind.CONFIRMATION:  # after that one it may go
-            raise self._faults.gone(peer.index, *self._at)
-
-    async def _send(self, peer: Peer, kind: Kind, number: int, payload: bytes) -> None:
-        header = Header(kind, number, self._endpoint.index, peer.sent, self._name, len(payload))
-        sequence = peer.sent
-        peer.sent += 1
-        try:
-            async with asyncio.timeout(self._session.timeout):
-                peer.writer.write(header.pack() + payload)
-                self.bytes_sent += HEADER.size + len(payload)
-                await peer.writer.drain()
-        except TimeoutError:
-            raise self._faults.late(peer.index, kind, number) from None
-        except OSError as error:
-            await self._see_why(peer)
-            raise self._faults.gone(peer.index, kind, number) from error
-        self._transcript.frame("sent", peer.name, kind, number, sequence, payload)
-        self._tell()
-
-    async def _receive(self, peer: Peer, kind: Kind, number: int, length: int) -> bytes:
-        try:
-            async with asyncio.timeout(self._session.timeout):
-                data = await peer.header
-                if kind_of(data) == Kind.ABORT:
-                    await self._take_abort(peer, data)
-                expected = Header(kind, number, peer.index, peer.received, self._name, length)
-                self._expect_header(peer, data, expected)
-                payload = await peer.reader.readexactly(length)
-        except TimeoutError:
-            raise self._faults.late(peer.index, kind, number) from None
-        except FrameError as error:
-            raise self._malformed(peer, kind, number, error) from error
-        except asyncio.IncompleteReadError as error:
-            within = bool(error.partial)
-            raise self._faults.gone(peer.index, kind, number, within=within) from error
-        except OSError as error:
-            raise self._faults.gone(peer.index, kind, number) from error
-        self._transcript.frame("received", peer.name, kind, number, peer.received, payload)
-        peer.received += 1
-        peer.expect()
-        return payload
-
-    async def _take_abort(self, peer: Peer, data: bytes) -> None:
-        """Raise what a peer's abort says."""
-        # It may not have named the session, or otherwise; TLS tells whose it is.
-        header = Header(Kind.ABORT, 0, peer.index, peer.received, session_of(data), ABORT_BYTES)
-        self._expect_header(peer, data, header)
-        try:
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                payload = await peer.reader.readexactly(ABORT_BYTES)
-            abort = read_abort(payload, len(self._endpoint.entries))
-            if abort.round > len(self._session.values):
-                raise FrameError("it blames a round that the plan does not have")
-        except (TimeoutError, asyncio.IncompleteReadError, OSError) as error:
-            # That it stops it has said.
-            unknown = Abort(OWN_FAULT, *self._at, None)
-            raise self._faults.aborted(peer.index, unknown) from error
-        except FrameError as error:
-            raise self._malformed(peer, Kind.ABORT, 0, error) from error
-        self._transcript.frame("received", peer.name, Kind.ABORT, 0, peer.received, payload)
-        raise self._faults.aborted(peer.index, abort)
-
-    async def _see_why(self, peer: Peer) -> None:
-        """A peer cannot be written to: if it has said why it stopped, raise that."""
-        await asyncio.wait([peer.header], timeout=1)
-        if _says_abort(peer):
-            await self._take_abort(peer, peer.header.result())
-
-    def _expect_header(self, peer: Peer, data: bytes, expected: Header) -> None:
-        try:
-            check_header(data, expected)
-        except FrameError as error:
-            raise self._malformed(peer, expected.kind, expected.round, error) from error
-
-    def _malformed(self, peer: Peer, kind: Kind, number: int, error: FrameError) -> PeerError:
-        return self._faults.malformed(peer.index, kind, number, str(error))
-
-    def _name_for(self, confirmation: bytes) -> bytes:
-        """What a confirmation's signature is over: session, plan, digest."""
-        plan = bytes.fromhex(self._session.statement.plan_sha256)
-        return self._name + plan + confirmation[:_DIGEST_BYTES]
-
-    async def _leave(self) -> None:
-        """Close all connections; what was sent is still delivered, as far as peers take it."""
-        for peer in self._peers.values():
-            peer.header.cancel()
-            peer.writer.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await asyncio.gather(
-                    *(peer.writer.wait_closed() for peer in self._peers.values()),
-                    return_exceptions=True,
-                )
-        self.abort()
-
-    def abort(self) -> None:
-        """Drop every connection at once."""
-        for peer in self._peers.values():
-            peer.drop()
-
-    def status(self) -> Status:
-        """How far it is."""
-        connected = tuple(self._peers[index].name for index in sorted(self._peers))
-        missing = {
-            self._endpoint.name(index): reason
-            for index, reason in sorted(self._reasons.items())
-            if index not in self._peers
-        }
-        return Status(connected, self.bytes_sent, missing)
-
-    def _tell(self) -> None:
-        self._on_status(self.status())
-
-
-def _arrived(peer: Peer) -> bool:
-    return peer.header.done() and not peer.header.cancelled() and peer.header.exception() is None
-
-
-def _says_abort(peer: Peer) -> bool:
-    """Whether the next frame of a peer has arrived and says that it stops."""
-    try:
-        return _arrived(peer) and kind_of(peer.header.result()) == Kind.ABORT
-    except FrameError:
-        return False
-
-
-async def _together(coroutines: Sequence[Coroutine[Any, Any, _ResultT]]) -> list[_ResultT]:
-    """Run all; at the first failure cancel the others and raise it."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if says_abort(peer):
+            await self._channel.take_abort(peer, peer.header.result())
+        if (
+            not arrived(peer) and self._channel.at[0] != Kind.CONFIRMATION
+        ):  # after that one it may go
+            raise self._channel.faults.gone(peer.index, *self._channel.at)
 
 
 def _refused(what: str) -> SecgenError:

@@ -1,0 +1,295 @@
+"""Gathers the parties of a run: TLS and hellos with every peer, until all are ready.
+
+Sites start in whatever order; whoever breaks off may come back.  Nothing is stored or debited
+before all are *ready*: each has then a hello of each, and all have named the session alike.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.runtime.network.channel import Channel, Peer, arrived
+from secgen_dsl.runtime.network.faults import PeerError
+from secgen_dsl.runtime.network.frames import (
+    HEADER,
+    Abort,
+    FrameError,
+    Header,
+    Kind,
+    kind_of,
+    session_of,
+)
+from secgen_dsl.runtime.network.greeting import Greeting, Statement
+from secgen_dsl.runtime.network.hello import session_name
+from secgen_dsl.runtime.network.links import NotYet, Streams, log, routes
+
+_NOT_CALLED = "it has not called"
+
+MOST_OFTEN = 1_000
+"""A peer that comes, or says that it is ready, more often than this before a run is refused:
+nobody fills another's disk with transcripts."""
+
+
+class Gathering:
+    """Connects a party to all others.
+
+    Args:
+        channel: takes the peers.
+        greeting: exchanges hellos.
+        statement: what this party's hellos say.
+        timeout: seconds > 0 until all must be ready.
+    """
+
+    def __init__(
+        self, channel: Channel, greeting: Greeting, statement: Statement, timeout: float
+    ) -> None:
+        self._channel = channel
+        self._endpoint = channel.endpoint
+        self._greeting = greeting
+        self._statement = statement
+        self._timeout = timeout
+        self._comings: Counter[int] = Counter()
+        self._left: int | None = None
+        self._changed = asyncio.Event()
+
+    async def connect(self, listener: socket.socket | None) -> None:
+        """Connect to every peer, exchange hellos, and wait until all are ready.
+
+        Args:
+            listener: this party's bound socket, closed when all are ready; None: it has no address.
+
+        Raises:
+            SecgenError: as ``Mesh.connect``.
+        """
+        endpoint = self._endpoint
+        loop = asyncio.get_running_loop()
+        fault: asyncio.Future[None] = loop.create_future()
+        fault.add_done_callback(lambda _: fault.exception())  # it may come after the timeout
+        tasks: set[asyncio.Task[None]] = set()
+
+        def finished(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None and not fault.done():
+                fault.set_exception(task.exception() or RuntimeError("unreachable"))
+
+        def begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            task = loop.create_task(work)
+            tasks.add(task)
+            task.add_done_callback(finished)
+            return task
+
+        async def accept(
+            index: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await asyncio.wait([begin(self._greet(index, reader, writer, dials=False))])
+
+        server = None
+        for route in routes(endpoint.entries, endpoint.index):
+            self._channel.reasons[route.peer] = _NOT_CALLED
+            if route.dials or route.relayed:
+                begin(self._keep_reaching(route.peer, route.dials, route.relayed))
+        if listener is not None:
+            server = await endpoint.serve(listener, accept)
+        agreement = begin(self._agree())
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.wait([agreement, fault], return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            everybody = len(self._channel.peers) == len(endpoint.entries) - 1
+            kind = Kind.READY if everybody else Kind.HELLO
+            raise self._channel.faults.absent(self._missing(), self._timeout, kind) from None
+        finally:
+            if server is not None:
+                server.close()
+            for task in tuple(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if fault.done():
+            fault.result()
+        agreement.result()
+        self._channel.transcript.event("session", session=self._channel.session.hex())
+
+    async def _keep_reaching(self, peer: int, dials: bool, relayed: bool) -> None:
+        """Connect to a peer, again and again as long as it is not there."""
+        pause = 0.1
+        while True:
+            if peer not in self._channel.peers:
+                try:
+                    streams = await self._reach(peer, dials, relayed)
+                    await self._greet(peer, *streams, dials=dials)
+                    pause = 0.1
+                except NotYet as reason:
+                    self._channel.reasons[peer] = str(reason)
+                    self._channel.tell()
+                    pause = min(2 * pause, 5.0)
+            await asyncio.sleep(pause)
+
+    async def _reach(self, peer: int, dials: bool, relayed: bool) -> Streams:
+        try:
+            if relayed:
+                return await self._endpoint.meet(peer, dials=dials)
+            return await self._endpoint.dial(peer)
+        except SecgenError as error:
+            if error.diagnostics[0].code != "SG525":
+                raise
+            # Who has answered for this peer is no secret of this site: the others are told.
+            raise PeerError(error.diagnostics[0], Abort("SG525", Kind.HELLO, 0, peer)) from error
+
+    async def _greet(
+        self,
+        index: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        dials: bool,
+    ) -> None:
+        if self._channel.reasons.get(index) == _NOT_CALLED:  # else why it failed before says more
+            self._channel.reasons[index] = "it is there, but its hello is not"
+        try:
+            exchanged = await self._greeting.exchange(index, reader, writer, dials=dials)
+        except NotYet as reason:
+            self._channel.reasons[index] = str(reason)
+            return
+        if exchanged is None:  # it only checked
+            return
+        sent, received, theirs = exchanged
+        self._comings[index] += 1
+        if self._comings[index] > MOST_OFTEN:
+            raise self._channel.faults.malformed(index, Kind.HELLO, 0, "it comes again and again")
+        self._lose(index)  # who comes again has given up its earlier connection
+        peer = Peer(index, self._endpoint.name(index), reader, writer, theirs.nonce)
+        self._channel.peers[index] = peer
+        self._channel.bytes_sent += HEADER.size + len(sent)
+        self._channel.transcript.frame("sent", peer.name, Kind.HELLO, 0, 0, sent)
+        self._channel.transcript.event("hello to", peer=peer.name, hello=sent.hex())
+        self._channel.transcript.frame("received", peer.name, Kind.HELLO, 0, 0, received)
+        self._channel.transcript.event("hello from", peer=peer.name, hello=received.hex())
+        log.info("%s is connected", peer.name)
+        self._changed.set()
+        self._channel.tell()
+
+    async def _agree(self) -> None:
+        """Wait until every peer is there and ready for the same session."""
+        others = len(self._endpoint.entries) - 1
+        announced = b""
+        while True:
+            self._changed.clear()
+            if len(self._channel.peers) == others:
+                name = self._session_name()
+                if name != announced:
+                    announced = name
+                    self._channel.session = name
+                    self._channel.at = (Kind.READY, 0)
+                    peers = list(self._channel.peers.values())
+                    await _together([self._say_ready(peer) for peer in peers])
+                    continue  # one may have gone or come meanwhile
+                if all(peer.ready == name for peer in self._channel.peers.values()):
+                    return
+            else:
+                announced = b""
+            waiting = [peer for peer in self._channel.peers.values() if not self._is_ahead(peer)]
+            changed = asyncio.ensure_future(self._changed.wait())
+            try:
+                await asyncio.wait(
+                    [changed, *(peer.header for peer in waiting)],
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                changed.cancel()
+            for peer in waiting:
+                here = self._channel.peers.get(peer.index) is peer
+                if here and peer.header.done() and not self._is_ahead(peer):
+                    await self._take_early(peer)
+
+    async def _say_ready(self, peer: Peer) -> None:
+        try:
+            await self._channel.send(peer, Kind.READY, 0, b"")
+        except PeerError as error:
+            if error.abort.code != "SG504":
+                raise
+            self._break_off(peer)  # it may come back
+
+    def _break_off(self, peer: Peer) -> None:
+        if self._channel.peers.get(peer.index) is peer:
+            self._channel.reasons[peer.index] = "it was connected and has broken off"
+            self._lose(peer.index)
+
+    async def _take_early(self, peer: Peer) -> None:
+        """A frame, or the end of a connection, before all are ready."""
+        try:
+            data = peer.header.result()
+        except (asyncio.IncompleteReadError, OSError):
+            self._break_off(peer)
+            return
+        try:
+            kind = kind_of(data)
+        except FrameError as error:
+            raise self._channel.malformed(peer, Kind.READY, 0, error) from error
+        if kind == Kind.ABORT:
+            await self._channel.take_abort(peer, data)
+        if kind == Kind.SHARE and peer.ready == session_of(data) and self._left is not None:
+            # It had everybody's word when this party had not, and one is gone since.
+            raise self._channel.faults.left(self._left, peer.name)
+        self._channel.expect_header(
+            peer, data, Header(Kind.READY, 0, peer.index, peer.received, session_of(data), 0)
+        )
+        if peer.received > MOST_OFTEN:
+            often = FrameError("it says again and again that it is ready")
+            raise self._channel.malformed(peer, Kind.READY, 0, often)
+        peer.received += 1
+        peer.ready = session_of(data)
+        self._channel.transcript.frame("received", peer.name, Kind.READY, 0, peer.received - 1, b"")
+        peer.expect()
+
+    def _is_ahead(self, peer: Peer) -> bool:
+        """Whether a peer that is ready has sent its first share, which is for later."""
+        if not peer.ready or peer.ready != self._channel.session or not arrived(peer):
+            return False
+        with contextlib.suppress(FrameError):
+            return kind_of(peer.header.result()) == Kind.SHARE
+        return False
+
+    def _session_name(self) -> bytes:
+        statement, endpoint = self._statement, self._endpoint
+        nonces = [
+            statement.nonce if index == endpoint.index else self._channel.peers[index].nonce
+            for index in range(len(endpoint.entries))
+        ]
+        return session_name(statement.hello(0, 0, accepts=False), nonces)
+
+    def _lose(self, index: int) -> None:
+        peer = self._channel.peers.pop(index, None)
+        if peer is not None:
+            log.info("%s has gone", peer.name)
+            self._left = index
+            peer.drop()
+            self._changed.set()
+            self._channel.tell()
+
+    def _missing(self) -> dict[int, str]:
+        """Who is not there or not ready, and why."""
+        found = {
+            index: reason
+            for index, reason in self._channel.reasons.items()
+            if index not in self._channel.peers
+        }
+        return found or {
+            index: "it is connected here, but not with every other party"
+            for index, peer in self._channel.peers.items()
+            if peer.ready != self._channel.session
+        }
+
+
+async def _together(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all; at the first failure cancel the others and raise it."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
