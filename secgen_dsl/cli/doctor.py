@@ -82,7 +82,6 @@ def doctor(
     time, or `secgen party`.  Nothing about data is read or sent, and nothing is spent.
     """
     from secgen_dsl.cli.examination import Subject, examine
-    from secgen_dsl.cli.tables import aligned
 
     if (name is None) != (keys is None):
         raise click.UsageError("--party and --keys go together.")
@@ -112,7 +111,7 @@ def doctor(
             [site_name, *(words.get(key, "–") for key in headings)]
             for site_name, words in found.sites.items()
         ]
-        click.echo(aligned(rows))
+        click.echo(_table(rows))
         for note in found.notes:
             click.echo(note)
     if errors:
@@ -122,3 +121,14 @@ def doctor(
         return
     show(found.diagnostics)
     click.echo("nothing was found that stops a run" if name else "nothing was found")
+
+
+def _table(rows: list[list[str]]) -> str:
+    """Columns of words, two spaces apart; a rule under the first row."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join(["", lines[0], rule, *lines[1:], ""])

@@ -31,6 +31,8 @@ NOT_RUN = {
     *("SG510", "SG511", "SG512", "SG513", "SG514", "SG515", "SG516", "SG517", "SG518"),
     # A relay, a proxy or a peer that is not there (tests/runtime/test_relay.py).
     "SG528",
+    # What a doctor finds between sites (tests/cli/test_doctor.py).
+    *("SG551", "SG552", "SG553", "SG554", "SG555", "SG556", "SG557"),
     # Synthesis and evaluation have no command of their own yet (tests/synthesis, evaluation).
     *("SG603", "SG606", "SG607", "SG608", "SG609", "SG610", "SG611", "SG612"),
     *("SG620", "SG621", "SG622"),

@@ -259,7 +259,7 @@ def _refuses(meeting: Meeting, peer: int, contact: Contact) -> Diagnostic:
         "SG525",
         peer,
         meeting,
-        f"{meeting.name(peer)} refuses this site's certificate: {contact.reason}",
+        f"{meeting.name(peer)} seems to refuse this site's certificate: {contact.reason}",
         f"the consortium.toml of {meeting.name(peer)} holds another certificate of "
         f"{meeting.name(meeting.index)}: compare {meeting.entries[meeting.index].fingerprint} "
         "with it by telephone",

@@ -65,6 +65,18 @@ class Obstacle(StrEnum):
     RELAY = "not at the relay"
 
 
+_TELLING = frozenset(
+    {
+        Obstacle.CERTIFICATE,
+        Obstacle.EXPIRED,
+        Obstacle.REFUSES,
+        Obstacle.PROTOCOL,
+        Obstacle.NO_TLS,
+    }
+)
+"""Somebody answered: that this one has gone since says less."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """What this site tells of itself; see ``Check``."""
@@ -257,6 +269,10 @@ class Consultation:
             if isinstance(error, ssl.SSLError) and refuses_certificate(error):
                 self._failed(peer, Obstacle.REFUSES, reason_of(error))
                 return
+            # Servers of asyncio send no alert: they close, in order and without a byte.
+            if isinstance(error, asyncio.IncompleteReadError) and not error.partial:
+                self._failed(peer, Obstacle.REFUSES, "it hung up when it had seen it")
+                return
             raise NotYet(f"it hung up: {reason_of(error)}") from error
         finally:
             writer.transport.abort()
@@ -276,7 +292,8 @@ class Consultation:
         self, peer: int, obstacle: Obstacle, reason: str, fault: Diagnostic | None = None
     ) -> None:
         contact = self.contacts[peer]
-        contact.obstacle, contact.reason, contact.fault = obstacle, reason, fault
+        if obstacle in _TELLING or contact.obstacle not in _TELLING:
+            contact.obstacle, contact.reason, contact.fault = obstacle, reason, fault
 
     # -- answering ---------------------------------------------------------------------------
 
