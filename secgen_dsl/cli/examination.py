@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -312,11 +313,14 @@ class _Network:
         listener = self._listener()
         others = len(entries) - 1
         say(f"asking {others} other sites, for up to {self._subject.wait:g} s")
+        begun = time.monotonic()
         try:
             consultation = asyncio.run(self._ask(listener))
         finally:
             if listener is not None:
                 listener.close()
+        taken = time.monotonic() - begun
+        self._found.notes.append(f"network     {others} other sites were asked for {taken:.1f} s")
         now = datetime.now(UTC)
         meeting = Meeting(
             entries=entries,

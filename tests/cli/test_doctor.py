@@ -452,7 +452,7 @@ def test_parties_answer_and_their_run_completes(
     # North's port is held by its own party; south has not started: a doctor and two parties, and
     # a doctor without the bundle, which numbers the sites in another order.
     south, north = said(
-        sites.doctor("south", "--bundle", bundle), sites.doctor("north", "--wait", "20")
+        sites.doctor("south", "--bundle", bundle), sites.doctor("north", "--wait", "10")
     )
     assert (south.code, south.all()) == (0, [])
     for name in ("north", "east"):
