@@ -22,6 +22,9 @@ from secgen_dsl.runtime.network.frames import check_header as _check_header
 _BODY = struct.Struct("<B32s32s32s32sQQQ")
 CHECK_BYTES = _BODY.size
 
+# Who asks is told by the certificate: indices differ between sites that have other plans.
+_HEADER = Header(Kind.CHECK, 0, 0, 0, NO_SESSION, CHECK_BYTES)
+
 NO_HASH = "0" * 64
 """For a plan or study that its sender was not given."""
 
@@ -37,8 +40,8 @@ class Check:
         study_sha256: the same.
         roster_sha256: of the parties as it knows them.
         milliseconds: its clock, since 1970 in UTC.
-        approved: bit i: it holds a valid approval of party i.
-        reached: bit i: it has reached party i at its address.
+        approved: bit i: it holds a valid approval of party i of the roster.
+        reached: bit i: it has reached party i of the roster, at its address or at the relay.
     """
 
     waits_to_run: bool
@@ -90,19 +93,15 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def check_frame(sender: int, check: Check) -> bytes:
-    """The frame by which party ``sender`` asks or answers."""
-    header = Header(Kind.CHECK, 0, sender, 0, NO_SESSION, CHECK_BYTES)
-    return header.pack() + check.pack()
+def check_frame(check: Check) -> bytes:
+    """The frame by which a party asks or answers."""
+    return _HEADER.pack() + check.pack()
 
 
-async def read_check_frame(
-    reader: asyncio.StreamReader, sender: int, header: bytes | None = None
-) -> Check:
+async def read_check_frame(reader: asyncio.StreamReader, header: bytes | None = None) -> Check:
     """The check that a peer sends.
 
     Args:
-        sender: its index, as its certificate tells.
         header: the frame's header, if it has been read.
 
     Raises:
@@ -110,5 +109,5 @@ async def read_check_frame(
         asyncio.IncompleteReadError, OSError: the connection ended.
     """
     data = await reader.readexactly(HEADER.size) if header is None else header
-    _check_header(data, Header(Kind.CHECK, 0, sender, 0, NO_SESSION, CHECK_BYTES))
+    _check_header(data, _HEADER)
     return read_check(await reader.readexactly(CHECK_BYTES))

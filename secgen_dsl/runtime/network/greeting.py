@@ -208,9 +208,13 @@ class Greeting:
     async def _answer(
         self, peer: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
     ) -> None:
-        await read_check_frame(reader, peer, header)
+        try:
+            await read_check_frame(reader, header)
+        except FrameError as error:  # whatever a doctor says, the run is not disturbed
+            writer.close()
+            raise NotYet(f"it asked how this party stands: {error}") from error
         log.info("%s asked how this party stands", self._endpoint.name(peer))
-        writer.write(check_frame(self._endpoint.index, self._check()))
+        writer.write(check_frame(self._check()))
         await writer.drain()
         writer.close()
 
