@@ -31,9 +31,6 @@ STEPS = (
     "after",
 )
 
-CHUNK_VALUES = 64
-"""Of all parties here, so that a small study travels in several frames."""
-
 _OF_A_FRAME = {
     # step → kind of frame, and before which one of them: two peers take one each of a chunk.
     "before it is ready": (Kind.READY, 1),
@@ -50,10 +47,12 @@ class Fault:
         at: one of ``STEPS``; "everywhere" for slowness.
         do: kill, kill child, kill parent, stop child, pause, slow, wait, tamper.
         folder: where ``reached`` is written when the step is reached, and ``go`` is waited for.
+        chunk: elements in a frame, the same at all parties, so that a small study travels in
+            several; 0: the installed number.
     """
 
-    def __init__(self, at: str = "", do: str = "", folder: str = "") -> None:
-        self.at, self.do, self.folder = at, do, Path(folder)
+    def __init__(self, at: str = "", do: str = "", folder: str = "", chunk: int = 0) -> None:
+        self.at, self.do, self.folder, self.chunk = at, do, Path(folder), chunk
         self._done = False
 
     async def strike(self, step: str) -> None:
@@ -90,7 +89,8 @@ def install(fault: Fault) -> None:
     from secgen_dsl.backends.mpyc.party import Party
     from secgen_dsl.runtime.network.mesh import Mesh
 
-    frames.CHUNK_VALUES = CHUNK_VALUES
+    if fault.chunk:
+        frames.CHUNK_VALUES = fault.chunk
     sent: dict[Kind, int] = {}
     one_at_a_time = asyncio.Lock()
     sending = Mesh._send

@@ -177,6 +177,9 @@ class Study:
     Args:
         sites: keys and bundle.
         folder: holds each site's home; made here.
+        connect: seconds until all have to be there.
+        message: seconds that a wait may last.
+        chunk: elements in a frame; 0: as installed.
         addresses: party → host:port where the others reach it; on loopback if not given.
         listen: party → where it listens, if that is elsewhere.
         namespaces: party → network namespace that it runs in.
@@ -189,6 +192,7 @@ class Study:
         *,
         connect: float = 40.0,
         message: float = 5.0,
+        chunk: int = 64,
         addresses: Mapping[str, str] | None = None,
         listen: Mapping[str, str] | None = None,
         namespaces: Mapping[str, str] | None = None,
@@ -196,6 +200,7 @@ class Study:
         self.sites = sites
         self.folder = folder
         self.message = message
+        self._chunk = chunk
         self._addresses = addresses
         self._listen = dict(listen or {})
         self._namespaces = dict(namespaces or {})
@@ -246,6 +251,7 @@ class Study:
         without: Sequence[str] = (),
         options: Mapping[str, Sequence[str]] | None = None,
         bundles: Mapping[str, Path] | None = None,
+        installed: bool = False,
     ) -> Running:
         """Start the parties' commands, each writing to a new folder.
 
@@ -254,6 +260,7 @@ class Study:
             without: parties that are not started.
             options: party → options after the usual ones, which they replace.
             bundles: party → its bundle, if that is not the one of all.
+            installed: parties without a fault are plain `secgen party`.
         """
         self._runs += 1
         names = [name for name in self.sites.parties if name not in without]
@@ -261,9 +268,12 @@ class Study:
         for name in names:
             folder = self.home(name) / f"run-{self._runs}"
             folder.mkdir()
-            fault = dict((faults or {}).get(name, {}))
-            if fault:
-                fault["folder"] = str(folder)
+            fault: dict[str, object] = dict((faults or {}).get(name, {}))
+            if installed and not fault:
+                command = ["secgen_dsl.cli.main", "party"]
+            else:
+                fault |= {"folder": str(folder), "chunk": self._chunk}
+                command = ["tests.failures.entries", "party", json.dumps(fault)]
             running.folders[name] = folder
             running.logs[name] = folder / "said.txt"
             inside = self._namespaces.get(name)
@@ -271,7 +281,7 @@ class Study:
                 running.processes[name] = subprocess.Popen(
                     [
                         *(("ip", "netns", "exec", inside) if inside else ()),
-                        sys.executable, "-m", "tests.failures.entries", "party", json.dumps(fault),
+                        sys.executable, "-m", *command,
                         str((bundles or {}).get(name, self.sites.bundle)),
                         *self.arguments(name), *map(str, (options or {}).get(name, ())),
                     ],

@@ -560,13 +560,15 @@ class Mesh:
     async def _receive(self, peer: Peer, kind: Kind, number: int, length: int) -> bytes:
         try:
             async with asyncio.timeout(self._session.timeout):
-                data = await peer.header
+                data = await asyncio.shield(peer.header)  # what comes too late is still looked at
                 if kind_of(data) == Kind.ABORT:
                     await self._take_abort(peer, data)
                 expected = Header(kind, number, peer.index, peer.received, self._name, length)
                 self._expect_header(peer, data, expected)
                 payload = await peer.reader.readexactly(length)
         except TimeoutError:
+            # It may have waited for another as long as this party has for it, and say so just now.
+            await self._see_why(peer)
             raise self._faults.late(peer.index, kind, number) from None
         except FrameError as error:
             raise self._malformed(peer, kind, number, error) from error
