@@ -58,6 +58,9 @@ _DIGEST_BYTES = 32
 _FAREWELL_SECONDS = 2.0
 """How long a party that stops tries to tell the others why."""
 
+_READING_OUT_SECONDS = 1.0
+"""How long it still reads what they had sent before they knew."""
+
 _PUBLIC = frozenset({"SG505", "SG506", "SG513", "SG514"})
 """Codes of faults that follow from opened values or the plan alone."""
 
@@ -300,6 +303,11 @@ class Mesh:
                     ),
                     return_exceptions=True,
                 )
+        # A connection that is closed with bytes unread is reset, and takes the word along.
+        reading = [asyncio.ensure_future(_read_out(peer)) for peer in self._peers.values()]
+        _, pending = await asyncio.wait(reading, timeout=_READING_OUT_SECONDS)
+        for task in pending:
+            task.cancel()
         await self._leave()
 
     # -- connecting -------------------------------------------------------------------------
@@ -646,6 +654,15 @@ class Mesh:
 
     def _tell(self) -> None:
         self._on_status(self.status())
+
+
+async def _read_out(peer: Peer) -> None:
+    """Read and drop what still comes from a peer, until it closes its connection."""
+    peer.header.cancel()
+    await asyncio.wait([peer.header])
+    with contextlib.suppress(OSError):
+        while await peer.reader.read(2**16):
+            pass
 
 
 def _arrived(peer: Peer) -> bool:
