@@ -2,6 +2,7 @@
 # make test   sets up, checks style, types and imports, and passes the tests
 # make test-full   also the slow studies, and the mutations
 # make mutations   puts classic privacy bugs into copies of the tree: do the tests notice each?
+# make field-test   three hospitals over mutual TLS: killed, restarted, changed, stopped, audited
 # make docs   builds the documentation to build/site, without network
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo docs test test-full mutations lint types imports lock clean
+.PHONY: demo docs test test-full field-test mutations lint types imports lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -32,6 +33,9 @@ test-full: $(READY) lint types imports
 
 mutations: $(READY)
 	$(BIN)/python -m tools.mutations
+
+field-test: $(READY)
+	$(BIN)/python -m tools.field_test
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -19,11 +19,17 @@ from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc.cost import values_per_round
 from secgen_dsl.backends.mpyc.messages import PartyConfig
+from secgen_dsl.backends.mpyc.opened import (
+    by_query,
+    contribution_key,
+    measurements_of,
+    stored_openings,
+)
 from secgen_dsl.backends.mpyc.sharing import local_share, secure_array
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.learned import with_learned_edges
-from secgen_dsl.ir.plan import LaplaceNoise, Measurement, Measurements, Plan, Release, Round
+from secgen_dsl.ir.plan import LaplaceNoise, Measurements, Plan, Release, Round
 from secgen_dsl.ir.program import Program
 from secgen_dsl.ir.queries import as_table
 from secgen_dsl.queries.contribution import raw_cells
@@ -106,7 +112,9 @@ class Party:
         self._kept: dict[int, dict[str, NDArray[np.int64]]] = {}
         self._stored: dict[int, NDArray[np.int64]] = {}
         self._opened: list[NDArray[np.int64]] = []
-        self._opened_by_earlier_run = self._earlier_run()
+        # These rounds are opened again from the same contributions, to the same values or not at
+        # all (``ContributionStore.record_opened``), so the keys of later rounds are known already.
+        self._opened_by_earlier_run = stored_openings(store, plan, config.index)
         self._opened_at = time.monotonic()
 
     @property
@@ -403,7 +411,7 @@ class Party:
         self._store.record_opened(self._key(number, self._opened), opened)
         self._opened.append(opened)
         self._opened_at = time.monotonic()
-        return _by_query(permit.openings, opened)
+        return by_query(permit.openings, opened)
 
     async def close(self) -> None:
         """Confirm what was opened, have everybody's confirmation, and leave.
@@ -424,18 +432,7 @@ class Party:
         """All opened values, in the plan's order.  Raises SecgenError SG514 if a round is open."""
         if len(self._opened) != len(self._plan.rounds):
             raise _departs("it ended before every round was opened")
-        measurements = []
-        for one_round, opened in zip(self._plan.rounds, self._opened, strict=True):
-            lengths = [(release.query, release.opened) for release in one_round.releases]
-            for marginal, values in _by_query(lengths, opened).items():
-                measurements.append(
-                    Measurement(query=marginal, values=tuple(map(int, values.tolist())))
-                )
-        return Measurements(
-            format="secgen.measurements/2",
-            plan_sha256=self._plan_sha256,
-            measurements=tuple(measurements),
-        )
+        return measurements_of(self._plan, self._opened)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -450,27 +447,7 @@ class Party:
         self._report(self._phase, status)
 
     def _key(self, number: int, opened: Sequence[NDArray[np.int64]]) -> ContributionKey:
-        return ContributionKey(
-            plan_sha256=self._plan_sha256,
-            round=number,
-            parties=self._plan.parties,
-            index=self._config.index,
-            opened_before=digest_of_opened(opened[: number - 1]),
-        )
-
-    def _earlier_run(self) -> list[NDArray[np.int64]]:
-        """What an earlier run of the same plan opened, round by round.
-
-        These rounds are opened again from the same contributions, to the same values or not at
-        all (``ContributionStore.record_opened``), so the keys of later rounds are known already.
-        """
-        opened: list[NDArray[np.int64]] = []
-        for one_round in self._plan.rounds:
-            values = self._store.opened(self._key(one_round.number, opened))
-            if values is None:
-                break
-            opened.append(values)
-        return opened
+        return contribution_key(self._plan, self._config.index, number, opened)
 
     def _contributions_by_earlier_run(self) -> int:
         """How many rounds' contributions an earlier run of the same plan stored."""
@@ -485,7 +462,7 @@ class Party:
         values: dict[str, list[int]] = {}
         for one_round, opened in zip(self._plan.rounds, self._opened, strict=False):
             lengths = [(release.query, release.opened) for release in one_round.releases]
-            for name, part in _by_query(lengths, opened).items():
+            for name, part in by_query(lengths, opened).items():
                 values[name] = part.tolist()
         return with_learned_edges(self._plan, values)
 
@@ -507,14 +484,6 @@ class Party:
             if release.query == marginal:
                 return release
         raise _departs(f"the plan does not measure {marginal!r}")
-
-
-def _by_query(
-    openings: Sequence[tuple[str, int]], opened: NDArray[np.int64]
-) -> dict[str, NDArray[np.int64]]:
-    ends = np.cumsum([values for _, values in openings])
-    parts = np.split(opened, ends[:-1])
-    return {marginal: part for (marginal, _), part in zip(openings, parts, strict=True)}
 
 
 def _sealed(cells: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -99,7 +100,16 @@ def run_party(
     reporter = _Reporter(channel, f"party {config.index}")
     try:
         result = _run_party(config, noise, verify, reporter, lifeline)
-    except asyncio.CancelledError:  # its launcher has ended
+    except asyncio.CancelledError:  # its launcher has ended, or the system ends the party
+        stopped = fail(
+            _STOPPED,
+            f"{reporter.party} was stopped from outside while {reporter.phase}",
+            place=reporter.party,
+            next_step="start all parties again: a restart uses the contributions that are stored "
+            "and costs no budget",
+        )
+        reporter.log.info("ended: %s", stopped)
+        _write(channel, failure_line(stopped))
         return 1
     except SecgenError as error:
         reporter.log.info("ended: %s", error)
@@ -248,11 +258,15 @@ def private_output() -> TextIO:
 class Lifeline:
     """Ends this process when its standard input ends: a party does not outlive its launcher.
 
-    While it is among others it first tells them that it stops.
+    SIGTERM, which systemd sends to all processes of a service, does the same.  While the party is
+    among others it first tells them that it stops.
     """
 
     def __init__(self) -> None:
         self._stop: Callable[[], object] | None = None
+        signal.signal(
+            signal.SIGTERM, lambda *_: threading.Thread(target=self._end, daemon=True).start()
+        )
         threading.Thread(target=self._watch, daemon=True).start()
 
     def before_end(self, stop: Callable[[], object]) -> None:
@@ -264,6 +278,9 @@ class Lifeline:
         # lock when the interpreter closes it.
         while os.read(0, 1):
             pass
+        self._end()
+
+    def _end(self) -> None:
         if self._stop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._stop()

@@ -5,18 +5,30 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from secgen_dsl.backends.bundle import require_writable
+from secgen_dsl.backends.bundle import Bundle, require_writable
 from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.execution import one_run_at_a_time, require_not_invented
 from secgen_dsl.cli.progress import ProgressLines
 from secgen_dsl.cli.results import Evidence, Finished, Protocol, write_results
 from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.guarantees import certified_by
-from secgen_dsl.diagnostics.diagnostic import fail, nearest
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 from secgen_dsl.ir.base import canonical_json, sha256_of
 from secgen_dsl.ir.plan import Measurements
 from secgen_dsl.privacy.rounding import six_digits_up
+
+if TYPE_CHECKING:
+    from secgen_dsl.backends.mpyc.field import Machine
+    from secgen_dsl.backends.mpyc.messages import PartyResult
+    from secgen_dsl.runtime.trust.approvals import Approval
+    from secgen_dsl.runtime.trust.consortium import Consortium
+
+_UNWRITTEN = (
+    "the values are opened and kept in --state: the same command with --finished writes the "
+    "results from them, without the other parties"
+)
 
 
 @dataclass(frozen=True)
@@ -50,19 +62,77 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     Raises:
         SecgenError: SG521 to SG525, SG529, SG702, SG703; whatever the party reports.
     """
-    from secgen_dsl.backends.mpyc.cost import predicted_rounds
-    from secgen_dsl.backends.mpyc.evidence import sign_results
-    from secgen_dsl.backends.mpyc.field import machine_of, run_own_party
+    from secgen_dsl.backends.mpyc.field import run_own_party
     from secgen_dsl.runtime.network.dialling import proxy_from_environment
-    from secgen_dsl.runtime.trust.approvals import require_approvals
-    from secgen_dsl.runtime.trust.consortium import read_address, read_consortium
-    from secgen_dsl.runtime.trust.identity import read_signer
+    from secgen_dsl.runtime.trust.consortium import read_address
 
-    out = field.out.absolute()
-    _require_new(out)
+    run = _checked(field, say, log_json)
+    _check_site(field, run.planned)
+    relay = run.consortium.relay
+    proxy = field.proxy
+    if proxy is None and relay is not None:
+        proxy = proxy_from_environment(read_address(relay.address))
+    with one_run_at_a_time(field.state.absolute(), "--state"):
+        result = run_own_party(
+            run.planned.plan,
+            run.bundle.program_text,
+            run.planned.sources,
+            run.study_sha256,
+            name=field.name,
+            consortium=run.consortium,
+            machine=run.machine,
+            data_file=field.site,
+            state=field.state.absolute(),
+            approvals=[hashlib.sha256(canonical_json(one)).hexdigest() for one in run.approvals],
+            proxy=proxy,
+            on_progress=run.lines,
+        )
+    run.lines.message("opened", "opened; every party has confirmed the values")
+    return _write(field, run, result)
+
+
+def write_finished(field: Field, say: Callable[[str], None], *, log_json: bool) -> Finished:
+    """Write the results of a run that was completed earlier, from what this site holds.
+
+    Raises:
+        SecgenError: SG530, there is none, or it does not check; as ``run_field``.
+    """
+    from secgen_dsl.backends.mpyc.finished import finished_run
+
+    run = _checked(field, say, log_json)
+    entries = run.consortium.of_plan(run.planned.plan.parties)
+    state = field.state.absolute()
+    if state.is_dir():
+        with one_run_at_a_time(state, "--state"):
+            result = finished_run(run.planned.plan, run.study_sha256, field.name, entries, state)
+    else:  # nothing is made there
+        result = finished_run(run.planned.plan, run.study_sha256, field.name, entries, state)
+    run.lines.message("finished", "the run was completed earlier; nobody else is asked")
+    return _write(field, run, result)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What a site has checked before anything is run or written."""
+
+    planned: PlannedStudy
+    study_sha256: str
+    bundle: Bundle
+    consortium: "Consortium"
+    machine: "Machine"
+    approvals: "tuple[Approval, ...]"
+    lines: ProgressLines
+
+
+def _checked(field: Field, say: Callable[[str], None], log_json: bool) -> _Checked:
+    from secgen_dsl.backends.mpyc.field import machine_of
+    from secgen_dsl.runtime.trust.approvals import require_approvals
+    from secgen_dsl.runtime.trust.consortium import read_consortium
+
+    _require_new(field.out.absolute())
     planned = plan_of(field.bundle)
     plan, plan_sha256 = planned.plan, planned.verified.plan_sha256
-    _check_role(field, planned)
+    _check_party(field, planned)
     consortium = read_consortium(field.consortium)
     entries = consortium.of_plan(plan.parties)
     machine = machine_of(field.keys, field.name, consortium)
@@ -74,56 +144,53 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     bundle = bundle_of(planned)
     lines.message("certified", certified_by(bundle.certificate))
     lines.message("approved", f"approved by {', '.join(one.party for one in approvals)}")
-    relay = consortium.relay
-    proxy = field.proxy
-    if proxy is None and relay is not None:
-        proxy = proxy_from_environment(read_address(relay.address))
-    with one_run_at_a_time(field.state.absolute(), "--state"):
-        result = run_own_party(
-            plan,
-            bundle.program_text,
-            planned.sources,
-            study_sha256,
-            name=field.name,
-            consortium=consortium,
-            machine=machine,
-            data_file=field.site,
-            state=field.state.absolute(),
-            approvals=[hashlib.sha256(canonical_json(one)).hexdigest() for one in approvals],
-            proxy=proxy,
-            on_progress=lines,
-        )
-    lines.message("opened", "opened; every party has confirmed the values")
+    return _Checked(planned, study_sha256, bundle, consortium, machine, approvals, lines)
+
+
+def _write(field: Field, run: _Checked, result: "PartyResult") -> Finished:
+    """Synthesise, and write the results and the evidence."""
+    from secgen_dsl.backends.mpyc.cost import predicted_rounds
+    from secgen_dsl.backends.mpyc.evidence import sign_results
+    from secgen_dsl.runtime.trust.identity import read_signer
+
     protocol = Protocol(
         "mpyc",
         result.measurements,
         {field.name: result.bytes_sent},
-        predicted_rounds(plan),
+        predicted_rounds(run.planned.plan),
         {field.name: result.debit} if result.debit else {},
     )
 
-    seed = _common_seed(result.measurements)
     evidence = Evidence(
         add=lambda folder: _add_evidence(field, Path(result.receipt).parent, folder),
-        sign=lambda folder: sign_results(folder, read_signer(machine.key)),
+        sign=lambda folder: sign_results(folder, read_signer(run.machine.key)),
     )
-    finished = write_results(planned, bundle, protocol, seed, out, evidence=evidence)
-    lines.message("written", f"results and evidence are in {field.out}")
+    seed = _common_seed(result.measurements)
+    out = field.out.absolute()
+    try:
+        finished = write_results(run.planned, run.bundle, protocol, seed, out, evidence=evidence)
+    except SecgenError:
+        run.lines.message("unwritten", _UNWRITTEN)
+        raise
+    run.lines.message("written", f"results and evidence are in {field.out}")
     return finished
 
 
-def _check_role(field: Field, planned: PlannedStudy) -> None:
-    """SG529: the party is not the plan's, or a helper was given data, or a silo none."""
-    plan = planned.plan
-    if field.name not in plan.parties:
+def _check_party(field: Field, planned: PlannedStudy) -> None:
+    """SG529: the party is not the plan's."""
+    parties = planned.plan.parties
+    if field.name not in parties:
         raise fail(
             "SG529",
             f'the plan has no party "{field.name}"',
             place="--party",
-            next_step=nearest(field.name, plan.parties)
-            or f"its parties are {', '.join(plan.parties)}",
+            next_step=nearest(field.name, parties) or f"its parties are {', '.join(parties)}",
         )
-    is_silo = any(silo.name == field.name for silo in plan.program.silos)
+
+
+def _check_site(field: Field, planned: PlannedStudy) -> None:
+    """SG529: a helper was given data, or a silo none."""
+    is_silo = any(silo.name == field.name for silo in planned.plan.program.silos)
     if is_silo and field.site is None:
         raise fail(
             "SG529",

@@ -1,7 +1,11 @@
 """`secgen party`: one party of a run between sites."""
 
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -46,6 +50,11 @@ from secgen_dsl.cli.report import Format, command, format_option, succeed
     metavar="URL",
     help="HTTP proxy on the way to the relay; default: that of the environment.",
 )
+@click.option(
+    "--finished",
+    is_flag=True,
+    help="Write the results of a run that this site completed earlier, without the others.",
+)
 @click.option("--log-json", is_flag=True, help="Progress as JSON lines on standard error.")
 @format_option
 @command
@@ -58,37 +67,54 @@ def party(
     state: Path,
     out: Path,
     proxy: str | None,
+    finished: bool,
     log_json: bool,
     output: Format,
 ) -> None:
     """Run one party of BUNDLE; the other sites run theirs.
 
     Starts only with the approvals of all parties in BUNDLE/approvals.  Started again after it was
-    cut off, with the same --state, it goes on from what it stored and spends nothing more.
+    cut off, with the same --state, it goes on from what it stored and spends nothing more.  If it
+    was cut off when all had confirmed the opened values, --finished writes the results from what
+    --state holds.
     """
-    from secgen_dsl.cli.field import Field, run_field
+    from secgen_dsl.cli.field import Field, run_field, write_finished
 
     def say(line: str) -> None:
         click.echo(line, err=True)
 
-    finished = run_field(
-        Field(
-            bundle=bundle,
-            name=name,
-            consortium=consortium,
-            keys=keys,
-            site=site,
-            state=state,
-            out=out,
-            proxy=proxy,
-        ),
-        say if output == "full" or log_json else lambda _: None,
-        log_json=log_json,
+    field = Field(
+        bundle=bundle,
+        name=name,
+        consortium=consortium,
+        keys=keys,
+        site=site,
+        state=state,
+        out=out,
+        proxy=proxy,
     )
+    with _stopped_by_the_system():
+        written = (write_finished if finished else run_field)(
+            field, say if output == "full" or log_json else lambda _: None, log_json=log_json
+        )
     if output != "full":
-        written = [str(out / file) for file in finished.files]
-        succeed(output, (), finished.receipt | {"written": written})
+        files = [str(out / file) for file in written.files]
+        succeed(output, (), written.receipt | {"written": files})
         return
-    for file in finished.files:
+    for file in written.files:
         click.echo(f"written  {out / file}")
     sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _stopped_by_the_system() -> Iterator[None]:
+    """SIGTERM, with which systemd and others end a service, does what Ctrl-C does."""
+
+    def stop(number: int, _: object) -> NoReturn:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

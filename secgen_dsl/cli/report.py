@@ -102,12 +102,13 @@ def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
             _end(error.diagnostics, output)
         except (click.ClickException, click.Abort, BrokenPipeError):
             raise  # click ends quietly when nobody reads its output any more
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             stopped = Diagnostic(
                 "SG901",
-                "stopped from the keyboard",
+                f"stopped by {stop}" if str(stop) else "stopped from the keyboard",
                 place="secgen",
-                next_step="start it again; a run goes on at no cost with the same --out",
+                next_step="start it again; a run goes on at no cost with the same --out, a party "
+                "with the same --state",
             )
             _end([stopped], output)
         except MemoryError:

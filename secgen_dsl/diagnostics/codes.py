@@ -108,6 +108,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG527": "the parties know each other by other keys",
         "SG528": "a relay cannot be used",
         "SG529": "a party and what it was started with do not go together",
+        "SG530": "a run that this site has not completed",
         "SG531": "a run's folder cannot be audited",
         "SG532": "the evidence of a run does not hold",
         "SG533": "the evidence of several sites does not agree",
@@ -148,7 +149,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG805": "a clock was behind the ledger",
         "SG806": "a ledger names several cohorts",
         "SG900": "a fault of secgen itself",
-        "SG901": "stopped from the keyboard",
+        "SG901": "a command was stopped",
         "SG902": "not enough memory",
         "SG903": "a code that secgen does not have",
     }

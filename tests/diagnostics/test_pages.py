@@ -28,6 +28,7 @@ NOT_RUN = {
     "SG425",
     # Several parties, one of which is changed, killed or late (tests/mpyc).
     *("SG501", "SG502", "SG503", "SG504", "SG505", "SG506", "SG507", "SG508", "SG509"),
+    "SG530",
     *("SG510", "SG511", "SG512", "SG513", "SG514", "SG515", "SG516", "SG517", "SG518"),
     # A relay, a proxy or a peer that is not there or is another (tests/runtime/test_relay.py,
     # tests/network).

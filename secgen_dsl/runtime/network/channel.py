@@ -30,6 +30,9 @@ from secgen_dsl.runtime.network.links import Endpoint
 _FAREWELL_SECONDS = 2.0
 """How long a party that stops tries to tell the others why."""
 
+_READING_OUT_SECONDS = 1.0
+"""How long it still reads what they had sent before they knew."""
+
 _PUBLIC = frozenset({"SG505", "SG506", "SG513"})
 """Codes of faults that follow from opened values or the plan alone."""
 
@@ -150,13 +153,15 @@ class Channel:
         """
         try:
             async with asyncio.timeout(self._timeout):
-                data = await peer.header
+                data = await asyncio.shield(peer.header)  # what comes too late is still looked at
                 if kind_of(data) == Kind.ABORT:
                     await self.take_abort(peer, data)
                 expected = Header(kind, number, peer.index, peer.received, self.session, length)
                 self.expect_header(peer, data, expected)
                 payload = await peer.reader.readexactly(length)
         except TimeoutError:
+            # It may have waited for another as long as this party has for it, and say so just now.
+            await self._see_why(peer)
             raise self.faults.late(peer.index, kind, number) from None
         except FrameError as error:
             raise self.malformed(peer, kind, number, error) from error
@@ -217,6 +222,11 @@ class Channel:
                     *(self.send(peer, Kind.ABORT, 0, abort.pack()) for peer in self.peers.values()),
                     return_exceptions=True,
                 )
+        # A connection that is closed with bytes unread is reset, and takes the word along.
+        reading = [asyncio.ensure_future(_read_out(peer)) for peer in self.peers.values()]
+        _, pending = await asyncio.wait(reading, timeout=_READING_OUT_SECONDS)
+        for task in pending:
+            task.cancel()
         await self.leave()
 
     def abort(self) -> None:
@@ -256,6 +266,15 @@ class Channel:
                     return_exceptions=True,
                 )
         self.abort()
+
+
+async def _read_out(peer: Peer) -> None:
+    """Read and drop what still comes from a peer, until it closes its connection."""
+    peer.header.cancel()
+    await asyncio.wait([peer.header])
+    with contextlib.suppress(OSError):
+        while await peer.reader.read(2**16):
+            pass
 
 
 def arrived(peer: Peer) -> bool:
