@@ -14,7 +14,7 @@ WITHOUT = re.compile(r"\*\*(?:argued only|not covered)\*\*")
 
 
 @cache
-def tests_of(file: str) -> frozenset[str]:
+def names_in(file: str) -> frozenset[str]:
     """Names of a file's tests; none if there is no such file."""
     path = ROOT / file
     if not path.is_file():
@@ -30,7 +30,7 @@ def tests_of(file: str) -> frozenset[str]:
 
 @pytest.mark.parametrize(("file", "test"), NAMED, ids=[test for _, test in NAMED])
 def test_each_test_that_is_named_exists(file: str, test: str) -> None:
-    assert test in tests_of(file)
+    assert test in names_in(file)
 
 
 def test_each_claim_has_a_test_or_says_that_it_has_none() -> None:
