@@ -60,8 +60,8 @@ def ledger(path: Path, output: Format, with_study: Path | None, site: Path | Non
     """
     from secgen_dsl.runtime.database import read_ledger_file
 
-    ledgers = [read_ledger_file(each) for each in _files(path)]
-    plan = None if with_study is None else _plan(with_study)
+    ledgers = [read_ledger_file(each) for each in store_files(path)]
+    plan = None if with_study is None else plan_at(with_study)
     warnings = [warning for each in ledgers for warning in each.warnings()]
     limits = site is not None and _has_limits(site)
     if site is not None:
@@ -82,7 +82,8 @@ def ledger(path: Path, output: Format, with_study: Path | None, site: Path | Non
         click.echo(f"{site} has no [policy] with a limit: nothing was checked.")
 
 
-def _files(path: Path) -> list[Path]:
+def store_files(path: Path) -> list[Path]:
+    """The stores at a path: one file, or all of a --state or results' folder.  Raises SG801."""
     if not path.is_dir():
         _require_a_database(path)
         return [path]
@@ -131,8 +132,12 @@ def _has_limits(site: Path) -> bool:
     return Site(site, "").description.policy != Policy()
 
 
-def _plan(path: Path) -> "Plan":
-    """The verified plan of a spec, a bundle, the folder of a run's results, or a plan.json."""
+def plan_at(path: Path) -> "Plan":
+    """The verified plan of a spec, a bundle, the folder of a run's results, or a plan.json.
+
+    Raises:
+        SecgenError: SG515; whatever is wrong with the spec, bundle or plan.
+    """
     from secgen_dsl.backends.bundle import holds_results
     from secgen_dsl.cli.study import plan_of
 

@@ -23,6 +23,7 @@ _COMMANDS = {
     "relay": ("relay", "relay", "Let parties meet that cannot be dialled."),
     "audit": ("audit", "audit", "Check what runs left behind: was what ran what was approved?"),
     "ledger": ("ledger", "ledger", "Show what was spent, and what a study would add."),
+    "erase": ("erase", "erase", "Erase what a site contributed to a plan, for good."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
     "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),
     "explain": ("explain", "explain", "Explain the code of a diagnostic."),

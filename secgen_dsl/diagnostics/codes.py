@@ -148,6 +148,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG804": "a site's policy refuses a plan",
         "SG805": "a clock was behind the ledger",
         "SG806": "a ledger names several cohorts",
+        "SG807": "noised inputs that were not erased",
         "SG900": "a fault of secgen itself",
         "SG901": "a command was stopped",
         "SG902": "not enough memory",

@@ -226,6 +226,19 @@ class ContributionStore:
                 (plan_sha256,),
             ).rowcount
 
+    def contributions(self) -> dict[str, int]:
+        """Plan's SHA-256 → how many contributions to it are stored and not erased.
+
+        Raises:
+            SecgenError: SG512.
+        """
+        with self._guarded():
+            rows = self._connection.execute(
+                "SELECT plan_sha256, count(*) FROM contribution WHERE y IS NOT NULL "
+                "GROUP BY plan_sha256 ORDER BY plan_sha256"
+            ).fetchall()
+        return {str(plan): int(count) for plan, count in rows}
+
     def mark_opening(self, key: ContributionKey) -> None:
         """Note durably that this party is about to send its part of a round's opening."""
         if not self.marked(key):
