@@ -66,8 +66,7 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     from secgen_dsl.runtime.network.dialling import proxy_from_environment
     from secgen_dsl.runtime.trust.consortium import read_address
 
-    run = _checked(field, say, log_json)
-    _check_site(field, run.planned)
+    run = _checked(field, say, log_json=log_json, runs=True)
     relay = run.consortium.relay
     proxy = field.proxy
     if proxy is None and relay is not None:
@@ -99,7 +98,7 @@ def write_finished(field: Field, say: Callable[[str], None], *, log_json: bool) 
     """
     from secgen_dsl.backends.mpyc.finished import finished_run
 
-    run = _checked(field, say, log_json)
+    run = _checked(field, say, log_json=log_json, runs=False)
     entries = run.consortium.of_plan(run.planned.plan.parties)
     state = field.state.absolute()
     if state.is_dir():
@@ -124,7 +123,7 @@ class _Checked:
     lines: ProgressLines
 
 
-def _checked(field: Field, say: Callable[[str], None], log_json: bool) -> _Checked:
+def _checked(field: Field, say: Callable[[str], None], *, log_json: bool, runs: bool) -> _Checked:
     from secgen_dsl.backends.mpyc.field import machine_of
     from secgen_dsl.runtime.trust.approvals import require_approvals
     from secgen_dsl.runtime.trust.consortium import read_consortium
@@ -133,6 +132,8 @@ def _checked(field: Field, say: Callable[[str], None], log_json: bool) -> _Check
     planned = plan_of(field.bundle)
     plan, plan_sha256 = planned.plan, planned.verified.plan_sha256
     _check_party(field, planned)
+    if runs:
+        _check_site(field, planned)
     consortium = read_consortium(field.consortium)
     entries = consortium.of_plan(plan.parties)
     machine = machine_of(field.keys, field.name, consortium)
