@@ -11,12 +11,11 @@ from secgen_dsl.backends.mpyc.supervision import folder_of
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import read_node, sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.runtime.evidence.receipt import PartyReceipt
+from secgen_dsl.runtime.evidence.folder import RECEIPT_FILE, TRANSCRIPT_FILE
+from secgen_dsl.runtime.evidence.receipt import COMPLETE, PartyReceipt
 from secgen_dsl.runtime.store import ContributionStore, digest_of_opened
 from secgen_dsl.runtime.trust.consortium import PartyEntry, roster_sha256
 from secgen_dsl.runtime.trust.identity import verified
-
-_RECEIPT, _TRANSCRIPT = "party-receipt.json", "transcript.jsonl"
 
 
 def finished_run(
@@ -43,7 +42,7 @@ def finished_run(
     complete = {
         path: receipt
         for path, receipt in _receipts(folder)
-        if receipt.outcome == "complete" and receipt.plan_sha256 == sha256_of(plan)
+        if receipt.outcome == COMPLETE and receipt.plan_sha256 == sha256_of(plan)
     }
     if not complete:
         raise _none(
@@ -70,7 +69,7 @@ def finished_run(
     for fault, found in wrong.items():
         if found:
             raise _none(
-                path / _RECEIPT,
+                path / RECEIPT_FILE,
                 f"the receipt of the completed run cannot be used: {fault}",
                 "give the bundle, the consortium.toml and the state folder of that run; or start "
                 "all parties again, without --finished",
@@ -79,8 +78,8 @@ def finished_run(
         measurements=measurements,
         bytes_sent=receipt.bytes_sent,
         debit=receipt.ledger_entry,
-        receipt=str(path / _RECEIPT),
-        transcript=str(path / _TRANSCRIPT),
+        receipt=str(path / RECEIPT_FILE),
+        transcript=str(path / TRANSCRIPT_FILE),
     )
 
 
@@ -88,7 +87,7 @@ def _receipts(folder: Path) -> Iterator[tuple[Path, PartyReceipt]]:
     """The runs' folders, whose names begin with date and time, and the receipts in them."""
     for path in sorted((folder / "runs").glob("*")):
         try:
-            yield path, read_node(PartyReceipt, (path / _RECEIPT).read_bytes())
+            yield path, read_node(PartyReceipt, (path / RECEIPT_FILE).read_bytes())
         except (OSError, ValidationError):
             continue  # of a run that was killed, or another release's
 

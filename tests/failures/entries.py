@@ -87,15 +87,15 @@ def install(fault: Fault) -> None:
     """Put the fault into the party of this process."""
     from secgen_dsl.backends.mpyc import party as party_module
     from secgen_dsl.backends.mpyc.party import Party
-    from secgen_dsl.runtime.network.mesh import Mesh
+    from secgen_dsl.runtime.network.channel import Channel
 
     if fault.chunk:
         frames.CHUNK_VALUES = fault.chunk
     sent: dict[Kind, int] = {}
     one_at_a_time = asyncio.Lock()
-    sending = Mesh._send
+    sending = Channel.send
 
-    async def send(self: Mesh, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
+    async def send(self: Channel, peer: Any, kind: Kind, number: int, payload: bytes) -> None:
         async with one_at_a_time:  # what waits for its turn waits for the fault, too
             sent[kind] = sent.get(kind, 0) + 1
             for step, (of_kind, count) in _OF_A_FRAME.items():
@@ -103,7 +103,7 @@ def install(fault: Fault) -> None:
                     await fault.strike(step)
         await sending(self, peer, kind, number, payload)
 
-    setattr(Mesh, "_send", send)  # noqa: B010
+    setattr(Channel, "send", send)  # noqa: B010
     connecting, opening, closing = Party.connect, Party.open, Party.close
 
     async def connect(self: Party) -> None:
