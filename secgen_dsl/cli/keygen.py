@@ -40,6 +40,16 @@ def _party_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
+def _officer(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    from secgen_dsl.runtime.trust.identity import PUBLIC_KEY
+
+    if value and not PUBLIC_KEY.fullmatch(value):
+        raise click.BadParameter(
+            "an officer's public key is ed25519: and 64 hex digits, as in party.toml", ctx, param
+        )
+    return value
+
+
 @click.command()
 @click.option(
     "--party", required=True, metavar="NAME", callback=_party_name, help="Its name in the spec."
@@ -59,6 +69,14 @@ def _party_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
     help="Where it listens, if that is another address.",
 )
 @click.option(
+    "--officer",
+    default="",
+    metavar="PUBLIC",
+    callback=_officer,
+    help="The officer's public key, as an earlier party.toml has it: makes no new one.  For a "
+    "machine whose key or certificate is to be replaced.",
+)
+@click.option(
     "--days",
     type=click.IntRange(1, 3650),
     default=730,
@@ -68,7 +86,15 @@ def _party_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="New folder.")
 @format_option
 @command
-def keygen(party: str, address: str, listen: str, days: int, out: Path, output: Format) -> None:
+def keygen(
+    party: str,
+    address: str,
+    listen: str,
+    officer: str,
+    days: int,
+    out: Path,
+    output: Format,
+) -> None:
     """Make the keys of a party, once, at its site.
 
     The folder holds an officer's key, which signs approvals; a machine's key with its certificate,
@@ -78,7 +104,11 @@ def keygen(party: str, address: str, listen: str, days: int, out: Path, output: 
     from secgen_dsl.runtime.trust.identity import new_certificate, new_signer
 
     _require_absent(out)
-    officer, machine = new_signer(), new_signer()
+    machine = new_signer()
+    private = {MACHINE_KEY: machine.pem()}
+    if not officer:
+        signer = new_signer()
+        officer, private[OFFICER_KEY] = signer.public, signer.pem()
     host = address.rpartition(":")[0].strip("[]") or None
     certificate = new_certificate(machine, party, host, days)
     entry = PartyEntry(
@@ -87,9 +117,8 @@ def keygen(party: str, address: str, listen: str, days: int, out: Path, output: 
         listen=listen,
         fingerprint=certificate.fingerprint,
         certificate=certificate.pem,
-        officer=officer.public,
+        officer=officer,
     )
-    private = {OFFICER_KEY: officer.pem(), MACHINE_KEY: machine.pem()}
     public = {CERTIFICATE: certificate.pem, PARTY: party_text(entry)}
     _write(out, private, {name: text.encode() for name, text in public.items()})
     compare = roster_sha256([entry])
@@ -99,7 +128,7 @@ def keygen(party: str, address: str, listen: str, days: int, out: Path, output: 
             "folder": str(out),
             "party": party,
             "fingerprint": certificate.fingerprint,
-            "officer": officer.public,
+            "officer": officer,
             "not_after": until,
             "compare": compare,
         }
@@ -110,9 +139,13 @@ def keygen(party: str, address: str, listen: str, days: int, out: Path, output: 
         f"{PARTY:<13}send it to whoever puts consortium.toml together; it holds no secret\n"
         f"{CERTIFICATE:<13}the certificate of {party}'s machine, until {until}; no secret\n"
         f"{MACHINE_KEY:<13}secret: for the machine that runs {party}, and nobody else\n"
-        f"{OFFICER_KEY:<13}secret: signs approvals; move it to the officer's own computer\n"
-        f"fingerprint  {certificate.fingerprint}\n"
-        f"officer      {officer.public}\n"
+        + (
+            f"{OFFICER_KEY:<13}secret: signs approvals; move it to the officer's own computer\n"
+            if OFFICER_KEY in private
+            else ""
+        )
+        + f"fingerprint  {certificate.fingerprint}\n"
+        f"officer      {officer}\n"
         f"compare      {compare}\n"
         "             by telephone, with what the others see for this party (secgen consortium)"
     )

@@ -59,6 +59,15 @@ def test_what_a_site_gets(folder: Path) -> None:
     assert ended.json["compare"] == roster_sha256([entry])
 
 
+def test_a_new_machine_keeps_its_officer(folder: Path) -> None:
+    (old,) = read_parties(keys("north") / "party.toml")
+    made = keys("north", "--officer", old.officer, out="new")
+    assert {path.name for path in made.iterdir()} == set(FILES) - {"officer.key"}
+    (entry,) = read_parties(made / "party.toml")
+    assert (entry.officer, entry.fingerprint == old.fingerprint) == (old.officer, False)
+    assert secgen("keygen", "--party", "north", "--officer", "Dr. North", "-o", "x").code == 2
+
+
 def test_what_is_said(folder: Path) -> None:
     ended = secgen("keygen", "--party", "north", "--address", "[2001:db8::7]:443", "-o", "keys")
     for name in FILES:

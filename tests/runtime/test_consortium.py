@@ -137,7 +137,10 @@ FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     "a port of zero": (_set("listen", '"north:0"'), '"listen" is not HOST:PORT'),
     "an address of no shape": (_set("address", '"[::::]:1"'), '"address" is not HOST:PORT'),
     "a url": (_set("address", '"https://north:1"'), '"address" is not HOST:PORT'),
-    "nobody can reach it": (_without("address"), '"north" has no address, and there is no [relay]'),
+    "two that nobody can dial": (
+        lambda t: _without("address")(_without("address")(t)),
+        '"north" and "south" have no address, and there is no [relay]',
+    ),
     "a fingerprint of capitals": (
         _set("fingerprint", f'"{NORTH.fingerprint.upper()}"'),
         '"fingerprint" is not "sha256:"',

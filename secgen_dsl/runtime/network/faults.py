@@ -1,11 +1,13 @@
 """What is said when another party fails, departs from the plan, or stops the run."""
 
+from dataclasses import replace
+
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
-from secgen_dsl.runtime.network.frames import Abort, Kind
+from secgen_dsl.runtime.network.frames import OWN_FAULT, Abort, Kind
 
 _RESTART = (
-    "see that party's own message, then start all parties again: a restart uses the contributions "
-    "that are stored and costs no budget"
+    "see that party's own message, then start all parties again: what was stored is used again and "
+    "costs no budget"
 )
 
 _REASONS = {
@@ -176,7 +178,14 @@ class Faults:
         blamed = "a party" if abort.blamed is None else self._parties[abort.blamed]
         if abort.blamed == self._index:
             blamed = f"this party ({blamed})"
-        reason = _REASONS.get(abort.code, _OWN_REASON).format(blamed=blamed)
+        if abort.code == OWN_FAULT and abort.blamed is not None:
+            reason = f"{blamed} stopped it"
+        else:
+            reason = _REASONS.get(abort.code, _OWN_REASON).format(blamed=blamed)
+        # Who is told in turn learns whose fault it was, and not only who passed it on.
+        passed_on = abort
+        if abort.code == OWN_FAULT and abort.blamed is None:
+            passed_on = replace(abort, blamed=peer)
         return PeerError(
             self._diagnostic(
                 "SG526",
@@ -186,7 +195,7 @@ class Faults:
                 abort.round,
                 _RESTART,
             ),
-            abort,
+            passed_on,
         )
 
     def _fault(

@@ -176,9 +176,12 @@ class Consortium(_Parties):
                     names = f'"{printable(seen[text])}" and "{printable(one.name)}"'
                     raise _fault(f"{names} have the same {attribute}")
                 seen[text] = one.name
-        for one in self.party:
-            if not one.address and self.relay is None:
-                raise _fault(f'"{printable(one.name)}" has no address, and there is no [relay]')
+        hidden = [printable(one.name) for one in self.party if not one.address]
+        if len(hidden) > 1 and self.relay is None:
+            raise _fault(
+                f'"{hidden[0]}" and "{hidden[1]}" have no address, and there is no [relay] where '
+                "they could meet"
+            )
         return self
 
     def entry(self, name: str) -> PartyEntry:
