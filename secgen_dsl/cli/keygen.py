@@ -59,7 +59,7 @@ def _officer(ctx: click.Context, param: click.Parameter, value: str) -> str:
     default="",
     metavar="HOST:PORT",
     callback=host_and_port,
-    help="Where the others reach it.  Without: nowhere, it is met at a relay.",
+    help="Where the others reach it.  Without: nowhere; it dials them, or they meet at a relay.",
 )
 @click.option(
     "--listen",

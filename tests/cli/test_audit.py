@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -120,11 +121,12 @@ def test_one_process_leaves_no_evidence(tmp_path: Path) -> None:
 def test_a_stopped_run_is_told_and_expects_no_values(field_run: FieldRun) -> None:
     ended = secgen("audit", *field_run.stopped.values(), "--json")
     assert ended.code == 0
-    assert {one["outcome"] for one in ended.json["sites"]} == {"SG505"}
+    outcomes = {one["outcome"] for one in ended.json["sites"]}
+    assert "SG505" in outcomes <= {"SG505", "SG526"}  # a site may hear of it before it sees it
     codes = {one["code"] for one in ended.json["diagnostics"]}
     assert codes == {"SG534", "SG535"}
     text = secgen("audit", field_run.stopped["north"]).out
-    assert "stopped: SG505; no opened values are expected" in text
+    assert re.search("stopped: SG5(05|26); no opened values are expected", text)
     assert "an abort was " in text
 
 
@@ -304,7 +306,10 @@ def test_a_private_folder_has_its_ledger_beside_it(field_run: FieldRun) -> None:
 def test_a_state_folder_of_several_parties(field_run: FieldRun) -> None:
     ended = secgen("audit", field_run.field.state("north").parent, "--json")
     assert ended.code == 0
-    assert [one["outcome"] for one in ended.json["sites"]] == ["SG505"] * 3
+    outcomes = [one["outcome"] for one in ended.json["sites"]]
+    assert "SG505" in outcomes
+    assert set(outcomes) <= {"SG505", "SG526"}
+    assert len(outcomes) == 3
 
 
 def test_a_plan_that_does_not_verify_predicts_nothing(field_run: FieldRun, tmp_path: Path) -> None:

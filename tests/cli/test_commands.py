@@ -27,7 +27,7 @@ DATA = (
 )  # fmt: skip
 RESULTS = {
     "certificate.json", "description.md", "measurements.json", "measurements.csv",
-    "party_program.py", "plan.json", "receipt.json", "synthetic.csv",
+    "party_program.py", "plan.json", "receipt.json", "study.json", "synthetic.csv",
 }  # fmt: skip
 PLAN_FIELDS = {
     "ok", "diagnostics", "plan_sha256", "program_sha256", "study_sha256", "budget", "parties",

@@ -20,6 +20,7 @@ from secgen_dsl.runtime.evidence.folder import (
     listed,
     read_regular,
 )
+from secgen_dsl.runtime.evidence.receipt import COMPLETE
 from secgen_dsl.runtime.evidence.results import is_signed_by, read_results, results_bytes
 from secgen_dsl.runtime.evidence.transcript import Frame
 from secgen_dsl.runtime.trust.identity import Certificate
@@ -41,9 +42,9 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
         fields = {
             "parties": "parties", "plan_sha256": "plan", "study_sha256": "study",
             "roster_sha256": "certificates and officers", "program_sha256": "program",
-            "session": "session", "outcome": "outcome", "opened_sha256": "opened values",
-            "measurements_sha256": "measurements",
+            "session": "session",
         }  # fmt: skip
+        opened = {"opened_sha256": "opened values", "measurements_sha256": "measurements"}
         faults = []
         if len({one.party for one in receipts}) != len(receipts):
             faults.append("two folders are of the same party")
@@ -52,6 +53,14 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
             for one in receipts[1:]
             for name, what in fields.items()
             if getattr(one, name) != getattr(first, name)
+        ]
+        # Who was stopped has none: that, and why, is said of the site itself.
+        complete = [one for one in receipts if one.outcome == COMPLETE]
+        faults += [
+            f"{one.party} has other {what} than {complete[0].party}"
+            for one in complete[1:]
+            for name, what in opened.items()
+            if getattr(one, name) != getattr(complete[0], name)
         ]
         faults += [
             f"{one.party} checked other approvals than {first.party}"
