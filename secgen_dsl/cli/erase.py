@@ -63,7 +63,7 @@ def erase(path: Path, plan: str, yes: bool, output: Format) -> None:
         if output == "full":
             click.echo(f"plan         {plan_sha256}")
             for one in found:
-                click.echo(f"store        {one.path}, {one.count} noised")
+                click.echo(f"store        {one.path}, {one.count} noised inputs")
         if not yes:
             _ask(inputs)
         for one in found:

@@ -213,6 +213,7 @@ def _check_site(
     from secgen_dsl.backends.mpyc.supervision import folder_of
     from secgen_dsl.runtime.database import read_ledger_file
     from secgen_dsl.runtime.ledger import Ledger
+    from secgen_dsl.runtime.policy import Policy
     from secgen_dsl.runtime.site.debit import debit_of
     from secgen_dsl.runtime.site.description import Site
 
@@ -226,6 +227,10 @@ def _check_site(
                 found.diagnostics += ledger.warnings()
                 found.diagnostics += _behind(ledger)
                 found.notes.append(f"ledger      intact, {len(ledger.entries)} entries")
+            else:
+                found.notes.append(
+                    f"ledger      none in {subject.state}: a run would begin a new one"
+                )
     if subject.site is None:
         return
     with found.collecting():
@@ -244,7 +249,9 @@ def _check_site(
             found.notes.append("policy      this plan was debited before: to go on costs nothing")
             return
         debit_of(planned.plan, subject.site, name).check(ledger)
-        found.notes.append(f"policy      {subject.site} allows this plan")
+        limits = Site(subject.site, "").description.policy != Policy()
+        allows = "allows this plan" if limits else "has no [policy]: nothing is limited"
+        found.notes.append(f"policy      {subject.site} {allows}")
 
 
 def _behind(ledger: "Ledger") -> Iterator[Diagnostic]:

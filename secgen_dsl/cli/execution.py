@@ -148,7 +148,12 @@ def one_run_at_a_time(state: Path, options: str) -> Iterator[None]:
                     "SG702",
                     "another run uses this folder of the parties",
                     place=str(state),
-                    next_step="wait until it has ended, or give another folder",
+                    next_step="wait until it has ended"
+                    + (
+                        "; never give another folder: its ledger would not know what was spent"
+                        if options == "--state"
+                        else ", or give another folder"
+                    ),
                 )
             ) from error
         yield

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     if proxy is None and relay is not None:
         proxy = proxy_from_environment(read_address(relay.address))
     with one_run_at_a_time(field.state.absolute(), "--state"):
+        run.lines.message("ledger", _ledger_words(field))
         result = run_own_party(
             run.planned.plan,
             run.bundle.program_text,
@@ -127,8 +129,16 @@ def _checked(field: Field, say: Callable[[str], None], *, log_json: bool, runs: 
     from secgen_dsl.backends.mpyc.field import machine_of
     from secgen_dsl.runtime.trust.approvals import require_approvals
     from secgen_dsl.runtime.trust.consortium import read_consortium
+    from secgen_dsl.runtime.trust.validity import certificate_faults
 
     _require_new(field.out.absolute())
+    if not field.bundle.is_dir():
+        raise fail(
+            "SG703",
+            "this is no bundle: sites approve and run a bundle, not a spec",
+            place=str(field.bundle),
+            next_step="give the folder that `secgen compile` wrote and all sites have approved",
+        )
     planned = plan_of(field.bundle)
     plan, plan_sha256 = planned.plan, planned.verified.plan_sha256
     _check_party(field, planned)
@@ -136,6 +146,10 @@ def _checked(field: Field, say: Callable[[str], None], *, log_json: bool, runs: 
         _check_site(field, planned)
     consortium = read_consortium(field.consortium)
     entries = consortium.of_plan(plan.parties)
+    now = datetime.now(UTC)
+    expired = [one for one in certificate_faults(entries, now) if one.severity == "error"]
+    if expired:
+        raise SecgenError(expired)
     machine = machine_of(field.keys, field.name, consortium)
     study_sha256 = sha256_of(planned.study)
     approvals = require_approvals(field.bundle, plan_sha256, study_sha256, entries)
@@ -173,8 +187,27 @@ def _write(field: Field, run: _Checked, result: "PartyResult") -> Finished:
     except SecgenError:
         run.lines.message("unwritten", _UNWRITTEN)
         raise
-    run.lines.message("written", f"results and evidence are in {field.out}")
+    run.lines.message(
+        "written",
+        f"results and evidence are in {field.out}; to check them: secgen audit {field.out}",
+    )
     return finished
+
+
+def _ledger_words(field: Field) -> str:
+    """Which ledger this run goes into: a mistyped folder would begin another one."""
+    from secgen_dsl.backends.mpyc.supervision import folder_of
+    from secgen_dsl.runtime.database import read_ledger_file
+
+    store = folder_of(field.state, field.name) / "store.sqlite"
+    if not store.is_file():
+        return (
+            f"{field.state} knows nothing of this party: a new ledger begins there (if the site "
+            "has spent before, stop now and give the folder of all its studies)"
+        )
+    entries = read_ledger_file(store).entries
+    last = f", the last of {entries[-1].date}" if entries else ""
+    return f"ledger in {field.state}: {len(entries)} entries{last}"
 
 
 def _check_party(field: Field, planned: PlannedStudy) -> None:

@@ -145,14 +145,15 @@ def test_a_consortium_of_three(folder: Path) -> None:
     for name in ("south", "north"):
         keys(name, "--address", f"{name}.example.org:7443")
     keys("helper")
-    files = [f"{name}/party.toml" for name in ("south", "north", "helper")]
+    keys("other")
+    files = [f"{name}/party.toml" for name in ("south", "north", "helper", "other")]
     assert secgen("consortium", *files, "-o", "c.toml").codes() == ["SG521"]
     assert not Path("c.toml").exists()
     relay = ("--relay", "relay.example.org:443")
     ended = secgen("consortium", *files, "-o", "c.toml", *relay)
     assert ended.code == 0
     read = read_consortium(Path("c.toml"))
-    assert [one.name for one in read.party] == ["south", "north", "helper"]
+    assert [one.name for one in read.party] == ["south", "north", "helper", "other"]
     assert read.relay == Relay(address="relay.example.org:443")
     assert "met at the relay" in ended.out
     for one in read.party:

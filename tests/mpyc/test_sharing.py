@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from secgen_dsl.backends.mpyc.sharing import (
     local_share,
-    open_shares,
     secure_array,
-    split,
     start_mpyc,
 )
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.plan import MERSENNE_61
-from secgen_dsl.runtime.shamir import add_into
+from secgen_dsl.runtime.shamir import add_into, open_shares, split
 
 HALF = MERSENNE_61 // 2
 PARTIES = st.sampled_from([(3, 1), (4, 1), (5, 1), (5, 2), (7, 3)])

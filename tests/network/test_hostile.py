@@ -458,13 +458,15 @@ def test_ready_again_and_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [0, CHECK_BYTES - 1, 2**40])
-def test_a_doctor_that_asks_badly(world: World, length: int) -> None:
+def test_a_doctor_that_asks_badly(impatient: World, length: int) -> None:
+    """It gets no answer, and the party waits on as if nobody had called."""
+
     async def ask(wire: Wire) -> None:
-        right = check_frame(1, world.session(0, [1, 1]).check())
+        right = check_frame(impatient.session(0, [1, 1]).check())
         await wire.send(replace(header_of(right), length=length).pack() + right[HEADER.size :])
 
-    found = run(world, ask, "hello")
-    assert (found.code, found.place) == ("SG503", "party a, the hello")
+    found = run(impatient, ask, "hello")
+    assert (found.code, found.place) == ("SG504", "party a, the hello")
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])

@@ -10,6 +10,12 @@ _RESTART = (
     "costs no budget"
 )
 
+_NOTHING_YET = (
+    "nothing was sent and nothing was spent; see that party's own message, then start all parties "
+    "again"
+)
+_AFTER_READY = (Kind.SHARE, Kind.OPENING, Kind.CONFIRMATION)
+
 _REASONS = {
     "SG502": "{blamed} was not in the same session",
     "SG503": "{blamed} sent what the plan does not predict",
@@ -182,6 +188,9 @@ class Faults:
             reason = f"{blamed} stopped it"
         else:
             reason = _REASONS.get(abort.code, _OWN_REASON).format(blamed=blamed)
+        doing = phase_name(abort.kind, abort.round)
+        if abort.kind == Kind.HELLO:
+            doing = "exchanging hellos"
         # Who is told in turn learns whose fault it was, and not only who passed it on.
         passed_on = abort
         if abort.code == OWN_FAULT and abort.blamed is None:
@@ -189,11 +198,11 @@ class Faults:
         return PeerError(
             self._diagnostic(
                 "SG526",
-                f"{self._parties[peer]} stopped the run while {phase_name(abort.kind, abort.round)}"
-                f", because {reason} ({abort.code})",
+                f"{self._parties[peer]} stopped the run while {doing}, because {reason} "
+                f"({abort.code})",
                 abort.kind,
                 abort.round,
-                _RESTART,
+                _RESTART if abort.kind in _AFTER_READY else _NOTHING_YET,
             ),
             passed_on,
         )

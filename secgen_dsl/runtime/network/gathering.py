@@ -29,6 +29,9 @@ from secgen_dsl.runtime.network.links import NotYet, Streams, log, routes
 
 _NOT_CALLED = "it has not called"
 
+_HEARTBEAT_SECONDS = 10.0
+"""How often it says for whom it waits."""
+
 MOST_OFTEN = 1_000
 """A peer that comes, or says that it is ready, more often than this before a run is refused:
 nobody fills another's disk with transcripts."""
@@ -197,9 +200,11 @@ class Gathering:
                 await asyncio.wait(
                     [changed, *(peer.header for peer in waiting)],
                     return_when=asyncio.FIRST_COMPLETED,
+                    timeout=_HEARTBEAT_SECONDS,
                 )
             finally:
                 changed.cancel()
+            self._channel.tell()
             for peer in waiting:
                 here = self._channel.peers.get(peer.index) is peer
                 if here and peer.header.done() and not self._is_ahead(peer):

@@ -120,7 +120,7 @@ class Endpoint:
                     limit=STREAM_LIMIT,
                 )
         except ssl.SSLCertVerificationError as error:
-            raise self._stranger(peer, f"{address} shows {error.verify_message}") from error
+            raise self._stranger(peer, f"{address} shows {_shown(error)}") from error
         except (OSError, TimeoutError) as error:
             raise NotYet(f"{address}: {reason_of(error)}") from error
         keep_alive(streams[1].get_extra_info("socket"))
@@ -153,7 +153,7 @@ class Endpoint:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 streams = await self._secured(met, server=not dials)
         except ssl.SSLCertVerificationError as error:
-            raise self._stranger(peer, f"behind the relay is {error.verify_message}") from error
+            raise self._stranger(peer, f"behind the relay is {_shown(error)}") from error
         except (OSError, TimeoutError) as error:
             raise NotYet(f"at the relay: {reason_of(error)}") from error
         self._require(peer, streams, "the relay")
@@ -222,6 +222,13 @@ class Endpoint:
             next_step=f"compare the address, fingerprint and date of {self.name(peer)}'s "
             "certificate in consortium.toml with that site, by telephone",
         )
+
+
+def _shown(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a certificate; any unknown one that signs itself is just another one."""
+    if "self-signed" in error.verify_message or "unable to get" in error.verify_message:
+        return "another certificate than consortium.toml has"
+    return f"a certificate that cannot be used ({error.verify_message})"
 
 
 def listen(address: Address, backlog: int) -> socket.socket:

@@ -180,7 +180,7 @@ class Consortium(_Parties):
         if len(hidden) > 1 and self.relay is None:
             raise _fault(
                 f'"{hidden[0]}" and "{hidden[1]}" have no address, and there is no [relay] where '
-                "they could meet"
+                "they could meet (secgen consortium --relay HOST:PORT adds one)"
             )
         return self
 
