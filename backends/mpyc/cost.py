@@ -39,7 +39,8 @@ def predicted_bytes(plan: Plan) -> int:
     """
     frames = HEADER.size + HELLO_BYTES  # hello
     frames += HEADER.size  # ready
-    frames += sum(2 * vector_bytes(values) for values in values_per_round(plan))
+    for values in values_per_round(plan):
+        frames += HEADER.size + 2 * vector_bytes(values)  # stored; shares, opening
     frames += HEADER.size + CONFIRMATION_BYTES
     return (len(plan.parties) - 1) * frames
 
@@ -57,10 +58,10 @@ def release_rounds(plan: Plan, release: Release) -> tuple[int, int]:
     """
     for one_round in plan.rounds:
         if release in one_round.releases:
-            return 2 * one_round.number + 1, 2 * one_round.number + 2
+            return 3 * one_round.number + 1, 3 * one_round.number + 2
     raise KeyError(release.query)
 
 
 def predicted_rounds(plan: Plan) -> int:
-    """Rounds of messages: hello, ready; sharing and opening for each of the plan's; confirming."""
-    return 3 + 2 * len(plan.rounds)
+    """Rounds of messages: hello, ready; for each of the plan's stored, sharing, opening; confirming."""
+    return 3 + 3 * len(plan.rounds)

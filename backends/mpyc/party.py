@@ -107,6 +107,7 @@ class Party:
         self._phase = "connecting"
         self._manifest = OpeningsManifest(plan)
         self._mesh: Mesh | None = None
+        self._stored_by_all = 0
         self._counts: dict[str, NDArray[np.int64]] = {}
         self._drawn: dict[str, NDArray[np.int64]] = {}
         self._kept: dict[int, dict[str, NDArray[np.int64]]] = {}
@@ -282,6 +283,14 @@ class Party:
         self._store.save(self._key(number, self._opened), contribution, self._debit)
         self._stored[number] = contribution
 
+    async def all_stored(self, number: int) -> None:
+        """Wait until every party has stored its contribution to a round; only then deal."""
+        if number not in self._stored or number != len(self._opened) + 1:
+            raise _departs(f"round {number} is not stored, or not next")
+        mesh = self._connected(f"storing for round {number}")
+        await mesh.stored(number)
+        self._stored_by_all = number
+
     async def wait(self, number: int) -> None:
         """Wait until the time after the round before that the plan fixes for this one's shares."""
         due = self._opened_at + self._round(number).delay
@@ -320,7 +329,7 @@ class Party:
             roster_sha256=roster_sha256(self._endpoint.entries),
             release=_release_of_secgen(),
             nonce=fresh_nonce(),
-            begun=self._openings_by_earlier_run(),
+            begun=self._dealings_by_earlier_run(),
             opened=tuple(digest_of_opened(opened[:count]) for count in range(len(opened) + 1)),
         )
 
@@ -373,6 +382,10 @@ class Party:
         if number not in self._stored or number != len(self._opened) + 1:
             raise _departs(f"round {number} is not stored, or not next")
         mesh = self._connected(f"sharing in round {number}")
+        if number != self._stored_by_all:
+            raise _departs(f"round {number} is not stored by all")
+        # From here on a colluder may come to know a sum with this contribution, whoever opens it.
+        self._store.mark_dealing(self._key(number, self._opened))
         return mesh, split(self._stored[number], self._plan.threshold, len(self._plan.parties))
 
     async def open(
@@ -398,8 +411,6 @@ class Party:
             raise _departs(f"the sum of round {number} has {total.size} values")
         native = isinstance(total, np.ndarray)
         own = total if native else await local_share(self._mpc, total)
-        # From here on a colluder may know the total, whether or not this party ever does.
-        self._store.mark_opening(self._key(number, self._opened))
         shares = [np.empty_like(own) for _ in self._plan.parties]
         shares[self._config.index] = own
 
@@ -466,8 +477,8 @@ class Party:
                 values[name] = part.tolist()
         return with_learned_edges(self._plan, values)
 
-    def _openings_by_earlier_run(self) -> int:
-        """How many rounds an earlier run of the same plan opened, or was about to open."""
+    def _dealings_by_earlier_run(self) -> int:
+        """In how many rounds an earlier run of the same plan dealt shares, or was about to."""
         opened = self._opened_by_earlier_run
         number = len(opened) + 1
         begun = number <= len(self._plan.rounds) and self._store.marked(self._key(number, opened))

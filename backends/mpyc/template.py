@@ -72,8 +72,9 @@ async def protocol(party: Party) -> None:
     # <connect>
     await party.connect()
     # </connect>
-    # Step 3: every y of the round is on disk before a share of it leaves.
+    # Step 3: every y of the round is on disk, at every party, before a share of any leaves.
     party.store(SLOT_ROUND)
+    await party.all_stored(SLOT_ROUND)
     # <arrays>
     # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
     shares = await party.share(SLOT_ROUND)

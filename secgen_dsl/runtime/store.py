@@ -239,13 +239,13 @@ class ContributionStore:
             ).fetchall()
         return {str(plan): int(count) for plan, count in rows}
 
-    def mark_opening(self, key: ContributionKey) -> None:
-        """Note durably that this party is about to send its part of a round's opening."""
+    def mark_dealing(self, key: ContributionKey) -> None:
+        """Note durably that this party is about to deal its shares of a round."""
         if not self.marked(key):
             self._insert("opening", "mark", key, np.zeros(0, dtype=np.int64))
 
     def marked(self, key: ContributionKey) -> bool:
-        """Whether this party was about to open the round, or did, in an earlier run."""
+        """Whether this party was about to deal in the round, or did, in an earlier run."""
         with self._guarded():
             row = self._connection.execute(
                 f"SELECT 1 FROM opening WHERE {_WHERE}",  # noqa: S608 (constant text)

@@ -228,9 +228,9 @@ def test_peers_cannot_tell(
     assert odd.frames == ordinary.frames
     for peers in odd.frames.values():
         kinds = [[frame[0] for frame in frames] for way, frames in peers.items() if "sent" in way]
-        assert kinds == [["READY", "SHARE", "OPENING", "CONFIRMATION"]] * 2
+        assert kinds == [["READY", "STORED", "SHARE", "OPENING", "CONFIRMATION"]] * 2
         kinds = [[frame[0] for frame in frames] for way, frames in peers.items() if "rec" in way]
-        assert kinds == [["SHARE", "OPENING", "CONFIRMATION"]] * 2
+        assert kinds == [["STORED", "SHARE", "OPENING", "CONFIRMATION"]] * 2
     assert odd.lines == ordinary.lines
     assert odd.draws == ordinary.draws
     assert [len(each) for each in odd.draws.values()] == [len(list(planned.plan.releases()))] * 3

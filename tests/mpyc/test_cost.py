@@ -20,7 +20,7 @@ from .plans import plan_five, plan_three, plan_three_in_two_rounds
 
 def test_releases_frames_and_hello_are_all_that_is_sent() -> None:
     for plan in (plan_three(), plan_five(), plan_three_in_two_rounds()):
-        frames = 3 + 2 * len(plan.rounds)
+        frames = 3 + 3 * len(plan.rounds)
         overhead = frames * HEADER.size + HELLO_BYTES + CONFIRMATION_BYTES
         overhead += 2 * len(plan.rounds) * SALT_BYTES
         values = sum(release_bytes(plan, release) for release in plan.releases())
@@ -31,5 +31,5 @@ def test_releases_frames_and_hello_are_all_that_is_sent() -> None:
 def test_the_last_release_is_opened_in_the_last_round() -> None:
     plan: Plan = plan_three_in_two_rounds()
     rounds = [release_rounds(plan, release) for release in plan.releases()]
-    assert rounds[0] == (3, 4)
-    assert rounds[-1] == (5, predicted_rounds(plan) - 1)
+    assert rounds[0] == (4, 5)
+    assert rounds[-1] == (7, predicted_rounds(plan) - 1)

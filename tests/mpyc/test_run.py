@@ -108,7 +108,7 @@ def test_three_parties_open_the_plain_sum(finished: Finished) -> None:
     run, result = finished
     assert result.measurements == run.plain()
     assert set(result.bytes_sent.values()) == {predicted_bytes(run.plan)}
-    assert result.rounds == predicted_rounds(run.plan) == 5
+    assert result.rounds == predicted_rounds(run.plan) == 6
 
 
 def test_five_parties_with_a_helper_and_two_rounds(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The course of a run as its transcript tells it, held against what the plan predicts.
 
 With every peer a party exchanges, on a connection: hellos; that it is ready, once or, if somebody
-had to come again, more often; then for each round its shares and its part of the opening, in
+had to come again, more often; then for each round that
+all is stored, its shares and its part of the opening, in
 chunks; a confirmation.  Kinds, rounds, sizes and sequence numbers are all known from the plan.
 Who breaks off before all are ready may come again: an earlier connection ends after its hello or
 after "ready".  A run that is stopped ends anywhere, as a rule with an abort.
@@ -68,6 +69,7 @@ def predicted(plan: Plan) -> list[tuple[_Step, int]]:
     for one_round in plan.rounds:
         values = sum(release.opened for release in one_round.releases)
         sizes = [elements_payload_bytes(end - start) for start, end in chunks(values)]
+        found.append((("stored", one_round.number), 0))
         found += [(("share", one_round.number), size) for size in sizes]
         found += [(("opening", one_round.number), size) for size in sizes]
     return [*found, (("confirmation", 0), CONFIRMATION_BYTES)]

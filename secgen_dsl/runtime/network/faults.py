@@ -14,7 +14,7 @@ _NOTHING_YET = (
     "nothing was sent and nothing was spent; see that party's own message, then start all parties "
     "again"
 )
-_AFTER_READY = (Kind.SHARE, Kind.OPENING, Kind.CONFIRMATION)
+_AFTER_READY = (Kind.STORED, Kind.SHARE, Kind.OPENING, Kind.CONFIRMATION)
 
 _REASONS = {
     "SG502": "{blamed} was not in the same session",
@@ -48,6 +48,7 @@ def phase_name(kind: Kind, number: int) -> str:
         Kind.CHECK: "checking",
         Kind.HELLO: "the hello",
         Kind.READY: "getting ready",
+        Kind.STORED: f"storing for round {number}",
         Kind.SHARE: f"sharing in round {number}",
         Kind.OPENING: f"opening round {number}",
         Kind.CONFIRMATION: "confirming the opened values",
@@ -170,7 +171,8 @@ class Faults:
         """This party's store lost what it contributed to a round that was opened."""
         return self._fault(
             "SG518",
-            f"{self._parties[peer]} took part in opening {begun} rounds of the plan; this party's "
+            f"{self._parties[peer]} has dealt shares in {begun} rounds of the plan, which it does only "
+            "when all have stored what they contribute; this party's "
             f"store holds what it contributed to {stored} only",
             Kind.HELLO,
             0,

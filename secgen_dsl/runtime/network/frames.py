@@ -57,6 +57,7 @@ class Kind(IntEnum):
     OPENING = 5
     CONFIRMATION = 6
     ABORT = 7
+    STORED = 8
 
 
 class FrameError(ValueError):

@@ -29,6 +29,9 @@ from secgen_dsl.runtime.network.links import NotYet, Streams, log, routes
 
 _NOT_CALLED = "it has not called"
 
+_FIRST = (Kind.STORED, Kind.SHARE)
+"""What comes after "ready"."""
+
 _HEARTBEAT_SECONDS = 10.0
 """How often it says for whom it waits."""
 
@@ -236,7 +239,7 @@ class Gathering:
             raise self._channel.malformed(peer, Kind.READY, 0, error) from error
         if kind == Kind.ABORT:
             await self._channel.take_abort(peer, data)
-        if kind == Kind.SHARE and peer.ready == session_of(data) and self._left is not None:
+        if kind in _FIRST and peer.ready == session_of(data) and self._left is not None:
             # It had everybody's word when this party had not, and one is gone since.
             raise self._channel.faults.left(self._left, peer.name)
         self._channel.expect_header(
@@ -251,11 +254,11 @@ class Gathering:
         peer.expect()
 
     def _is_ahead(self, peer: Peer) -> bool:
-        """Whether a peer that is ready has sent its first share, which is for later."""
+        """Whether a peer that is ready has sent its next frame, which is for later."""
         if not peer.ready or peer.ready != self._channel.session or not arrived(peer):
             return False
         with contextlib.suppress(FrameError):
-            return kind_of(peer.header.result()) == Kind.SHARE
+            return kind_of(peer.header.result()) in _FIRST
         return False
 
     def _session_name(self) -> bytes:

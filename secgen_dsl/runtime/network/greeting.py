@@ -39,7 +39,7 @@ class Statement:
         roster_sha256: of all parties as this one knows them.
         release: version of secgen.
         nonce: 32 fresh random bytes.
-        begun: number of leading rounds that an earlier run of this party opened, or was about to.
+        begun: number of leading rounds in which an earlier run of this party dealt, or was about to.
         opened: digests of the opened values of the first 0, 1, … rounds that it holds.
     """
 
@@ -190,10 +190,10 @@ class Greeting:
                 "compare the fingerprints by telephone; nothing was sent and nothing was spent",
             )
         if not hello.opened <= hello.begun <= self._rounds:
-            raise self._faults.mismatch(peer, f"it took part in opening {hello.begun} rounds")
+            raise self._faults.mismatch(peer, f"it has dealt shares in {hello.begun} rounds")
         if hello.begun > self._stored:
-            # An opening takes a contribution of every party, so this one had made its own.  A
-            # second one would be a second spend, that no later check could undo.
+            # It dealt when all had said that they have stored, so this one had, too.  A second
+            # contribution would be a second spend, that no later check could undo.
             raise self._faults.lost(peer, hello.begun, self._stored)
         if hello.opened < len(ours.opened) and hello.opened_sha256 != ours.opened[hello.opened]:
             raise self._faults.mismatch(

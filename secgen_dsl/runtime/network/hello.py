@@ -30,7 +30,7 @@ class Hello:
         sender: index of the sending party.
         receiver: index of the party that it is for, so that nobody can pass it on.
         accepts: whether the sender accepted the connection (else it opened it).
-        begun: number of the plan's rounds that the sender opened, or was about to open, in an
+        begun: number of the plan's rounds in which the sender dealt shares, or was about to, in an
             earlier run.
         opened: number of rounds whose opened values it holds.
         opened_sha256: digest of these (public) values, 64 hex digits.

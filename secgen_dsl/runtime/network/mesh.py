@@ -157,6 +157,26 @@ class Mesh:
             raise
         return mesh
 
+    async def stored(self, number: int) -> None:
+        """Say that this party's contribution to a round is durable, and wait until all say so.
+
+        Whoever then deals knows that every contribution exists; should one be lost later, the
+        hello of any honest dealer tells its owner not to draw another.
+
+        Raises:
+            SecgenError: SG503, SG504 or SG526 as in ``connect``.
+        """
+        self._channel.at = (Kind.STORED, number)
+
+        async def hear(peer: Peer) -> None:
+            await self._channel.receive(peer, Kind.STORED, number, 0)
+
+        peers = list(self._channel.peers.values())
+        await self._with_peers(
+            [self._channel.send(peer, Kind.STORED, number, b"") for peer in peers],
+            [(peer, hear(peer)) for peer in peers],
+        )
+
     async def share(self, number: int, rows: Sequence[NDArray[np.uint64]], sink: Sink) -> None:
         """Send row j of a dealing to party j, and receive this party's row of every peer's.
 
