@@ -63,5 +63,5 @@ def release_rounds(plan: Plan, release: Release) -> tuple[int, int]:
 
 
 def predicted_rounds(plan: Plan) -> int:
-    """Rounds of messages: hello, ready; for each of the plan's stored, sharing, opening; confirming."""
+    """Rounds of messages: hello, ready, confirming; stored, sharing, opening for each round."""
     return 3 + 3 * len(plan.rounds)

@@ -130,6 +130,15 @@ def of_another_sharing() -> None:
     sending(change)
 
 
+def deals_to_one() -> None:
+    """One party is sent its share of the dealing and can open; another one is not."""
+    sending(
+        lambda _, peer, kind, __, payload: (
+            None if kind == Kind.SHARE and peer.index == 2 else payload
+        )
+    )
+
+
 def never_ready() -> None:
     """Everybody is greeted, and nobody hears that it is ready."""
     sending(lambda _, __, kind, ___, payload: None if kind == Kind.READY else payload)
@@ -177,6 +186,7 @@ ATTACKS: dict[str, Callable[[], None]] = {
     "withheld from one": withheld_from_one,
     "another session": of_another_session,
     "another sharing": of_another_sharing,
+    "deals to one": deals_to_one,
     "never ready": never_ready,
     "ready for one": ready_for_one,
     "confirms to one": confirms_to_one,

@@ -68,11 +68,13 @@ def test_the_program_follows_the_plan() -> None:
         *prepared,
         "party.connect",
         "party.store",
+        "party.all_stored",
         "party.share",
         "party.open",
         *prepared,  # a later round may need what was opened
         "party.wait",
         "party.store",
+        "party.all_stored",
         "party.share",
         "party.open",
         "party.close",

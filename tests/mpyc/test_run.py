@@ -188,7 +188,7 @@ def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Pa
     found = run.fails("die")
     assert (found.code, found.place) == ("SG508", "northeast")
     assert "SIGKILL" in found.message
-    assert "connecting" in found.message
+    assert "storing for round 1" in found.message
     stored = run.plain()
     for path in run.files.values():
         write_table(path, run.plan.program, 7, seed=99)

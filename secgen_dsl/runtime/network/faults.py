@@ -171,8 +171,8 @@ class Faults:
         """This party's store lost what it contributed to a round that was opened."""
         return self._fault(
             "SG518",
-            f"{self._parties[peer]} has dealt shares in {begun} rounds of the plan, which it does only "
-            "when all have stored what they contribute; this party's "
+            f"{self._parties[peer]} says that it has dealt shares in {begun} rounds of the plan, "
+            "which is done only when all have stored what they contribute; this party's "
             f"store holds what it contributed to {stored} only",
             Kind.HELLO,
             0,

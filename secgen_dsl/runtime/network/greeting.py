@@ -39,7 +39,7 @@ class Statement:
         roster_sha256: of all parties as this one knows them.
         release: version of secgen.
         nonce: 32 fresh random bytes.
-        begun: number of leading rounds in which an earlier run of this party dealt, or was about to.
+        begun: number of leading rounds in which an earlier run of it dealt, or was about to.
         opened: digests of the opened values of the first 0, 1, … rounds that it holds.
     """
 

@@ -41,8 +41,9 @@ async def protocol(party: Party) -> None:
 
     # ---- Round 1 of 2, among the parties ----
     await party.connect()
-    # Step 3: every y of the round is on disk before a share of it leaves.
+    # Step 3: every y of the round is on disk, at every party, before a share of any leaves.
     party.store(1)
+    await party.all_stored(1)
     # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
     shares = await party.share(1)
     # Step 5: the secure arrays are added, and the sum opened if all parties' shares agree.
@@ -69,8 +70,9 @@ async def protocol(party: Party) -> None:
     await party.wait(2)
 
     # ---- Round 2 of 2, among the parties ----
-    # Step 3: every y of the round is on disk before a share of it leaves.
+    # Step 3: every y of the round is on disk, at every party, before a share of any leaves.
     party.store(2)
+    await party.all_stored(2)
     # Step 4: y is split by fresh random polynomials; one secure array comes back for each dealer.
     shares = await party.share(2)
     # Step 5: the secure arrays are added, and the sum opened if all parties' shares agree.
