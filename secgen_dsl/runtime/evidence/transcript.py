@@ -45,7 +45,7 @@ class Frame(Node):
     time: _Time
     way: Literal["sent", "received"]
     peer: str
-    kind: Literal["hello", "ready", "share", "opening", "confirmation", "abort"]
+    kind: Literal["hello", "ready", "stored", "share", "opening", "confirmation", "abort"]
     round: int = Field(ge=0)
     sequence: int = Field(ge=0)
     bytes: int = Field(ge=0)
