@@ -167,7 +167,7 @@ def test_run_leaves_the_promised_files(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == {
         "synthetic.csv", "synthetic.h5ad", "measurements.json", "measurements.csv", "plan.json",
         "certificate.json",
-        "receipt.json", "description.md", "party_program.py", "parties",
+        "receipt.json", "study.json", "description.md", "party_program.py", "parties",
     }  # fmt: skip
     rows = pd.read_csv(out / "synthetic.csv", keep_default_na=False)
     assert len(rows) == 600

@@ -162,9 +162,10 @@ def this_plan(one: Party) -> None:
 
 
 CONFIGURATION: dict[str, object] = {
-    "format": "secgen.party/1", "index": 0, "plan": "{}", "program": "", "source_lines": {},
-    "data_file": None, "state": "", "listener": 3, "ports": [1, 2, 3], "session": "00" * 16,
-    "secrets": ["", "00" * 32, "00" * 32], "timeout": 1.0,
+    "format": "secgen.party/2", "index": 0, "plan": "{}", "study_sha256": "", "program": "",
+    "source_lines": {}, "data_file": None, "state": "", "entries": [], "key": "",
+    "certificate": "", "listener": None, "relay": "", "proxy": "", "approvals": [],
+    "connect_timeout": 1.0, "timeout": 1.0, "preparation": 0.0,
 }  # fmt: skip
 
 

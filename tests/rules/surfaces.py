@@ -20,7 +20,7 @@ from secgen_dsl.runtime.store import ContributionStore
 from secgen_dsl.verifier import verify
 from tests.cli.commands import secgen
 from tests.mpyc.entries import InjectedNoise
-from tests.mpyc.test_party import PLAN, Party, party_of
+from tests.mpyc.test_party import PLAN, Party, alone
 from tests.study import FOLDER, STUDY, all_faults, complete
 
 
@@ -77,7 +77,7 @@ def party(steps: Callable[[Party], object]) -> Surface:
             tempfile.TemporaryDirectory() as folder,
             ContributionStore(Path(folder) / "store.sqlite") as store,
         ):
-            one = party_of(store, InjectedNoise(0))
+            one = alone(store, InjectedNoise(0))
             return refused(lambda: steps(one))
 
     return found
