@@ -240,7 +240,7 @@ ROUNDS = (
     ),
     bug(
         "round 2's contribution is found whatever round 1 opened",
-        PARTY,
+        "backends/mpyc/opened.py",
         "opened_before=digest_of_opened(opened[: number - 1])",
         "opened_before=digest_of_opened([])",
         ROUNDS_OF_A_PARTY,

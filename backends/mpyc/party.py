@@ -285,8 +285,7 @@ class Party:
 
     async def all_stored(self, number: int) -> None:
         """Wait until every party has stored its contribution to a round; only then deal."""
-        if number not in self._stored or number != len(self._opened) + 1:
-            raise _departs(f"round {number} is not stored, or not next")
+        self._require_stored(number)
         mesh = self._connected(f"storing for round {number}")
         await mesh.stored(number)
         self._stored_by_all = number
@@ -377,10 +376,13 @@ class Party:
         await mesh.share(number, rows, take)
         return total
 
-    def _dealing(self, number: int) -> tuple[Mesh, list[NDArray[np.uint64]]]:
-        """A fresh dealing of the stored y of the round that is next."""
+    def _require_stored(self, number: int) -> None:
         if number not in self._stored or number != len(self._opened) + 1:
             raise _departs(f"round {number} is not stored, or not next")
+
+    def _dealing(self, number: int) -> tuple[Mesh, list[NDArray[np.uint64]]]:
+        """A fresh dealing of the stored y of the round that is next."""
+        self._require_stored(number)
         mesh = self._connected(f"sharing in round {number}")
         if number != self._stored_by_all:
             raise _departs(f"round {number} is not stored by all")
