@@ -188,4 +188,5 @@ def test_a_lost_store_that_only_another_dealers_word_shows(tmp_path: Path) -> No
         store.unlink()
     assert run.fails("none", 5).code in {"SG518", "SG526"}
     drawn = {name.partition("-")[0]: count for name, count in run.rows("contribution").items()}
-    assert drawn == {"europe": 0, "northeast": 0, "south": 1}
+    # A process that was ended before it had made its store has none.
+    assert {name: count for name, count in drawn.items() if count} == {"south": 1}
