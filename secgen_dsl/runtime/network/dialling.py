@@ -81,6 +81,19 @@ def proxy_from_environment(address: Address) -> str | None:
     return getproxies().get("https") or None
 
 
+def bound(address: Address, backlog: int) -> socket.socket:
+    """A socket that listens on that address only; ``::`` takes IPv4 as well.
+
+    Raises:
+        OSError: the address or its port cannot be had.
+    """
+    family, _, _, _, target = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    dual = address.host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(target[:2], family=family, backlog=backlog, dualstack_ipv6=dual)
+
+
 async def dial(
     address: Address, *, proxy: str | None, timeout: float, place: str = ""
 ) -> socket.socket:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.runtime.network.dialling import UnreachableError, keep_alive
+from secgen_dsl.runtime.network.dialling import UnreachableError, bound, keep_alive
 from secgen_dsl.runtime.network.meeting import Role, meet
 from secgen_dsl.runtime.network.tls import party_at_other_end, tls_context
 from secgen_dsl.runtime.trust.consortium import Address, PartyEntry
@@ -238,18 +238,7 @@ def listen(address: Address, backlog: int) -> socket.socket:
         SecgenError: SG501, the address cannot be used.
     """
     try:
-        found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, where = found[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(where)
-            listener.listen(backlog)
-        except OSError:
-            listener.close()
-            raise
+        return bound(address, backlog)
     except OSError as error:
         raise fail(
             "SG501",
@@ -258,7 +247,6 @@ def listen(address: Address, backlog: int) -> socket.socket:
             next_step="see that the address is one of this machine's (`listen` in consortium.toml "
             "where it differs from `address`) and that no other process holds the port",
         ) from error
-    return listener
 
 
 def reason_of(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from secgen_dsl.diagnostics.diagnostic import fail, printable
-from secgen_dsl.runtime.network.dialling import prepare, receive
+from secgen_dsl.runtime.network.dialling import bound, prepare, receive
 from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES
 from secgen_dsl.runtime.network.meeting import (
     DIGEST_BYTES,
@@ -138,11 +138,7 @@ def listening(address: Address) -> socket.socket:
         SecgenError: SG528, the port cannot be opened.
     """
     try:
-        family, _, _, _, target = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        dual = address.host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server(target[:2], family=family, backlog=512, dualstack_ipv6=dual)
+        return bound(address, 512)
     except OSError as error:
         raise fail(
             "SG528",
