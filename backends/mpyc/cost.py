@@ -10,6 +10,7 @@ from secgen_dsl.runtime.network.frames import (
     ELEMENT_BYTES,
     HEADER,
     HELLO_BYTES,
+    ready_bytes,
     vector_bytes,
 )
 
@@ -38,7 +39,7 @@ def predicted_bytes(plan: Plan) -> int:
     Frame headers are counted; what TLS, TCP and IP add is not (it depends on the network).
     """
     frames = HEADER.size + HELLO_BYTES  # hello
-    frames += HEADER.size  # ready
+    frames += HEADER.size + ready_bytes(len(plan.parties))
     for values in values_per_round(plan):
         frames += HEADER.size + 2 * vector_bytes(values)  # stored; shares, opening
     frames += HEADER.size + CONFIRMATION_BYTES

@@ -405,7 +405,7 @@ class Party:
 
         Raises:
             SecgenError: SG505 the shares disagree; SG506 not on the manifest, or not next; SG513
-                an earlier run of this plan opened other values.
+                an earlier run of this plan opened other values, here or at a peer.
         """
         permit = self._manifest.permit(number, openings)
         mesh = self._connected(f"opening round {number}")
@@ -421,6 +421,7 @@ class Party:
 
         await mesh.open(permit, own, take)
         opened = open_shares(shares, self._plan.threshold, f"round {number}")
+        mesh.compare_with_hellos(number, digest_of_opened([*self._opened, opened]))
         self._store.record_opened(self._key(number, self._opened), opened)
         self._opened.append(opened)
         self._opened_at = time.monotonic()

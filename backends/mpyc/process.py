@@ -349,7 +349,7 @@ def _listener(config: PartyConfig, endpoint: Endpoint) -> socket.socket | None:
     if config.listener is not None:
         return socket.socket(fileno=config.listener)
     address = endpoint.entries[config.index].listens_on()
-    return None if address is None else listen(address, 2 * len(endpoint.entries))
+    return None if address is None else listen(address)
 
 
 def _own_program(config: PartyConfig, plan: Plan, state: Path) -> tuple[str, ModuleType]:

@@ -381,7 +381,7 @@ class _Network:
         if address is None:
             return None
         try:
-            return listen(address, 2 * len(self._endpoint.entries))
+            return listen(address)
         except SecgenError as error:
             cause = error.__cause__
             number = cause.errno if isinstance(cause, OSError) else None

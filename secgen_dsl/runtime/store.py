@@ -279,7 +279,9 @@ class ContributionStore:
                 "SG513",
                 f"round {key.round} opened other values than in an earlier run of the same plan",
                 place=str(self._path),
-                next_step="some party changed its contribution; ask which, and make a new plan",
+                next_step="some party deals something else now than it did then; start all "
+                "parties again, and if it happens again let `secgen audit` compare the sites, or "
+                "make and approve a new plan",
             )
 
     def site_key(self) -> bytes:

@@ -22,7 +22,7 @@ from tests.conftest import SPECS
 
 STUDY_D = SPECS / "two_hospitals.secgen"
 ALL = sorted(path.stem for path in SPECS.glob("*.secgen"))
-OF_THE_STUDY = {"plan.json", "certificate.json", "party_program.py"}
+OF_THE_STUDY = {"plan.json", "certificate.json", "party_program.py", "study.json"}
 ROWS = 12
 
 

@@ -22,6 +22,7 @@ from secgen_dsl.runtime.network.channel import Channel, Peer
 from secgen_dsl.runtime.network.frames import Kind
 from secgen_dsl.runtime.network.mesh import Mesh
 from secgen_dsl.runtime.noise import SystemNoise
+from secgen_dsl.runtime.store import ContributionStore
 from secgen_dsl.verifier import verify
 
 ATTACKER = 1
@@ -62,6 +63,12 @@ def followed() -> None:
         return [rows[0], _moved(rows[1], 12_345), *rows[2:]]
 
     dealing(change)
+
+
+def deals_anew() -> None:
+    """The dealing is of other values than in an earlier run, and what opens is not minded."""
+    dealing(lambda rows: [_moved(row, 40) for row in rows])
+    setattr(ContributionStore, "record_opened", lambda *_: None)  # noqa: B010
 
 
 def sending(change: Frames) -> None:
@@ -181,6 +188,7 @@ PLAN: list[bytes] = []
 ATTACKS: dict[str, Callable[[], None]] = {
     "inconsistent": inconsistent,
     "followed": followed,
+    "deals anew": deals_anew,
     "two-faced": two_faced,
     "withheld from all": withheld_from_all,
     "withheld from one": withheld_from_one,

@@ -13,6 +13,7 @@ from secgen_dsl.runtime.network.frames import (
     HEADER,
     HELLO_BYTES,
     SALT_BYTES,
+    ready_bytes,
 )
 
 from .plans import plan_five, plan_three, plan_three_in_two_rounds
@@ -22,7 +23,7 @@ def test_releases_frames_and_hello_are_all_that_is_sent() -> None:
     for plan in (plan_three(), plan_five(), plan_three_in_two_rounds()):
         frames = 3 + 3 * len(plan.rounds)
         overhead = frames * HEADER.size + HELLO_BYTES + CONFIRMATION_BYTES
-        overhead += 2 * len(plan.rounds) * SALT_BYTES
+        overhead += 2 * len(plan.rounds) * SALT_BYTES + ready_bytes(len(plan.parties))
         values = sum(release_bytes(plan, release) for release in plan.releases())
         assert predicted_bytes(plan) == values + (len(plan.parties) - 1) * overhead
         assert sum(values_per_round(plan)) == sum(r.opened for r in plan.releases())

@@ -265,6 +265,7 @@ class Wire:
         self.reader, self.writer = reader, writer
         self.dials = dials
         self.statement = world.statement()
+        self.nonces: Sequence[bytes] = ()
         self.session = NO_SESSION
         self.sequence = 0
         self.sent: list[bytes] = []
@@ -311,9 +312,12 @@ class Wire:
         assert len(payload) == HELLO_BYTES
         entries = self.world.local.entries([1] * len(self.world.local.parties))
         theirs = read_hello(payload, entries[self.victim].identity.public)
-        self.session = session_name(
-            self.statement.hello(0, 0, accepts=False), [theirs.nonce, self.statement.nonce]
-        )
+        self.join([theirs.nonce, self.statement.nonce])
+
+    def join(self, nonces: Sequence[bytes]) -> None:
+        """Be in the session that follows from these nonces."""
+        self.nonces = nonces
+        self.session = session_name(self.statement.hello(0, 0, accepts=False), nonces)
 
     def vector(self, kind: Kind, number: int, values: int | None = None) -> list[bytes]:
         """The right frames of a vector."""
@@ -349,7 +353,7 @@ class Wire:
         if phase == "hello":
             return [self.hello()]
         if phase == "ready":
-            return [self.frame(Kind.READY)]
+            return [self.frame(Kind.READY, 0, b"".join(self.nonces))]
         if phase == "confirmation":
             return [self.confirmation()]
         kind = Kind.SHARE if phase.startswith("share") else Kind.OPENING

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from secgen_dsl.runtime.network.frames import (
     elements_payload_bytes,
     read_abort,
 )
-from secgen_dsl.runtime.network.hello import read_hello, session_name
+from secgen_dsl.runtime.network.hello import read_hello
 from secgen_dsl.runtime.network.mesh import Mesh
 
 from .meshes import (
@@ -91,7 +92,8 @@ def test_a_party_that_breaks_off_before_all_are_ready_comes_back(world: World, r
             wire = await Wire.dial(world, ports[0], me=1)
             await wire.greet()
             if ready:
-                await wire.send(wire.frame(Kind.READY, session=b"r" * 16))
+                wire.join([*wire.nonces, bytes(32)])
+                await wire.send(*wire.right("ready"))
             wire.close()
         second = asyncio.ensure_future(honest(world, 1, ports, made[1]))
         await asyncio.sleep(0.2)
@@ -212,7 +214,7 @@ GOOD = Abort("SG503", Kind.SHARE, 1, 0).pack()
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        (b"\x80\x04junk\xff\xff\xff\xff", "a reason that this release does not know"),
+        (b"\x80\x04junk" + 6 * b"\xff", "a reason that this release does not know"),
         (b"SG777" + GOOD[5:], "a reason that this release does not know"),
         (b"SG411" + GOOD[5:], "a reason that this release does not know"),
         (GOOD[:5] + b"\x63" + GOOD[6:], "it blames something"),
@@ -271,7 +273,7 @@ def test_a_peer_stops_after_it_has_sent_everything_of_a_step(
             nonces = [read_hello(payload, public).nonce]
         nonces += [wire.statement.nonce for wire in wires]
         for wire in wires:
-            wire.session = session_name(wire.statement.hello(0, 0, accepts=False), nonces)
+            wire.join(nonces)
         for name in PHASES[1 : PHASES.index(phase) + 1]:
             for wire in wires:
                 if (wire.me, name) == (2, phase):
@@ -342,37 +344,111 @@ def test_what_follows_from_public_values_is_told(pair: World, code: str) -> None
     assert heard_abort(pair, local(code)) == Abort(code, Kind.SHARE, 1, None)
 
 
+async def lying(
+    world: World,
+    lies: Callable[[list[Wire], list[Any]], Awaitable[None]],
+    *,
+    one_nonce: bool = False,
+) -> list[Ended]:
+    """Parties a and b are honest; c has greeted both, and does as ``lies`` from then on."""
+    made, ports = listeners(3)
+    running = [asyncio.ensure_future(honest(world, index, ports, made[index])) for index in (0, 1)]
+    nonces: list[Any] = []
+    wires = [await Wire.dial(world, ports[victim], me=2, victim=victim) for victim in (0, 1)]
+    for wire in wires:
+        if one_nonce:
+            wire.statement = wires[0].statement
+        await wire.send(wire.hello())
+        _, payload = await wire.receive()
+        public = world.local.entries([1] * 3)[wire.victim].identity.public
+        nonces.append(read_hello(payload, public).nonce)
+    await lies(wires, nonces)
+    ended = await asyncio.gather(*running)
+    for wire in wires:
+        wire.close()
+    return list(ended)
+
+
+def test_what_is_passed_on_is_no_knowledge_of_ones_own(world: World) -> None:
+    """c tells a lie about b to a, and a tells b only that c has told it."""
+
+    async def lies(wires: list[Wire], _: list[Any]) -> None:
+        lie = Abort("SG503", Kind.SHARE, 1, 1)
+        await wires[0].send(wires[0].frame(Kind.ABORT, 0, lie.pack()))
+
+    a, b = asyncio.run(lying(world, lies))
+    assert a.found.message == (
+        "c stopped the run while sharing in round 1, because b sent what the plan does not predict "
+        "(SG503)"
+    )
+    assert b.found.message == (
+        'a stopped the run while sharing in round 1, because c told it "this party (b) sent what '
+        'the plan does not predict" (SG503)'
+    )
+
+
+def test_one_party_with_two_hellos(tmp_path: Path) -> None:
+    """c says another nonce to b than to a: both name it, and nobody takes the other for at fault
+    alone.
+    """
+    world = world_of(tmp_path / "keys", parties=3, connect_timeout=3.0)
+
+    async def lies(wires: list[Wire], nonces: list[Any]) -> None:
+        for wire in wires:  # each has a statement, and so a nonce, of its own
+            wire.join([*nonces, wire.statement.nonce])
+            await wire.send(*wire.right("ready"))
+
+    ended = asyncio.run(lying(world, lies))
+    assert not any(one.stored for one in ended)
+    firsts = [one for one in ended if one.found.code == "SG502"]
+    assert firsts
+    for one in firsts:
+        witness = "b" if one is ended[0] else "a"
+        assert f"c has said another hello to {witness} than to this party" in one.found.message
+        assert one.found.place.endswith("getting ready")
+    for one in ended:
+        assert one in firsts or "c was not in the same session" in one.found.message
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+def test_ready_with_other_nonces_than_the_hellos(pair: World, whose: int) -> None:
+    async def lie(wire: Wire) -> None:
+        await wire.greet()
+        nonces = list(wire.nonces)
+        nonces[whose] = bytes(32)
+        wire.join(nonces)
+        await wire.send(*wire.right("ready"))
+
+    found = asyncio.run(victim(pair, lie)).found
+    assert (found.code, found.place) == ("SG503", "party a, getting ready")
+    assert "its nonces are not those of the hellos on this connection" in found.message
+
+
+def test_ready_for_a_session_that_does_not_follow(pair: World) -> None:
+    async def lie(wire: Wire) -> None:
+        await wire.greet()
+        wire.session = b"r" * 16
+        await wire.send(*wire.right("ready"))
+
+    found = asyncio.run(victim(pair, lie)).found
+    assert (found.code, found.place) == ("SG503", "party a, getting ready")
+    assert "its session does not follow from the nonces" in found.message
+
+
 def test_survivors_name_who_stopped_and_whom_it_blames(world: World) -> None:
     """c sends junk to a, and nothing wrong to b: b hears of it from a."""
 
-    async def run() -> list[Ended]:
-        made, ports = listeners(3)
-        running = [
-            asyncio.ensure_future(honest(world, index, ports, made[index])) for index in (0, 1)
-        ]
-        nonces: list[Any] = []
-        wires = [await Wire.dial(world, ports[victim], me=2, victim=victim) for victim in (0, 1)]
-        wires[1].statement = wires[0].statement  # one party, one nonce
+    async def junk(wires: list[Wire], nonces: list[Any]) -> None:
         for wire in wires:
-            await wire.send(wire.hello())
-            _, payload = await wire.receive()
-            public = world.local.entries([1] * 3)[wire.victim].identity.public
-            nonces.append(read_hello(payload, public).nonce)
-        nonces.append(wires[0].statement.nonce)
-        for wire in wires:
-            wire.session = session_name(wire.statement.hello(0, 0, accepts=False), nonces)
+            wire.join([*nonces, wires[0].statement.nonce])
             await wire.send(*wire.right("ready"))
         for wire in wires:
             assert [(await wire.receive())[0] for _ in range(2)] == [Kind.READY, Kind.SHARE]
         await wires[0].send(b"\x80\x04." * 100)
         await wires[1].send(*wires[1].right("share 1"))
-        ended = await asyncio.gather(*running)
-        for wire in wires:
-            wire.close()
-        return list(ended)
 
     start = time.monotonic()
-    a, b = asyncio.run(run())
+    a, b = asyncio.run(lying(world, junk, one_nonce=True))
     assert time.monotonic() - start < 15
     assert a.found.code == "SG503"
     assert a.found.message.startswith("c sent a frame")

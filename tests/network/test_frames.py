@@ -193,7 +193,8 @@ def test_a_check_comes_as_it_went(
 
 @given(st.sampled_from(sorted(ABORT_CODES)), st.sampled_from(Kind), SHORT, st.integers(0, 2))
 def test_an_abort_comes_as_it_went(code: str, kind: Kind, number: int, blamed: int) -> None:
-    for abort in (Abort(code, kind, number, blamed), Abort(code, kind, number, None)):
+    for named in ((blamed, None), (None, blamed), (None, None)):
+        abort = Abort(code, kind, number, *named)
         assert len(abort.pack()) == ABORT_BYTES
         assert read_abort(abort.pack(), 3) == abort
     with pytest.raises(FrameError):
@@ -219,5 +220,5 @@ def test_every_reason_is_told_in_words_or_is_a_sites_own() -> None:
 
 def test_the_format_is_written_nowhere_else() -> None:
     """Whoever changes the wire format sees here that the version must change."""
-    assert (HEADER.size, HELLO_BYTES, CHECK_BYTES, ABORT_BYTES) == (38, 267, 153, 10)
-    assert PROTOCOL_VERSION == 2
+    assert (HEADER.size, HELLO_BYTES, CHECK_BYTES, ABORT_BYTES) == (38, 267, 153, 12)
+    assert PROTOCOL_VERSION == 3

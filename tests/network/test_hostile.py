@@ -443,12 +443,13 @@ def test_a_confirmation_that_is_not_its_own(world: World, which: str) -> None:
 
 
 def test_ready_again_and_again(tmp_path: Path) -> None:
-    world = world_of(tmp_path / "keys", connect_timeout=30.0)
+    world = world_of(tmp_path / "keys", parties=3, connect_timeout=30.0)
 
     async def flood(wire: Wire) -> None:
         await wire.greet()
-        for number in range(2 * MOST_OFTEN):
-            await wire.send(wire.frame(Kind.READY, session=number.to_bytes(16, "little")))
+        wire.join([*wire.nonces, bytes(32)])
+        for _ in range(2 * MOST_OFTEN):
+            await wire.send(*wire.right("ready"))
 
     found = run(world, flood, "ready")
     assert (found.code, found.place) == ("SG503", "party a, getting ready")
@@ -510,15 +511,14 @@ def dialled(world: World, attack: Attack) -> Ended:
             done.append(task)
             await task
 
-        server = await world.endpoint(0, [port, port]).serve(listener, accepted)
+        server = world.endpoint(0, [port, port]).serve(listener, accepted)
         own = listeners(1)[0][0]
         try:
             return await honest(world, 1, [port, closed_port()], own)
         finally:
-            server.close()
-            for task in done:
+            for task in (*done, server):
                 task.cancel()
-            await asyncio.gather(*done, return_exceptions=True)
+            await asyncio.gather(*done, server, return_exceptions=True)
 
     return asyncio.run(whole())
 

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from secgen_dsl.backends.mpyc.local import LocalConsortium
+from secgen_dsl.runtime.network.admission import STRANGERS
+from secgen_dsl.runtime.network.links import HANDSHAKE_SECONDS
 from secgen_dsl.runtime.trust.identity import (
     Certificate,
     new_certificate,
@@ -129,6 +131,25 @@ def test_hundreds_of_connections_that_never_finish(tmp_path: Path) -> None:
             one.close()
     assert [one.complete for one in ended] == [True] * 3
     assert len(held) == 450
+
+
+def test_strangers_make_place_for_a_party(tmp_path: Path) -> None:
+    """They hold all places of those who are nobody yet, and do not wait to be sent away."""
+    world = world_of(tmp_path / "keys", parties=2)
+
+    async def run() -> Ended:
+        (listener,), (port,) = listeners(1)
+        first = asyncio.ensure_future(honest(world, 0, [port, port], listener))
+        held = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", port) for _ in range(2 * STRANGERS))
+        )
+        second = await honest(world, 1, [port, closed_port()], None)
+        assert second.seconds < HANDSHAKE_SECONDS
+        for _, writer in held:
+            writer.close()
+        return await first
+
+    assert asyncio.run(run()).complete
 
 
 def test_connections_with_a_valid_certificate_that_never_say_hello(tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ from secgen_dsl.runtime.network.frames import (
     FrameError,
     chunks,
     elements_payload_bytes,
+    ready_bytes,
 )
 from secgen_dsl.runtime.network.hello import Hello, read_hello, session_name
 from secgen_dsl.runtime.trust.consortium import PartyEntry
 
 _WAYS = ("sent", "received")
-_EMPTY = hashlib.sha256(b"").hexdigest()
 
 _Step = tuple[str, int]
 """Kind and round."""
@@ -125,19 +125,24 @@ def connections(lines: Sequence[Line], peers: Sequence[str]) -> dict[str, list[C
 def course_faults(plan: Plan, found: Connections, *, complete: bool) -> Iterator[str]:
     """Where frames are not those that the plan predicts: kind, round, size, sequence, how many."""
     wanted = predicted(plan)
+    ready = ready_bytes(len(plan.parties))
     for peer, all_of_peer in found.items():
         if complete and not all_of_peer:
             yield f"{peer}: no connection"
         for number, connection in enumerate(all_of_peer, start=1):
             last = number == len(all_of_peer)
             for way in _WAYS:
-                fault = _course_fault(connection.frames(way), wanted, last, complete)
+                fault = _course_fault(connection.frames(way), wanted, last, complete, ready)
                 if fault:
                     yield f"{peer}, {way}: {fault}"
 
 
 def _course_fault(
-    frames: Sequence[Frame], wanted: Sequence[tuple[_Step, int]], last: bool, complete: bool
+    frames: Sequence[Frame],
+    wanted: Sequence[tuple[_Step, int]],
+    last: bool,
+    complete: bool,
+    size_of_ready: int,
 ) -> str:
     for place, frame in enumerate(frames):
         if frame.sequence != place:
@@ -155,7 +160,7 @@ def _course_fault(
             return "an abort that does not belong there"
     ready = 0
     while ready < len(rest) and rest[ready].kind == "ready":
-        if (rest[ready].round, rest[ready].bytes, rest[ready].sha256) != (0, 0, _EMPTY):
+        if (rest[ready].round, rest[ready].bytes) != (0, size_of_ready):
             return f'frame {rest[ready].sequence} is no "ready"'
         ready += 1
     after = rest[ready:]

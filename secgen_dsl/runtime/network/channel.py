@@ -25,6 +25,7 @@ from secgen_dsl.runtime.network.frames import (
     read_abort,
     session_of,
 )
+from secgen_dsl.runtime.network.hello import Hello
 from secgen_dsl.runtime.network.links import Endpoint
 
 _FAREWELL_SECONDS = 2.0
@@ -43,17 +44,20 @@ class Peer:
 
     Attributes:
         header: the next frame's header, being waited for.
-        ready: the session that it last said to be ready for.
+        hello: what it said of itself.
+        nonces: of all parties' hellos, as it has them: what it last said to be ready for.
+        ready: the session that follows from them.
     """
 
     index: int
     name: str
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    nonce: bytes
+    hello: Hello
     sent: int = 1  # the hellos
     received: int = 1
     header: asyncio.Task[bytes] = field(init=False)
+    nonces: tuple[bytes, ...] = ()
     ready: bytes = b""
 
     def __post_init__(self) -> None:

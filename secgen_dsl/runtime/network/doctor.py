@@ -168,7 +168,7 @@ class Consultation:
         entries, me = endpoint.entries, endpoint.index
         server = None
         if self._listener is not None:
-            server = await endpoint.serve(self._listener, self._serve)
+            server = endpoint.serve(self._listener, self._serve)
         work: list[Coroutine[Any, Any, None]] = []
         for peer in self.contacts:
             if entries[peer].address:
@@ -190,9 +190,9 @@ class Consultation:
         except TimeoutError:
             pass
         finally:
-            if server is not None:
-                server.close()
             ending = [*tasks, over, *(task for each in self._served.values() for task in each)]
+            if server is not None:
+                ending.append(server)
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)

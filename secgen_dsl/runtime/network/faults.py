@@ -156,6 +156,42 @@ class Faults:
             "expired: compare the fingerprint and the date by telephone",
         )
 
+    def other_hellos(self, witnesses: dict[int, set[int]]) -> PeerError:
+        """A party is known to others by another hello than here.
+
+        Args:
+            witnesses: that party → who says so.
+        """
+        listed = "; ".join(
+            f"{self._parties[index]} has said another hello to "
+            + " and ".join(self._parties[one] for one in sorted(witnesses[index]))
+            + " than to this party, unless what they say is false"
+            for index in sorted(witnesses)
+        )
+        return self._fault(
+            "SG502",
+            f"the parties are not in the same session: {listed}",
+            Kind.READY,
+            0,
+            min(witnesses),
+            "nothing was sent and nothing was spent; start all parties again, and if it happens "
+            "again compare the transcripts of these sites: they hold every hello, signed",
+        )
+
+    def other_opening(self, peer: int, number: int) -> PeerError:
+        """A round opens other values than those that the peer has of an earlier run."""
+        return self._fault(
+            "SG513",
+            f"round {number} opens other values than those which {self._parties[peer]} says that "
+            "it has of an earlier run of the same plan",
+            Kind.OPENING,
+            number,
+            None,
+            "nothing was recorded here: some party deals something else now, or "
+            f"{self._parties[peer]} says what is not so; start all parties again, and if it "
+            "happens again let `secgen audit` compare what every site has of both runs",
+        )
+
     def differs(self, peer: int) -> PeerError:
         """The peer confirms other opened values."""
         return self._fault(
@@ -178,7 +214,9 @@ class Faults:
             0,
             None,
             "nothing was sent: bring the lost store back, or make and approve a new plan, which "
-            "is a new debit of the budget",
+            "is a new debit of the budget; if this store was never lost, what "
+            f"{self._parties[peer]} says is not so, and its transcript of that run would have to "
+            "show it",
         )
 
     def aborted(self, peer: int, abort: Abort) -> PeerError:
@@ -186,17 +224,17 @@ class Faults:
         blamed = "a party" if abort.blamed is None else self._parties[abort.blamed]
         if abort.blamed == self._index:
             blamed = f"this party ({blamed})"
-        if abort.code == OWN_FAULT and abort.blamed is not None:
-            reason = f"{blamed} stopped it"
-        else:
-            reason = _REASONS.get(abort.code, _OWN_REASON).format(blamed=blamed)
+        reason = _REASONS.get(abort.code, _OWN_REASON).format(blamed=blamed)
+        if abort.told_by is not None:
+            # What it was told is no knowledge of its own.
+            teller = self._parties[abort.told_by]
+            if abort.told_by == self._index:
+                teller = f"this party ({teller})"
+            told = abort.code != OWN_FAULT
+            reason = f'{teller} told it "{reason}"' if told else f"{teller} stopped it"
         doing = phase_name(abort.kind, abort.round)
         if abort.kind == Kind.HELLO:
             doing = "exchanging hellos"
-        # Who is told in turn learns whose fault it was, and not only who passed it on.
-        passed_on = abort
-        if abort.code == OWN_FAULT and abort.blamed is None:
-            passed_on = replace(abort, blamed=peer)
         return PeerError(
             self._diagnostic(
                 "SG526",
@@ -206,7 +244,7 @@ class Faults:
                 abort.round,
                 _RESTART if abort.kind in _AFTER_READY else _NOTHING_YET,
             ),
-            passed_on,
+            replace(abort, told_by=peer),
         )
 
     def _fault(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"SGEN"
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 HEADER = struct.Struct("<4sBBHHI16sQ")
 """Magic, version, kind, round, sender, sequence, session, payload length: little-endian."""
 
@@ -202,7 +202,19 @@ def read_elements(payload: bytes, values: int, modulus: int) -> NDArray[np.uint6
     return elements
 
 
-_ABORT = struct.Struct("<5sBHH")
+def ready_bytes(parties: int) -> int:
+    """Bytes of the payload of a "ready": the nonce of every party's hello, as the sender has it."""
+    return NONCE_BYTES * parties
+
+
+def read_nonces(payload: bytes) -> tuple[bytes, ...]:
+    """The nonces in the payload of a "ready", in the order of the parties."""
+    return tuple(
+        payload[start : start + NONCE_BYTES] for start in range(0, len(payload), NONCE_BYTES)
+    )
+
+
+_ABORT = struct.Struct("<5sBHHH")
 ABORT_BYTES = _ABORT.size
 _NOBODY = 0xFFFF
 
@@ -227,17 +239,21 @@ class Abort:
         kind: what it was sending or waiting for.
         round: the plan's round, 0 before the first.
         blamed: index of the party that it blames; None: nobody in particular.
+        told_by: index of the party whose abort it passes on; None: it says so itself.
     """
 
     code: str
     kind: Kind
     round: int
     blamed: int | None
+    told_by: int | None = None
 
     def pack(self) -> bytes:
         """The payload's ``ABORT_BYTES`` bytes."""
-        blamed = _NOBODY if self.blamed is None else self.blamed
-        return _ABORT.pack(self.code.encode("ascii"), self.kind, self.round, blamed)
+        blamed, told_by = (
+            _NOBODY if index is None else index for index in (self.blamed, self.told_by)
+        )
+        return _ABORT.pack(self.code.encode("ascii"), self.kind, self.round, blamed, told_by)
 
 
 def read_abort(payload: bytes, parties: int) -> Abort:
@@ -248,9 +264,10 @@ def read_abort(payload: bytes, parties: int) -> Abort:
     """
     if len(payload) != ABORT_BYTES:
         raise FrameError(f"it has {len(payload)} bytes where {ABORT_BYTES} belong")
-    code, kind, number, blamed = _ABORT.unpack(payload)
+    code, kind, number, *named = _ABORT.unpack(payload)
     if code.decode("ascii", "replace") not in ABORT_CODES:
         raise FrameError("it gives a reason that this release does not know")
-    if kind not in set(Kind) or not (blamed < parties or blamed == _NOBODY):
+    if kind not in set(Kind) or any(index >= parties and index != _NOBODY for index in named):
         raise FrameError("it blames something that this release does not know")
-    return Abort(code.decode("ascii"), Kind(kind), number, None if blamed == _NOBODY else blamed)
+    blamed, told_by = (None if index == _NOBODY else index for index in named)
+    return Abort(code.decode("ascii"), Kind(kind), number, blamed, told_by)

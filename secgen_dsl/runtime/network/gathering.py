@@ -21,11 +21,13 @@ from secgen_dsl.runtime.network.frames import (
     Header,
     Kind,
     kind_of,
+    read_nonces,
+    ready_bytes,
     session_of,
 )
 from secgen_dsl.runtime.network.greeting import Greeting, Statement
 from secgen_dsl.runtime.network.hello import session_name
-from secgen_dsl.runtime.network.links import NotYet, Streams, log, routes
+from secgen_dsl.runtime.network.links import HANDSHAKE_SECONDS, NotYet, Streams, log, routes
 
 _NOT_CALLED = "it has not called"
 
@@ -59,6 +61,7 @@ class Gathering:
         self._statement = statement
         self._timeout = timeout
         self._comings: Counter[int] = Counter()
+        self._readies: Counter[int] = Counter()
         self._left: int | None = None
         self._changed = asyncio.Event()
 
@@ -99,7 +102,7 @@ class Gathering:
             if route.dials or route.relayed:
                 begin(self._keep_reaching(route.peer, route.dials, route.relayed))
         if listener is not None:
-            server = await endpoint.serve(listener, accept)
+            server = endpoint.serve(listener, accept)
         agreement = begin(self._agree())
         try:
             async with asyncio.timeout(self._timeout):
@@ -107,13 +110,15 @@ class Gathering:
         except TimeoutError:
             everybody = len(self._channel.peers) == len(endpoint.entries) - 1
             kind = Kind.READY if everybody else Kind.HELLO
+            others = self._other_hellos()
+            if others:
+                raise self._channel.faults.other_hellos(others) from None
             raise self._channel.faults.absent(self._missing(), self._timeout, kind) from None
         finally:
-            if server is not None:
-                server.close()
-            for task in tuple(tasks):
+            ending = [*tasks] if server is None else [*tasks, server]
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
         if fault.done():
             fault.result()
         agreement.result()
@@ -167,7 +172,7 @@ class Gathering:
         if self._comings[index] > MOST_OFTEN:
             raise self._channel.faults.malformed(index, Kind.HELLO, 0, "it comes again and again")
         self._lose(index)  # who comes again has given up its earlier connection
-        peer = Peer(index, self._endpoint.name(index), reader, writer, theirs.nonce)
+        peer = Peer(index, self._endpoint.name(index), reader, writer, theirs)
         self._channel.peers[index] = peer
         self._channel.bytes_sent += HEADER.size + len(sent)
         self._channel.transcript.frame("sent", peer.name, Kind.HELLO, 0, 0, sent)
@@ -185,7 +190,7 @@ class Gathering:
         while True:
             self._changed.clear()
             if len(self._channel.peers) == others:
-                name = self._session_name()
+                name = self._named_by(self._nonces())
                 if name != announced:
                     announced = name
                     self._channel.session = name
@@ -215,7 +220,7 @@ class Gathering:
 
     async def _say_ready(self, peer: Peer) -> None:
         try:
-            await self._channel.send(peer, Kind.READY, 0, b"")
+            await self._channel.send(peer, Kind.READY, 0, b"".join(self._nonces()))
         except PeerError as error:
             if error.abort.code != "SG504":
                 raise
@@ -242,15 +247,33 @@ class Gathering:
         if kind in _FIRST and peer.ready == session_of(data) and self._left is not None:
             # It had everybody's word when this party had not, and one is gone since.
             raise self._channel.faults.left(self._left, peer.name)
+        length = ready_bytes(len(self._endpoint.entries))
         self._channel.expect_header(
-            peer, data, Header(Kind.READY, 0, peer.index, peer.received, session_of(data), 0)
+            peer, data, Header(Kind.READY, 0, peer.index, peer.received, session_of(data), length)
         )
-        if peer.received > MOST_OFTEN:
+        self._readies[peer.index] += 1
+        if self._readies[peer.index] > MOST_OFTEN:
             often = FrameError("it says again and again that it is ready")
             raise self._channel.malformed(peer, Kind.READY, 0, often)
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                payload = await peer.reader.readexactly(length)
+        except (asyncio.IncompleteReadError, OSError, TimeoutError):
+            self._break_off(peer)
+            return
+        nonces = read_nonces(payload)
+        if self._named_by(nonces) != session_of(data):
+            other = FrameError("its session does not follow from the nonces")
+            raise self._channel.malformed(peer, Kind.READY, 0, other)
+        if (nonces[peer.index], nonces[self._endpoint.index]) != (
+            peer.hello.nonce,
+            self._statement.nonce,
+        ):
+            other = FrameError("its nonces are not those of the hellos on this connection")
+            raise self._channel.malformed(peer, Kind.READY, 0, other)
+        peer.nonces, peer.ready = nonces, session_of(data)
+        self._channel.transcript.frame("received", peer.name, Kind.READY, 0, peer.received, payload)
         peer.received += 1
-        peer.ready = session_of(data)
-        self._channel.transcript.frame("received", peer.name, Kind.READY, 0, peer.received - 1, b"")
         peer.expect()
 
     def _is_ahead(self, peer: Peer) -> bool:
@@ -261,13 +284,14 @@ class Gathering:
             return kind_of(peer.header.result()) in _FIRST
         return False
 
-    def _session_name(self) -> bytes:
-        statement, endpoint = self._statement, self._endpoint
-        nonces = [
-            statement.nonce if index == endpoint.index else self._channel.peers[index].nonce
-            for index in range(len(endpoint.entries))
-        ]
-        return session_name(statement.hello(0, 0, accepts=False), nonces)
+    def _nonces(self) -> list[bytes]:
+        """Of all parties' hellos, as this one has them; empty where a peer is not there."""
+        known = {index: peer.hello.nonce for index, peer in self._channel.peers.items()}
+        known[self._endpoint.index] = self._statement.nonce
+        return [known.get(index, b"") for index in range(len(self._endpoint.entries))]
+
+    def _named_by(self, nonces: Sequence[bytes]) -> bytes:
+        return session_name(self._statement.hello(0, 0, accepts=False), nonces)
 
     def _lose(self, index: int) -> None:
         peer = self._channel.peers.pop(index, None)
@@ -277,6 +301,16 @@ class Gathering:
             peer.drop()
             self._changed.set()
             self._channel.tell()
+
+    def _other_hellos(self) -> dict[int, set[int]]:
+        """Party → peers who are ready with another hello of it than this one has."""
+        found: dict[int, set[int]] = {}
+        own = self._nonces()
+        for peer in self._channel.peers.values():
+            for index, nonce in enumerate(peer.nonces):
+                if own[index] and nonce != own[index]:
+                    found.setdefault(index, set()).add(peer.index)
+        return found
 
     def _missing(self) -> dict[int, str]:
         """Who is not there or not ready, and why."""

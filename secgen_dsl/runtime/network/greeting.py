@@ -95,6 +95,7 @@ class Greeting:
         self._rounds = rounds
         self._faults = faults
         self._check = check
+        self._asked: set[int] = set()
 
     async def exchange(
         self,
@@ -201,8 +202,8 @@ class Greeting:
                 f"what {hello.opened} rounds opened is {hello.opened_sha256}, here "
                 f"{ours.opened[hello.opened]}",
                 "SG513",
-                "some party's store is of another run of the same plan: find out whose; nothing "
-                "was sent",
+                "some party's store is of another run of the same plan, or what it says is not "
+                "so: let `secgen audit` compare the sites; nothing was sent",
             )
 
     async def _answer(
@@ -213,7 +214,9 @@ class Greeting:
         except FrameError as error:  # whatever a doctor says, the run is not disturbed
             writer.close()
             raise NotYet(f"it asked how this party stands: {error}") from error
-        log.info("%s asked how this party stands", self._endpoint.name(peer))
+        if peer not in self._asked:  # nobody fills another's disk
+            log.info("%s asked how this party stands", self._endpoint.name(peer))
+            self._asked.add(peer)
         writer.write(check_frame(self._check()))
         await writer.drain()
         writer.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.runtime.network.admission import BACKLOG, Admission
 from secgen_dsl.runtime.network.dialling import UnreachableError, bound, keep_alive
 from secgen_dsl.runtime.network.meeting import Role, meet
 from secgen_dsl.runtime.network.tls import party_at_other_end, tls_context
@@ -151,7 +152,8 @@ class Endpoint:
             raise NotYet(error.diagnostics[0].message) from error
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
-                streams = await self._secured(met, server=not dials)
+                context = self._context(server=not dials)
+                streams = await _secured(met, context, server=not dials)
         except ssl.SSLCertVerificationError as error:
             raise self._stranger(peer, f"behind the relay is {_shown(error)}") from error
         except (OSError, TimeoutError) as error:
@@ -159,50 +161,35 @@ class Endpoint:
         self._require(peer, streams, "the relay")
         return streams
 
-    async def serve(self, listener: socket.socket, on_stream: OnStream) -> asyncio.Server:
+    def serve(self, listener: socket.socket, on_stream: OnStream) -> "asyncio.Task[None]":
         """Accept the connections of parties; who is none of them is dropped without a word.
 
         Args:
-            listener: a bound socket.
+            listener: a bound socket that listens.
             on_stream: called with the party's index for each connection.
-        """
 
-        async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        Returns:
+            The task that does it; to be cancelled.
+        """
+        context = self._context(server=True)
+
+        async def accepted(sock: socket.socket) -> None:
+            try:
+                sock.setblocking(False)
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    reader, writer = await _secured(sock, context, server=True)
+            except (OSError, TimeoutError):
+                return
             peer = party_at_other_end(writer.get_extra_info("ssl_object"), self.entries)
             if peer is None or peer == self.index:
                 writer.transport.abort()
                 return
+            admission.known()
             keep_alive(writer.get_extra_info("socket"))
             await on_stream(peer, reader, writer)
 
-        return await asyncio.start_server(
-            accepted,
-            sock=listener,
-            ssl=self._context(server=True),
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            ssl_shutdown_timeout=1,
-            limit=STREAM_LIMIT,
-        )
-
-    async def _secured(self, met: socket.socket, *, server: bool) -> Streams:
-        """TLS over a connected socket."""
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=STREAM_LIMIT)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        context = self._context(server=server)
-        if server:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, met, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS
-            )
-        else:
-            transport, _ = await loop.create_connection(
-                lambda: protocol,
-                sock=met,
-                ssl=context,
-                server_hostname="",
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            )
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        admission = Admission(accepted)
+        return asyncio.get_running_loop().create_task(admission.run(listener))
 
     def _context(self, *, server: bool) -> ssl.SSLContext:
         return tls_context(self.entries, self.key, self.certificate, server=server)
@@ -224,6 +211,31 @@ class Endpoint:
         )
 
 
+async def _secured(sock: socket.socket, context: ssl.SSLContext, *, server: bool) -> Streams:
+    """TLS over a connected socket."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=STREAM_LIMIT)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    if server:
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol,
+            sock,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=1,
+        )
+    else:
+        transport, _ = await loop.create_connection(
+            lambda: protocol,
+            sock=sock,
+            ssl=context,
+            server_hostname="",
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=1,
+        )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
 def _shown(error: ssl.SSLCertVerificationError) -> str:
     """What is wrong with a certificate; any unknown one that signs itself is just another one."""
     if "self-signed" in error.verify_message or "unable to get" in error.verify_message:
@@ -231,14 +243,14 @@ def _shown(error: ssl.SSLCertVerificationError) -> str:
     return f"a certificate that cannot be used ({error.verify_message})"
 
 
-def listen(address: Address, backlog: int) -> socket.socket:
+def listen(address: Address) -> socket.socket:
     """A listening socket on the configured address only.
 
     Raises:
         SecgenError: SG501, the address cannot be used.
     """
     try:
-        return bound(address, backlog)
+        return bound(address, BACKLOG)
     except OSError as error:
         raise fail(
             "SG501",

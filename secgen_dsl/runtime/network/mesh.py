@@ -211,6 +211,19 @@ class Mesh:
         rows = [elements] * len(self._endpoint.entries)
         await self._exchange(Kind.OPENING, permit.round, rows, values, sink)
 
+    def compare_with_hellos(self, number: int, opened_sha256: str) -> None:
+        """See that what the first ``number`` rounds opened is what peers have of an earlier run.
+
+        To be asked before it is recorded: two stores that hold different values go together never
+        again.
+
+        Raises:
+            SecgenError: SG513.
+        """
+        for peer in self._channel.peers.values():
+            if peer.hello.opened == number and peer.hello.opened_sha256 != opened_sha256:
+                raise self._channel.faults.other_opening(peer.index, number)
+
     async def confirm(self, opened_sha256: str) -> None:
         """Sign a digest of all opened values, and wait for everybody's signature.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from secgen_dsl.diagnostics.diagnostic import fail, printable
+from secgen_dsl.runtime.network.admission import BACKLOG, STRANGERS, Admission
 from secgen_dsl.runtime.network.dialling import bound, prepare, receive
 from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES
 from secgen_dsl.runtime.network.meeting import (
@@ -94,7 +95,7 @@ class Limits:
 
     handshake: float = 10.0
     idle: float = 3600.0
-    strangers: int = 128
+    strangers: int = STRANGERS
     admitted: int = 800
     of_a_party: int = 96
 
@@ -138,7 +139,7 @@ def listening(address: Address) -> socket.socket:
         SecgenError: SG528, the port cannot be opened.
     """
     try:
-        return bound(address, 512)
+        return bound(address, BACKLOG)
     except OSError as error:
         raise fail(
             "SG528",
@@ -161,7 +162,7 @@ class RelayServer:
         self._parties = {digest_of(one): (one.name, one.identity.public) for one in parties}
         self._say = say
         self._limits = limits or Limits()
-        self._strangers: dict[asyncio.Task[None], None] = {}
+        self._admission = Admission(self._serve, self._limits.strangers, self._report_refusal)
         self._waiting: dict[_Seat, _Guest] = {}
         self._connections: dict[bytes, int] = {}
         self._refused, self._reported = 0, float("-inf")
@@ -172,37 +173,7 @@ class RelayServer:
         Args:
             listener: listens; closed here.
         """
-        loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[None]] = set()
-        listener.setblocking(False)
-        try:
-            while True:
-                await asyncio.sleep(0)  # a full backlog gives the loop no pause by itself
-                try:
-                    sock, _ = await loop.sock_accept(listener)
-                except OSError:  # the caller has gone, or too many files are open
-                    await asyncio.sleep(0.1)
-                    continue
-                task = loop.create_task(self._serve(sock))
-                tasks.add(task)
-                self._strangers[task] = None
-
-                def ended(task: asyncio.Task[None], sock: socket.socket = sock) -> None:
-                    sock.close()
-                    tasks.discard(task)
-                    self._strangers.pop(task, None)
-
-                task.add_done_callback(ended)
-                if len(self._strangers) > self._limits.strangers:
-                    oldest = next(iter(self._strangers))
-                    del self._strangers[oldest]
-                    oldest.cancel()
-                    self._report_refusal()
-        finally:
-            listener.close()
-            for task in tuple(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._admission.run(listener)
 
     async def _serve(self, sock: socket.socket) -> None:
         try:
@@ -212,11 +183,12 @@ class RelayServer:
         except (OSError, EOFError, ValueError):  # also a handshake that takes too long
             self._report_refusal()
             return
-        task = asyncio.current_task()
-        if task is not None:
-            self._strangers.pop(task, None)
-        with contextlib.suppress(OSError):
-            await self._admit(guest)
+        self._admission.known()
+        try:
+            with contextlib.suppress(OSError):
+                await self._admit(guest)
+        finally:
+            sock.close()
 
     async def _known(self, sock: socket.socket) -> _Guest:
         """The handshake.
