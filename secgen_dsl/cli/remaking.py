@@ -11,7 +11,13 @@ from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.runtime.evidence.folder import DESCRIPTION_FILE, MEASURED_TABLE_FILE
+from secgen_dsl.runtime.evidence.folder import (
+    CERTIFICATE_FILE,
+    DESCRIPTION_FILE,
+    MEASURED_TABLE_FILE,
+    SOURCES_FILE,
+    STUDY_FILE,
+)
 from secgen_dsl.runtime.evidence.site import Remade, Site
 from secgen_dsl.runtime.regular import hash_regular
 from secgen_dsl.synthesis.measured_table import write_measured_table
@@ -65,7 +71,9 @@ class Remaker:
             words = "a run on one machine draws its rows from a seed of its own"
             return Remade(lacking=dict.fromkeys(files, words))
         public: dict[str, PublicFile] = {}
-        if self._bundle is not None and self._bundle.verified.plan_sha256 == sha256_of(plan):
+        if self._bundle is not None:
+            if self._bundle.verified.plan_sha256 != sha256_of(plan):
+                return Remade(lacking=dict.fromkeys(files, "--bundle is of another plan"))
             public = self._bundle.public_files
         key = sha256_of(measurements), site.study.title
         if key not in self._rows:
@@ -85,24 +93,24 @@ def _rows(
         try:
             write_rows(plan, measurements, title, public, common_seed(measurements), folder)
         except SecgenError as error:
-            words = f"they cannot be made: {error}"
+            words = f"it cannot be made: {error.diagnostics[0].message}"
             if _NO_PUBLIC_FILE in {one.code for one in error.diagnostics}:
-                words = "the study's public files are needed: give the approved bundle, --bundle"
+                words = (
+                    "the study's public files are needed: give its approved bundle with --bundle"
+                )
             return Remade(lacking=dict.fromkeys(files, words))
         made = {one: hash_regular(folder / one) for one in files}
-    other = "the bytes of .h5ad are those of anndata's and HDF5's versions; compare it with the CSV"
+    other = "those of an .h5ad are of a version of anndata and HDF5; compare the CSV"
     return Remade(sha256=made, uncertain={one: other for one in files if one.endswith(".h5ad")})
 
 
 def _describe(site: Site, plan: Plan, folder: Path) -> dict[str, str]:
     """Write the description, or say why it cannot be written."""
-    for node, what in ((site.study, "study.json"), (site.certificate, "certificate.json")):
-        if node is None:
-            return {DESCRIPTION_FILE: f"{what} is not there, or does not hold"}
-    if site.sources is None:
-        return {DESCRIPTION_FILE: "sources.json is not there, or does not hold"}
-    assert site.study is not None and site.certificate is not None  # noqa: S101, PT018
-    text = describe_plan(plan, site.study, site.certificate, site.sources)
+    study, certificate, sources = site.study, site.certificate, site.sources
+    if study is None or certificate is None or sources is None:
+        needed = f"{STUDY_FILE}, {CERTIFICATE_FILE} or {SOURCES_FILE}"
+        return {DESCRIPTION_FILE: f"{needed} is not there, or does not hold"}
+    text = describe_plan(plan, study, certificate, sources)
     (folder / DESCRIPTION_FILE).write_bytes(text.encode())
     return {}
 

@@ -253,7 +253,9 @@ def test_what_is_private_stays_private(field_run: FieldRun) -> None:
             assert stat.S_IMODE(path.stat().st_mode) & readable == readable, path
 
 
-def test_rows_that_need_a_public_file(colorectal: PlannedStudy, tmp_path: Path) -> None:
+def test_rows_that_need_a_public_file(
+    colorectal: PlannedStudy, two_hospitals: PlannedStudy, tmp_path: Path
+) -> None:
     """They are made again if the approved bundle is given, and are said to be unknown if not."""
     bundle, folder = bundle_of(colorectal), tmp_path / "results"
     measured = Measurements(
@@ -274,6 +276,8 @@ def test_rows_that_need_a_public_file(colorectal: PlannedStudy, tmp_path: Path) 
     without = Remaker(None)(site)
     assert set(without.lacking) == {"synthetic.csv", "synthetic.h5ad"}
     assert "--bundle" in without.lacking["synthetic.csv"]
+    of_another = Remaker(two_hospitals)(site)
+    assert of_another.lacking["synthetic.csv"] == "--bundle is of another plan"
     made = Remaker(colorectal)(site)
     assert made.lacking == {}
     assert "anndata" in made.uncertain["synthetic.h5ad"]
