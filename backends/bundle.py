@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
 from secgen_dsl.public import files as public_files
 from secgen_dsl.public.files import PublicFile, public_file
+from secgen_dsl.runtime.regular import read_regular
 from secgen_dsl.runtime.trust import approvals
 
 PROGRAM_FILE = "party_program.py"
@@ -279,16 +278,11 @@ def read_plan(file: Path) -> Plan:
 
 
 def _read(folder: Path, name: str, most: int) -> bytes:
-    """A regular file of a bundle.  Raises OSError or ValueError: a link, a device, too large."""
+    """A regular file of a bundle.  Raises ValueError: not there, a link, a device, too large."""
     path = folder / name
     if path.resolve() != folder.resolve() / name:  # also `..`, an absolute name, a link
         raise ValueError(name)
-    # Without O_NONBLOCK a pipe would be waited for.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode) or state.st_size > most:
-            raise ValueError(name)
-        return file.read(most)
+    return read_regular(path, most)
 
 
 def _json(data: object) -> bytes:

@@ -13,7 +13,7 @@ from secgen_dsl.backends.mpyc.evidence import sign_results
 from secgen_dsl.backends.mpyc.local import local_consortium
 from secgen_dsl.backends.mpyc.messages import PartyConfig
 from secgen_dsl.cli.bundling import bundle_of
-from secgen_dsl.cli.results import Protocol, write_results
+from secgen_dsl.cli.results import Protocol, common_seed, write_results
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Measurements
@@ -76,7 +76,7 @@ class Field:
             measured = read_node(Measurements, (evidence / "measurements.json").read_bytes())
             debits = {name: receipt.ledger_entry} if receipt.ledger_entry else {}
             protocol = Protocol("mpyc", measured, {name: receipt.bytes_sent}, 5, debits)
-            write_results(self.planned, self.bundle, protocol, 1, out)
+            write_results(self.planned, self.bundle, protocol, common_seed(measured), out)
             for path in evidence.iterdir():
                 shutil.copyfile(path, out / path.name)
         (out / "study.json").write_bytes(pretty_json(self.planned.study))

@@ -21,7 +21,8 @@ from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, printable
 if TYPE_CHECKING:
     from secgen_dsl.ir.certificate import Certificate
     from secgen_dsl.ir.plan import Plan
-    from secgen_dsl.runtime.evidence.audit import Finding, Site
+    from secgen_dsl.runtime.evidence.findings import Finding
+    from secgen_dsl.runtime.evidence.site import Site
 
 _LABELS = {"holds": "holds", "fails": "FAILS", "could not be checked": "not checked"}
 
@@ -43,12 +44,20 @@ _LABELS = {"holds": "holds", "fails": "FAILS", "could not be checked": "not chec
     metavar="FILE",
     help="A site's store.sqlite, if it is not beside its RUN.",
 )
+@click.option(
+    "--bundle",
+    "bundle_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The approved bundle, with the public files that the synthetic rows were made with.",
+)
 @format_option
 @command
 def audit(
     runs: tuple[Path, ...],
     consortium_file: Path | None,
     ledger_files: tuple[Path, ...],
+    bundle_folder: Path | None,
     output: Format,
 ) -> None:
     """Check what RUNs left behind: was what ran what was approved?
@@ -58,24 +67,30 @@ def audit(
     nothing fails; what could not be checked is listed and does not fail.
     """
     from secgen_dsl.backends.mpyc.generate import generate_program
+    from secgen_dsl.cli.remaking import Remaker
+    from secgen_dsl.cli.study import plan_of
     from secgen_dsl.runtime.database import read_ledger_file
-    from secgen_dsl.runtime.evidence.audit import Auditor, Site, audit_ledgers, audit_site
+    from secgen_dsl.runtime.evidence.audit import audit_ledgers, audit_site
+    from secgen_dsl.runtime.evidence.contents import audit_results
     from secgen_dsl.runtime.evidence.folder import find_runs
-    from secgen_dsl.runtime.evidence.sites import audit_between, audit_results
+    from secgen_dsl.runtime.evidence.site import Auditor, Site
+    from secgen_dsl.runtime.evidence.sites import audit_between
     from secgen_dsl.runtime.trust.consortium import read_consortium
 
     folders = {one.evidence: one for path in runs for one in find_runs(path)}
     auditor = Auditor(
         consortium=None if consortium_file is None else read_consortium(consortium_file),
-        ledgers=[read_ledger_file(path) for path in ledger_files],
+        ledgers=[read_ledger_file(path, read_only=True) for path in ledger_files],
         verify=_verify,
         generate=generate_program,
+        remake=Remaker(None if bundle_folder is None else plan_of(bundle_folder)),
     )
     sites = [Site(folder) for folder in folders.values()]
     findings = [finding for site in sites for finding in audit_site(site, auditor)]
     findings += audit_ledgers(auditor)
     for results in dict.fromkeys(site.folder.results for site in sites):
-        findings += audit_results(results, [one for one in sites if one.folder.results == results])
+        of_results = [one for one in sites if one.folder.results == results]
+        findings += audit_results(results, of_results, auditor)
     findings += audit_between(sites)
     _tell(findings, sites, output)
 
@@ -186,7 +201,7 @@ def _warnings(findings: "Sequence[Finding]", sites: "Sequence[Site]") -> Iterato
 
 def _lines(findings: "Sequence[Finding]", sites: "Sequence[Site]") -> Iterator[str]:
     """The table for people: group by group, each check once with the sites that it is about."""
-    from secgen_dsl.runtime.evidence.audit import GROUPS
+    from secgen_dsl.runtime.evidence.findings import GROUPS
 
     for site in sites:
         receipt = site.receipt

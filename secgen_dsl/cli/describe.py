@@ -21,7 +21,8 @@ def describe(spec: Path, out: Path | None, output: Format) -> None:
     from secgen_dsl.verifier.certify import certify
 
     planned = plan_of(spec)
-    text = describe_plan(planned, certify(planned.plan, planned.verified, independent=True))
+    certificate = certify(planned.plan, planned.verified, independent=True)
+    text = describe_plan(planned.plan, planned.study, certificate, planned.sources)
     if out is not None:
         write_file(out, text.encode())
     if output != "full":

@@ -1,21 +1,30 @@
 """The description of a planned study: joins the plan's content with what a run will cost."""
 
+from collections.abc import Mapping
+
 from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
-from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.content import content_of
 from secgen_dsl.describe.markdown import render_markdown
 from secgen_dsl.ir.certificate import Certificate
+from secgen_dsl.ir.plan import Plan
+from secgen_dsl.ir.program import Study
 
 
-def describe_plan(planned: PlannedStudy, certificate: Certificate) -> str:
-    """The protocol description as Markdown."""
+def describe_plan(
+    plan: Plan, study: Study, certificate: Certificate, sources: Mapping[str, str]
+) -> str:
+    """The protocol description as Markdown.
+
+    Args:
+        sources: query id → its place in the spec.
+    """
     return render_markdown(
         content_of(
-            planned.plan,
-            planned.study,
+            plan,
+            study,
             certificate,
-            planned.sources,
-            predicted_bytes(planned.plan),
-            predicted_rounds(planned.plan),
+            sources,
+            predicted_bytes(plan),
+            predicted_rounds(plan),
         )
     )

@@ -12,12 +12,11 @@ from secgen_dsl.backends.bundle import Bundle, require_writable
 from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.execution import one_run_at_a_time, require_not_invented
 from secgen_dsl.cli.progress import ProgressLines
-from secgen_dsl.cli.results import Evidence, Finished, Protocol, write_results
+from secgen_dsl.cli.results import Evidence, Finished, Protocol, common_seed, write_results
 from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
 from secgen_dsl.ir.base import canonical_json, sha256_of
-from secgen_dsl.ir.plan import Measurements
 from secgen_dsl.privacy.rounding import six_digits_up
 
 if TYPE_CHECKING:
@@ -180,7 +179,7 @@ def _write(field: Field, run: _Checked, result: "PartyResult") -> Finished:
         add=lambda folder: _add_evidence(field, Path(result.receipt).parent, folder),
         sign=lambda folder: sign_results(folder, read_signer(run.machine.key)),
     )
-    seed = _common_seed(result.measurements)
+    seed = common_seed(result.measurements)
     out = field.out.absolute()
     try:
         finished = write_results(run.planned, run.bundle, protocol, seed, out, evidence=evidence)
@@ -253,11 +252,6 @@ def _require_new(out: Path) -> None:
             "used again and spends nothing more",
         )
     require_writable(out)
-
-
-def _common_seed(measurements: Measurements) -> int:
-    """The same at every site, so that all draw the same synthetic rows; no noise depends on it."""
-    return int.from_bytes(hashlib.sha256(canonical_json(measurements)).digest()[:8], "big")
 
 
 def _add_evidence(field: Field, run: Path, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,9 +13,10 @@ from secgen_dsl import __version__
 from secgen_dsl.backends.bundle import Bundle, cannot_write, write_file
 from secgen_dsl.cli.description import describe_plan
 from secgen_dsl.cli.study import PlannedStudy
-from secgen_dsl.ir.base import pretty_json, sha256_of
-from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.ir.base import canonical_json, pretty_json, sha256_of
+from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.public.files import PublicFile
 from secgen_dsl.rehearsal import MARK
 from secgen_dsl.synthesis.measured_table import write_measured_table
 
@@ -129,7 +130,7 @@ def _write_files(
     rehearsed = (folder / MARK).exists()
     mark = MARK if rehearsed else ""
     prefix = f"{MARK}-" if rehearsed else ""
-    description = describe_plan(planned, bundle.certificate)
+    description = describe_plan(planned.plan, planned.study, bundle.certificate, planned.sources)
     write_file(folder / "plan.json", pretty_json(bundle.plan))
     write_file(folder / "study.json", pretty_json(planned.study))
     write_file(folder / "certificate.json", pretty_json(bundle.certificate))
@@ -141,7 +142,15 @@ def _write_files(
     write_measured_table(
         folder / f"{prefix}measurements.csv", planned.plan, protocol.measurements, mark=mark
     )
-    _write_samples(planned, protocol.measurements, seed, folder, mark)
+    write_rows(
+        planned.plan,
+        protocol.measurements,
+        planned.study.title,
+        planned.public_files,
+        seed,
+        folder,
+        mark,
+    )
     if rehearsed:
         write_file(folder / "INVENTED.md", _NOTE.encode())
 
@@ -155,10 +164,32 @@ def _measurements_json(measurements: Measurements, mark: str) -> bytes:
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _write_samples(
-    planned: PlannedStudy, measurements: Measurements, seed: int | None, folder: Path, mark: str
+def common_seed(measurements: Measurements) -> int:
+    """The seed at every site, so that all draw the same synthetic rows; no noise depends on it."""
+    return int.from_bytes(hashlib.sha256(canonical_json(measurements)).digest()[:8], "big")
+
+
+def write_rows(
+    plan: Plan,
+    measurements: Measurements,
+    title: str,
+    public_files: Mapping[str, PublicFile],
+    seed: int | None,
+    folder: Path,
+    mark: str = "",
 ) -> None:
-    release = planned.plan.program.samples
+    """Synthesise and write the synthetic rows, if the plan releases any.
+
+    Args:
+        title: of the study.
+        public_files: reference name → its file.
+        seed: of the samples; None: from the system.
+        mark: of invented rows.
+
+    Raises:
+        SecgenError: SG612 ``folder`` cannot be written; whatever the synthesis reports.
+    """
+    release = plan.program.samples
     if release is None:
         return
     import numpy as np
@@ -167,18 +198,18 @@ def _write_samples(
     from secgen_dsl.synthesis.synthesize import synthesize
 
     samples = synthesize(
-        planned.plan,
+        plan,
         measurements,
-        planned.public_files,
+        public_files,
         release.rows,
         np.random.default_rng(seed),
     )
     write_samples(
         folder,
-        planned.plan,
+        plan,
         samples,
         release.formats,
-        planned.study.title,
+        title,
         kind=mark or "synthetic",
     )
 

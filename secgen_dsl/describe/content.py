@@ -1,5 +1,6 @@
 """What the protocol description says, derived from the plan: no figure is written twice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from secgen_dsl.describe.guarantees import guarantee_rows, has_estimates
@@ -70,7 +71,7 @@ def content_of(
     plan: Plan,
     study: Study,
     certificate: Certificate,
-    sources: dict[str, str],
+    sources: Mapping[str, str],
     messages_bytes: int,
     messages_rounds: int,
 ) -> Content:
@@ -134,7 +135,7 @@ def audience_words(audience: Audience) -> str:
     }[audience.kind]
 
 
-def _disclosure(prediction: Prediction, sources: dict[str, str]) -> Disclosure:
+def _disclosure(prediction: Prediction, sources: Mapping[str, str]) -> Disclosure:
     release = prediction.release
     return Disclosure(
         statement=prediction.query.statement

@@ -9,11 +9,13 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import stat
 from functools import cache
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.runtime.ledger import LEDGER_SCHEMA, Ledger, corrupted, new_head, read_ledger
+from secgen_dsl.runtime.regular import is_there
 
 FORMAT = 2
 """``PRAGMA user_version``: a file of a later one is refused; one of an earlier one is read.
@@ -65,29 +67,37 @@ BEGIN SELECT RAISE(ABORT, 'a contribution is only erased'); END""",
 )
 
 
-def connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Open a party's file, checked, mode 0600, no transaction begun.
+def connect(path: Path, *, create: bool, read_only: bool = False) -> sqlite3.Connection:
+    """Open a party's file, checked, no transaction begun; mode 0600 unless it is only read.
 
     Args:
         create: make the file if there is none, in a folder that exists.
+        read_only: change nothing, neither the file nor its mode nor its folder: it may be somebody
+            else's.  What a killed process has left half written is then an error.
 
     Raises:
-        SecgenError: SG512 it cannot be opened or is another program's; SG802 a newer release made
-            it; SG803 it is corrupted.
+        SecgenError: SG512 it cannot be opened, is a link or another program's; SG802 a newer
+            release made it; SG803 it is corrupted.
     """
     try:
-        if create and not path.exists():
+        if create and not is_there(path):
             _create(path)
+        _require_regular(path)
         if path.stat().st_size == 0:  # SQLite would take it for a new database
             raise corrupted(path, "the file is empty")
-        with contextlib.suppress(PermissionError):
-            path.chmod(0o600)
+        if read_only:
+            _require_at_rest(path)
+        else:
+            with contextlib.suppress(PermissionError):
+                path.chmod(0o600)
         # rw: never made anew; SQLite itself undoes what a killed process had not committed.
-        uri = f"{path.absolute().as_uri()}?mode=rw"
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     except (OSError, sqlite3.Error) as error:
         raise unusable(path, error) from error
     try:
+        # A file from elsewhere calls no functions from its schema.
+        connection.execute("PRAGMA trusted_schema = OFF")
         _check(connection, path)
         # EXTRA is FULL and also syncs the folder when the journal goes: with FULL alone, a
         # power cut right after the commit could bring the journal back and undo it, after the
@@ -123,20 +133,23 @@ def whole_ledger(connection: sqlite3.Connection, path: Path) -> Ledger:
     return ledger
 
 
-def read_ledger_file(path: Path) -> Ledger:
+def read_ledger_file(path: Path, *, read_only: bool = False) -> Ledger:
     """The ledger of a party's file.
+
+    Args:
+        read_only: as in ``connect``.
 
     Raises:
         SecgenError: SG801 there is no such file; otherwise as ``connect``.
     """
-    if not path.is_file():
+    if not is_there(path) or path.is_dir():
         raise fail(
             "SG801",
             "there is no ledger",
             place=str(path),
             next_step="give a party's store.sqlite, or a folder that holds some",
         )
-    with contextlib.closing(connect(path, create=False)) as connection:
+    with contextlib.closing(connect(path, create=False, read_only=read_only)) as connection:
         try:
             return whole_ledger(connection, path)
         except sqlite3.Error as error:
@@ -153,6 +166,35 @@ def unusable(path: Path, error: Exception) -> SecgenError:
         next_step="see that the folder can be written, on a disk of this machine with room, and "
         "that secgen made the file",
     )
+
+
+def _require_regular(path: Path) -> None:
+    """SG512: a link or a pipe.  Two names of one ledger would be two locks and two journals."""
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "it is a link" if stat.S_ISLNK(mode) else "it is no regular file"
+        raise fail(
+            "SG512",
+            f"the party's store cannot be used: {what}",
+            place=str(path),
+            next_step="put the file itself there; another disk can hold the whole state folder",
+        )
+
+
+def _require_at_rest(path: Path) -> None:
+    """SG512: SQLite would have to write, to undo a transaction that was cut off, or to share it."""
+    with path.open("rb") as file:
+        header = file.read(20)
+    journal = path.with_name(f"{path.name}-journal")
+    shared = header.startswith(b"SQLite format 3\0") and header[18:20] != b"\1\1"
+    if shared or (is_there(journal) and journal.lstat().st_size > 0):
+        raise fail(
+            "SG512",
+            "the party's store cannot be used: it is being written, or its last write was cut off",
+            place=str(path),
+            next_step="at the site, wait until no run uses it, then run `secgen ledger` on "
+            "it, which ends that write; then audit again",
+        )
 
 
 def _create(path: Path) -> None:

@@ -154,7 +154,9 @@ def test_golden_plans(name: str) -> None:
 def test_golden_descriptions(name: str) -> None:
     planned_study = plan_spec(SPECS / f"{name}.secgen")
     certificate = certify(planned_study.plan, planned_study.verified, independent=True)
-    text = describe_plan(planned_study, certificate)
+    text = describe_plan(
+        planned_study.plan, planned_study.study, certificate, planned_study.sources
+    )
     for accounting in certificate.accountings:  # versions of libraries are not ours to pin
         text = text.replace(accounting.version, "VERSION")
     check_golden(GOLDEN / f"{name}.description.md", text)

@@ -182,7 +182,6 @@ NO_APPROVALS = {
     "on one line": json.dumps(json.loads(pretty_json(sign("north"))), sort_keys=True).encode(),
     "ends of lines of mail": pretty_json(sign("north")).replace(b"\n", b"\r\n"),
     "more": pretty_json(sign("north"))[:-3] + b',\n "more": 1\n}\n',
-    "too much": pretty_json(sign("north")) + b" " * 20_000,
     "a day that is none": pretty_json(sign("north")).replace(
         TODAY.isoformat().encode(), b"2026-02-30"
     ),
@@ -203,8 +202,22 @@ def test_files_that_are_no_approval(what: str, bundle: Path) -> None:
 def test_what_is_no_file(bundle: Path) -> None:
     (bundle / "approvals" / "folder.json").mkdir()
     os.mkfifo(bundle / "approvals" / "pipe.json")
-    (bundle / "approvals" / "link.json").symlink_to("nowhere")
-    assert len(faults(bundle)) == 3
+    (bundle / "approvals" / "link.json").symlink_to(approval_path(bundle, "north"))
+    (bundle / "approvals" / "large.json").write_bytes(pretty_json(sign("north")) + b" " * 20_000)
+    said = " ".join(faults(bundle))
+    assert said.count("it is no regular file") == 2
+    assert "it is a link" in said
+    assert "it is larger than 10 kB" in said
+
+
+def test_a_folder_of_approvals_that_is_a_link(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "approvals").rename(tmp_path / "elsewhere")
+    (bundle / "approvals").symlink_to(tmp_path / "elsewhere")
+    (said,) = review(bundle, PLAN, STUDY, ENTRIES).faults
+    assert "the folder of approvals is a link" in said.message
+    assert_helpful(said)
+    with pytest.raises(SecgenError):
+        require_approvals(bundle, PLAN, STUDY, ENTRIES)
 
 
 @given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))

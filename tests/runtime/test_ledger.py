@@ -23,6 +23,7 @@ from secgen_dsl.runtime.store import (
     digest_of_opened,
     is_needed,
 )
+from tests.wording import assert_helpful
 
 from .spends import gaussians
 
@@ -249,6 +250,21 @@ def test_another_programs_database(tmp_path: Path) -> None:
         ContributionStore(path)
     with pytest.raises(SecgenError, match="SG801"):
         read_ledger_file(tmp_path / "absent.sqlite")
+
+
+def test_a_store_that_is_a_link(tmp_path: Path) -> None:
+    """Two names of one ledger would be two locks; and what it leads to may be another's file."""
+    other, link = written(tmp_path), tmp_path / "link.sqlite"
+    other.chmod(0o640)
+    for target in (other, tmp_path / "absent"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        for attempt in (ContributionStore, read_ledger_file):
+            with pytest.raises(SecgenError, match=r"SG512.*it is a link") as caught:
+                attempt(link)
+            assert_helpful(caught.value.diagnostics[0])
+    assert other.stat().st_mode & 0o777 == 0o640
+    assert not (tmp_path / "absent").exists()
 
 
 def test_a_contribution_without_its_entry(tmp_path: Path) -> None:

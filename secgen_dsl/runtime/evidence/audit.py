@@ -6,25 +6,19 @@ and its program generated again.  What no file can show (whether a site's table 
 its noise was drawn as it should be) is not among the checks: ``docs/how-to/audit.md``.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import Node, canonical_json, pretty_json, read_node, sha256_of
-from secgen_dsl.ir.certificate import Certificate
+from secgen_dsl.ir.base import Node, sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.ir.program import Study
 from secgen_dsl.privacy.spend import spend_of
 from secgen_dsl.runtime.database import read_ledger_file
 from secgen_dsl.runtime.evidence import course
+from secgen_dsl.runtime.evidence.findings import Finding, Group, Report
 from secgen_dsl.runtime.evidence.folder import (
     CERTIFICATE_FILE,
     CONSORTIUM_FILE,
@@ -36,174 +30,15 @@ from secgen_dsl.runtime.evidence.folder import (
     SOURCES_FILE,
     STUDY_FILE,
     TRANSCRIPT_FILE,
-    RunFolder,
 )
-from secgen_dsl.runtime.evidence.receipt import COMPLETE, PartyReceipt
-from secgen_dsl.runtime.evidence.roster import Roster, roster_of
-from secgen_dsl.runtime.evidence.transcript import Head, Line, read_transcript
+from secgen_dsl.runtime.evidence.receipt import PartyReceipt
+from secgen_dsl.runtime.evidence.roster import roster_of
+from secgen_dsl.runtime.evidence.site import Auditor, Site
 from secgen_dsl.runtime.ledger import Ledger
+from secgen_dsl.runtime.regular import UnreadError, is_there, read_regular
 from secgen_dsl.runtime.store import digest_of_opened
 from secgen_dsl.runtime.trust import approvals
-from secgen_dsl.runtime.trust.consortium import (
-    Consortium,
-    PartyEntry,
-    read_consortium,
-    roster_sha256,
-)
-
-Outcome = Literal["holds", "fails", "could not be checked"]
-Group = Literal["plan", "approvals", "execution", "opened values", "ledger", "results", "all sites"]
-GROUPS: tuple[Group, ...] = (
-    "plan", "approvals", "execution", "opened values", "ledger", "results", "all sites",
-)  # fmt: skip
-
-_NodeT = TypeVar("_NodeT", bound=Node)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check came to.
-
-    Attributes:
-        group: what it is about.
-        check: what was checked, as it would be if it held.
-        outcome: of the check.
-        site: whose files; empty: several sites'.
-        words: why it fails, or what it lacks; a remark where it holds.
-        file: the file that it is about, or that is missing.
-    """
-
-    group: Group
-    check: str
-    outcome: Outcome
-    site: str
-    words: str = ""
-    file: str = ""
-
-
-class Report:
-    """Takes the findings of a site's checks."""
-
-    def __init__(self, site: str) -> None:
-        self.site = site
-        self.findings: list[Finding] = []
-
-    def check(
-        self, group: Group, check: str, faults: Iterable[str], file: str = "", remark: str = ""
-    ) -> bool:
-        """Note that a check holds, if there are no faults, or fails."""
-        found = list(faults)
-        outcome: Outcome = "fails" if found else "holds"
-        words = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
-        self.findings.append(Finding(group, check, outcome, self.site, words or remark, file))
-        return not found
-
-    def lacks(self, group: Group, check: str, words: str, file: str = "") -> None:
-        """Note that a check could not be made."""
-        self.findings.append(Finding(group, check, "could not be checked", self.site, words, file))
-
-
-@dataclass
-class Auditor:
-    """What an audit is made with.
-
-    Attributes:
-        consortium: as the auditor knows it; None: the folders' own are used.
-        ledgers: stores that the auditor was given.
-        verify: raises SecgenError for a plan whose claims do not hold, or a certificate that is
-            not the plan's; asks the second accountant.
-        generate: the program of a plan, from the places of its queries.
-    """
-
-    consortium: Consortium | None
-    ledgers: Sequence[Ledger]
-    verify: Callable[[Plan, Certificate | None], None]
-    generate: Callable[[Plan, Mapping[str, str]], str]
-    used: set[Path] = field(default_factory=set)
-    _verified: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-
-    def plan_faults(self, plan: Plan, certificate: Certificate | None) -> list[str]:
-        """What the verifier says of a plan; each plan is verified once."""
-        key = sha256_of(plan), "" if certificate is None else sha256_of(certificate)
-        if key not in self._verified:
-            try:
-                self.verify(plan, certificate)
-                self._verified[key] = []
-            except SecgenError as error:
-                self._verified[key] = [one.message for one in error.diagnostics]
-        return self._verified[key]
-
-
-class Site:
-    """The files of one party's run, as far as they can be read.
-
-    Attributes:
-        folder: where they are.
-        entries: the parties whose keys signatures are checked with, once ``audit_site`` has read
-            them; empty if they are not known.
-        receipt: the party's receipt; None if there is none that can be read.  Likewise the others.
-    """
-
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-        self.entries: tuple[PartyEntry, ...] = ()
-        self.receipt = self._node(PartyReceipt, RECEIPT_FILE, canonical=True)
-        self.plan = self._node(Plan, PLAN_FILE)
-        self.study = self._node(Study, STUDY_FILE)
-        self.certificate = self._node(Certificate, CERTIFICATE_FILE)
-        self.measurements = self._node(Measurements, MEASUREMENTS_FILE)
-        self.roster = self._node(Roster, ROSTER_FILE)
-
-    @cached_property
-    def name(self) -> str:
-        """The party, or the folder's name."""
-        return self.folder.evidence.name if self.receipt is None else self.receipt.party
-
-    @property
-    def complete(self) -> bool:
-        """Whether the run came to its end, as its receipt says."""
-        return self.receipt is not None and self.receipt.outcome == COMPLETE
-
-    @cached_property
-    def transcript(self) -> tuple[Head, list[Line]] | None:
-        """The transcript; None if it cannot be read."""
-        data = self.folder.read(TRANSCRIPT_FILE)
-        try:
-            return None if data is None else read_transcript(data)
-        except ValueError:
-            return None
-
-    @cached_property
-    def connections(self) -> dict[str, list[course.Connection]] | None:
-        """What the transcript says of each peer; None if it cannot be read."""
-        if self.transcript is None or self.plan is None or self.receipt is None:
-            return None
-        if self.plan.parties != self.receipt.parties:
-            return None
-        peers = [one for one in self.plan.parties if one != self.receipt.party]
-        try:
-            return course.connections(self.transcript[1], peers)
-        except (ValueError, KeyError, IndexError):
-            return None
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a file."""
-        return self.folder.path(name).exists()
-
-    def is_exact(self, node: Node | None, name: str) -> bool:
-        """Whether a file is byte for byte what secgen writes of its content."""
-        data = self.folder.read(name)
-        return node is not None and data in (pretty_json(node), canonical_json(node) + b"\n")
-
-    def _node(self, kind: type[_NodeT], name: str, *, canonical: bool = False) -> _NodeT | None:
-        data = self.folder.read(name)
-        if data is None:
-            return None
-        try:
-            node = read_node(kind, data)
-            return None if canonical and canonical_json(node) + b"\n" != data else node
-        except (ValueError, ValidationError, RecursionError):
-            return None
+from secgen_dsl.runtime.trust.consortium import PartyEntry, consortium_of, roster_sha256
 
 
 def audit_site(site: Site, auditor: Auditor) -> list[Finding]:
@@ -212,7 +47,7 @@ def audit_site(site: Site, auditor: Auditor) -> list[Finding]:
     _receipt(site, report)
     _plan(site, report, auditor)
     entries = site.entries = _roster(site, report, auditor)
-    _approvals(site, report, entries)
+    _approvals(site, report, auditor, entries)
     _execution(site, report, entries)
     _opened(site, report)
     _ledger(site, report, auditor)
@@ -225,8 +60,10 @@ def _readable(site: Site, report: Report, group: Group, node: Node | None, name:
     if not site.has(name):
         report.lacks(group, check, f"{name} is not there", name)
         return False
-    faults = [] if site.is_exact(node, name) else ["it is not: it was changed"]
-    return report.check(group, check, faults, name)
+    fault = site.folder.fault(name)
+    if not fault and not site.is_exact(node, name):
+        fault = "it is not: it was changed"
+    return report.check(group, check, [fault] if fault else [], name)
 
 
 def _receipt(site: Site, report: Report) -> None:
@@ -277,11 +114,12 @@ def _plan(site: Site, report: Report, auditor: Auditor) -> None:
 def _program(site: Site, report: Report, auditor: Auditor, plan: Plan) -> None:
     check = "the program that ran is the one that this release generates from the plan"
     found = site.folder.read(PROGRAM_FILE)
-    sources = _sources(site)
+    sources = site.sources
     if sources is None:
         words = f"{SOURCES_FILE}, with the places of the queries, is not there"
         if site.has(SOURCES_FILE):
-            report.check("plan", check, ["the places of the queries cannot be read"], SOURCES_FILE)
+            fault = site.folder.fault(SOURCES_FILE) or "they were changed"
+            report.check("plan", check, [f"the places of the queries: {fault}"], SOURCES_FILE)
         else:
             report.lacks("plan", check, words, SOURCES_FILE)
         return
@@ -298,18 +136,6 @@ def _program(site: Site, report: Report, auditor: Auditor, plan: Plan) -> None:
     report.check("plan", check, faults, PROGRAM_FILE)
 
 
-def _sources(site: Site) -> dict[str, str] | None:
-    data = site.folder.read(SOURCES_FILE)
-    try:
-        sources = json.loads(data or b"")
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(sources, dict) or not all(isinstance(one, str) for one in sources.values()):
-        return None
-    text = json.dumps(sources, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    return sources if text.encode() == data else None
-
-
 def _roster(site: Site, report: Report, auditor: Auditor) -> tuple[PartyEntry, ...]:
     """The parties whose keys all signatures are checked with; empty if they are not known."""
     check = "the parties' certificates and officers are those that the receipt names"
@@ -318,6 +144,8 @@ def _roster(site: Site, report: Report, auditor: Auditor) -> tuple[PartyEntry, .
         return ()
     rosters: dict[str, tuple[PartyEntry, ...]] = {}
     faults: list[str] = []
+    if auditor.consortium is not None and not _is_known(site, report, auditor, receipt):
+        return ()
     if site.has(ROSTER_FILE):
         _readable(site, report, "approvals", site.roster, ROSTER_FILE)
         if site.roster is not None:
@@ -326,10 +154,13 @@ def _roster(site: Site, report: Report, auditor: Auditor) -> tuple[PartyEntry, .
                 faults.append(f"{ROSTER_FILE} was changed")
     try:
         if site.has(CONSORTIUM_FILE):
-            own = read_consortium(folder.path(CONSORTIUM_FILE))
+            path = folder.path(CONSORTIUM_FILE)
+            own = consortium_of(read_regular(path), path)
             rosters[CONSORTIUM_FILE] = own.of_plan(receipt.parties)
         if auditor.consortium is not None:
             rosters["--consortium"] = auditor.consortium.of_plan(receipt.parties)
+    except UnreadError as error:
+        faults.append(f"{CONSORTIUM_FILE}: {error}")
     except SecgenError as error:
         faults += [one.message for one in error.diagnostics]
     faults += [
@@ -345,7 +176,7 @@ def _roster(site: Site, report: Report, auditor: Auditor) -> tuple[PartyEntry, .
     if auditor.consortium is None:
         report.lacks(
             "approvals",
-            "these certificates and officers are those that the auditor knows",
+            _KNOWN,
             "only the folder's own list was used; give the consortium.toml that the sites agreed "
             "on with --consortium",
             "--consortium",
@@ -353,25 +184,61 @@ def _roster(site: Site, report: Report, auditor: Auditor) -> tuple[PartyEntry, .
     return () if faults else next(iter(rosters.values()))
 
 
-def _approvals(site: Site, report: Report, entries: Sequence[PartyEntry]) -> None:
+_KNOWN = "these certificates and officers are those that the auditor knows"
+
+
+def _is_known(site: Site, report: Report, auditor: Auditor, receipt: PartyReceipt) -> bool:
+    """Note whether the auditor's consortium is the one of the run; if not, where they differ."""
+    assert auditor.consortium is not None  # noqa: S101 (asked before)
+    known = {one.name: one for one in auditor.consortium.party}
+    entries = [known[name] for name in receipt.parties if name in known]
+    faults = [f"--consortium has no party {name}" for name in receipt.parties if name not in known]
+    if not faults and roster_sha256(entries) != receipt.roster_sha256:
+        faults = list(_differences(known, site)) or [
+            f"the run had others; which, {ROSTER_FILE} would tell, which is absent or was changed"
+        ]
+    return report.check("approvals", _KNOWN, faults, "--consortium")
+
+
+def _differences(known: Mapping[str, PartyEntry], site: Site) -> Iterator[str]:
+    """What the folder's own list of parties says otherwise than the auditor's."""
+    for one in () if site.roster is None else site.roster.party:
+        own = known.get(one.name)
+        if own is not None and own.fingerprint != one.fingerprint:
+            yield (
+                f"{one.name} has the certificate {own.fingerprint} in --consortium, and "
+                f"{one.fingerprint} in the run"
+            )
+        if own is not None and own.officer != one.officer:
+            yield (
+                f"{one.name} has the officer's key {own.officer} in --consortium, and "
+                f"{one.officer} in the run"
+            )
+
+
+def _approvals(site: Site, report: Report, auditor: Auditor, entries: Sequence[PartyEntry]) -> None:
     check = "every party's officer has approved this plan and study"
     receipt = site.receipt
     folder = site.folder.path(approvals.FOLDER)
     if receipt is None:
         return
-    if not receipt.approvals and not folder.is_dir():
+    if not receipt.approvals and not is_there(folder):
+        if auditor.consortium is not None or site.is_field_folder:
+            fault = "the party checked none, though this is a run between sites"
+            report.check("approvals", check, [fault], RECEIPT_FILE)
+            return
         report.lacks(
             "approvals", check, "the party checked none: a run on one machine is not approved",
             approvals.FOLDER,
         )  # fmt: skip
         return
-    if not entries or not folder.is_dir():
-        lacking = CONSORTIUM_FILE if folder.is_dir() else approvals.FOLDER
+    if not entries or not is_there(folder):
+        lacking = CONSORTIUM_FILE if is_there(folder) else approvals.FOLDER
         report.lacks("approvals", check, f"{lacking} is not there, or does not hold", lacking)
         return
     found = approvals.review(folder.parent, receipt.plan_sha256, receipt.study_sha256, entries)
-    faults = [f"{name} has not approved" for name in found.missing]
-    faults += [f"{Path(one.place).name}: {one.message}" for one in found.faults]
+    faults = [f"{Path(one.place).name}: {one.message}" for one in found.faults]
+    faults += [f"{name} has not approved" for name in found.missing]
     faults += [
         f"{name} approved on {one.date}, after the run of {receipt.date}"
         for name, one in found.approved.items()
@@ -414,6 +281,9 @@ def _transcript(
 ) -> None:
     data = site.folder.read(TRANSCRIPT_FILE)
     check = "the transcript is the one that the receipt names"
+    if data is None and site.has(TRANSCRIPT_FILE):
+        report.check("execution", check, [site.folder.fault(TRANSCRIPT_FILE)], TRANSCRIPT_FILE)
+        return
     if data is None:
         report.lacks("execution", check, f"{TRANSCRIPT_FILE} is not there", TRANSCRIPT_FILE)
         return
@@ -489,7 +359,7 @@ def _opened(site: Site, report: Report) -> None:
         )
         return
     faults += _value_faults(plan, measurements, receipt)
-    report.check("opened values", check, faults, MEASUREMENTS_FILE)
+    site.opened_hold = report.check("opened values", check, faults, MEASUREMENTS_FILE)
 
 
 def _value_faults(plan: Plan, measurements: Measurements, receipt: PartyReceipt) -> Iterator[str]:
@@ -530,7 +400,7 @@ def _ledger(site: Site, report: Report, auditor: Auditor) -> None:
     store = site.folder.store()
     if store is not None:
         try:
-            ledgers.append(read_ledger_file(store))
+            ledgers.append(read_ledger_file(store, read_only=True))
         except SecgenError as error:
             report.check("ledger", check, [one.message for one in error.diagnostics], str(store))
             return

@@ -5,12 +5,12 @@ results in a folder and each party's evidence below it, ``parties/NAME/runs/TIME
 """
 
 import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.runtime.regular import UnreadError, is_there, read_regular
 
 TRANSCRIPT_FILE = "transcript.jsonl"
 RECEIPT_FILE = "party-receipt.json"
@@ -22,12 +22,20 @@ CERTIFICATE_FILE = "certificate.json"
 SOURCES_FILE = "sources.json"
 PROGRAM_FILE = "party_program.py"
 MEASUREMENTS_FILE = "measurements.json"
+MEASURED_TABLE_FILE = "measurements.csv"
+DESCRIPTION_FILE = "description.md"
 RESULTS_RECEIPT_FILE = "receipt.json"
 STORE_FILE = "store.sqlite"
 PARTIES = "parties"
 _RUNS = "runs"
 
-_MAXIMUM_BYTES = 2_000_000_000
+PRIVATE_FILES = frozenset(
+    {
+        TRANSCRIPT_FILE, RECEIPT_FILE, ROSTER_FILE, PLAN_FILE, SOURCES_FILE, PROGRAM_FILE,
+        MEASUREMENTS_FILE,
+    }
+)  # fmt: skip
+"""What a party leaves in its private folder; a folder of results holds more."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +55,27 @@ class RunFolder:
     def path(self, name: str) -> Path:
         """Where a file is, or would be."""
         own = self.evidence / name
-        return own if own.exists() else self.results / name
+        return own if is_there(own) else self.results / name
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes; None if there is no such file, or it cannot be read."""
         try:
             return read_regular(self.path(name))
-        except (OSError, ValueError):
+        except UnreadError:
             return None
+
+    def fault(self, name: str) -> str:
+        """Why a file cannot be read, in words that follow its name; empty if it can."""
+        try:
+            read_regular(self.path(name))
+        except UnreadError as error:
+            return str(error)
+        return ""
 
     def store(self) -> Path | None:
         """The party's store, if the evidence still lies in its private folder."""
         found = self.evidence.parent.parent / STORE_FILE
-        return found if self.evidence.parent.name == _RUNS and found.is_file() else None
+        return found if self.evidence.parent.name == _RUNS and is_there(found) else None
 
 
 def find_runs(path: Path) -> list[RunFolder]:
@@ -69,17 +85,17 @@ def find_runs(path: Path) -> list[RunFolder]:
         SecgenError: SG531, a run left nothing there.
     """
     place = path.resolve()
-    if (place / RECEIPT_FILE).exists() or (place / TRANSCRIPT_FILE).exists():
+    if is_there(place / RECEIPT_FILE) or is_there(place / TRANSCRIPT_FILE):
         return [RunFolder(place, _results_of(place), _earlier(place))]
     newest = _newest(place / _RUNS)
     if newest:
         return [RunFolder(one, _results_of(one), _earlier(one)) for one in newest]
     state = place / PARTIES if (place / PARTIES).is_dir() else place
-    folders = sorted(state.iterdir()) if state.is_dir() else ()
+    folders = _folders(state)
     found = [one for folder in folders for one in _newest(folder / _RUNS)]
     if found:
         return [RunFolder(one, _results_of(one), _earlier(one)) for one in found]
-    if (place / RESULTS_RECEIPT_FILE).exists():
+    if is_there(place / RESULTS_RECEIPT_FILE):
         return [RunFolder(place, place)]
     raise fail(
         "SG531",
@@ -88,16 +104,6 @@ def find_runs(path: Path) -> list[RunFolder]:
         next_step="give the --out folder of `secgen party` or `secgen run`, which holds "
         f"{RECEIPT_FILE} or {RESULTS_RECEIPT_FILE}",
     )
-
-
-def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file.  Raises OSError or ValueError: a link, a device, too large."""
-    # Without O_NONBLOCK a pipe would be waited for.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode) or state.st_size > _MAXIMUM_BYTES:
-            raise ValueError(path.name)
-        return file.read()
 
 
 def listed(folder: Path, leave_out: Callable[[str], bool]) -> Sequence[str]:
@@ -120,21 +126,27 @@ def _results_of(evidence: Path) -> Path:
     """The results that a party's private folder belongs to; the folder itself if they are there."""
     above = evidence.parents
     if (
-        not (evidence / RESULTS_RECEIPT_FILE).exists()
+        not is_there(evidence / RESULTS_RECEIPT_FILE)
         and len(above) > 3
         and (above[0].name, above[2].name) == (_RUNS, PARTIES)
-        and (above[3] / RESULTS_RECEIPT_FILE).exists()
+        and is_there(above[3] / RESULTS_RECEIPT_FILE)
     ):
         return above[3]
     return evidence
 
 
 def _newest(runs: Path) -> list[Path]:
-    found = sorted(one for one in runs.iterdir() if one.is_dir()) if runs.is_dir() else []
-    return found[-1:]
+    return _folders(runs)[-1:]
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, sorted; links are not followed."""
+    if path.is_symlink() or not path.is_dir():
+        return []
+    return sorted(one for one in path.iterdir() if one.is_dir() and not one.is_symlink())
 
 
 def _earlier(evidence: Path) -> int:
     if evidence.parent.name != _RUNS:
         return 0
-    return sum(one.name < evidence.name for one in evidence.parent.iterdir() if one.is_dir())
+    return sum(one.name < evidence.name for one in _folders(evidence.parent))

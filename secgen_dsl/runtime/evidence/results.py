@@ -5,7 +5,6 @@ the samples.  ``receipt.json`` is written last, names every other file with its 
 in turn.  Only a party has a key to sign with: results of a run on one machine are not signed.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from secgen_dsl.runtime.evidence.folder import (
     RECEIPT_FILE,
     RESULTS_RECEIPT_FILE,
     listed,
-    read_regular,
 )
 from secgen_dsl.runtime.evidence.receipt import PartyReceipt, is_signature
+from secgen_dsl.runtime.regular import UnreadError, hash_regular, read_regular
 from secgen_dsl.runtime.trust.identity import Signer
 
 
@@ -33,7 +32,9 @@ def read_results(folder: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(read_regular(folder / RESULTS_RECEIPT_FILE))
-    except (OSError, ValueError, RecursionError) as error:
+    except UnreadError as error:
+        raise _unusable(folder / RESULTS_RECEIPT_FILE, str(error)) from error
+    except (ValueError, RecursionError) as error:
         raise _unusable(folder / RESULTS_RECEIPT_FILE) from error
     if not isinstance(data, dict) or data.get("format") != "secgen.receipt/1":
         raise _unusable(folder / RESULTS_RECEIPT_FILE)
@@ -54,7 +55,9 @@ def signed_results(folder: Path, data: dict[str, Any], signer: Signer) -> bytes:
     path = folder / RECEIPT_FILE
     try:
         receipt = read_node(PartyReceipt, read_regular(path))
-    except (OSError, ValueError) as error:
+    except UnreadError as error:
+        raise _unusable(path, str(error)) from error
+    except ValueError as error:
         raise _unusable(path) from error
     signed = data | {"signed": True, "party": receipt.party, "certificate": receipt.certificate}
     signed["signature"] = signer.sign("receipt", _unsigned(signed)).hex()
@@ -77,9 +80,9 @@ def hashes_of(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in listed(folder, lambda one: one in (PARTIES, RESULTS_RECEIPT_FILE)):
         try:
-            found[name] = hashlib.sha256(read_regular(folder / name)).hexdigest()
-        except (OSError, ValueError) as error:
-            raise _unusable(folder / name) from error
+            found[name] = hash_regular(folder / name)
+        except UnreadError as error:
+            raise _unusable(folder / name, str(error)) from error
     return found
 
 
@@ -88,10 +91,10 @@ def _unsigned(data: dict[str, Any]) -> bytes:
     return rfc8785.dumps({key: value for key, value in data.items() if key != "signature"})
 
 
-def _unusable(path: Path) -> SecgenError:
+def _unusable(path: Path, reason: str = "it is none that a run leaves") -> SecgenError:
     return fail(
         "SG531",
-        "the file cannot be read, or is none that a run leaves",
+        f"the file cannot be used: {reason}",
         place=str(path),
         next_step="give the folder as the run left it",
     )

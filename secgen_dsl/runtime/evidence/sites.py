@@ -1,31 +1,34 @@
-"""Audits what several sites hold against each other, and a folder of results."""
+"""Audits what several sites hold against each other."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
-from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.program import decimal_text
-from secgen_dsl.runtime.evidence.audit import Finding, Report, Site
 from secgen_dsl.runtime.evidence.course import Connection
+from secgen_dsl.runtime.evidence.findings import Finding, Report
 from secgen_dsl.runtime.evidence.folder import (
-    PARTIES,
+    CONSORTIUM_FILE,
     RECEIPT_FILE,
     RESULTS_RECEIPT_FILE,
     TRANSCRIPT_FILE,
-    listed,
-    read_regular,
 )
 from secgen_dsl.runtime.evidence.receipt import COMPLETE
-from secgen_dsl.runtime.evidence.results import is_signed_by, read_results, results_bytes
+from secgen_dsl.runtime.evidence.results import read_results
+from secgen_dsl.runtime.evidence.site import Site
 from secgen_dsl.runtime.evidence.transcript import Frame
-from secgen_dsl.runtime.trust.identity import Certificate
 
-_HASH = re.compile("[0-9a-f]{64}")
+_OWN_FILES = frozenset({RECEIPT_FILE, TRANSCRIPT_FILE, CONSORTIUM_FILE})
+"""Of results: each site has its own.  Addresses and timeouts of a consortium.toml may differ."""
+
+_OWN_FACTS = frozenset(
+    {
+        "files", "party", "certificate", "signature", "date", "versions", "ledger_entries",
+        "bytes_sent",
+    }
+)  # fmt: skip
+"""Of a ``receipt.json``: likewise."""
+
 _CLOCKS_DIFFER = 5.0  # seconds
 
 
@@ -72,6 +75,7 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
             RECEIPT_FILE,
         )  # fmt: skip
         _frames(known, report)
+        _results(known, report)
     if absent:
         report.lacks(
             "all sites",
@@ -80,6 +84,51 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
             "RUN",
         )
     return report.findings
+
+
+def _results(sites: Sequence[Site], report: Report) -> None:
+    """Whether sites' public results are the same, by what each one's ``receipt.json`` names.
+
+    A site can sign other rows with its own key; that its files have the hashes that it signed is
+    checked for each folder.
+    """
+    facts: dict[str, dict[str, str]] = {}
+    for site in sites:
+        if site.complete and site.is_field_folder:
+            try:
+                facts[site.name] = _public(read_results(site.folder.results))
+            except SecgenError:
+                continue  # it is said of the folder itself
+    if len(facts) < 2:
+        return
+    faults: list[str] = []
+    for what in sorted({what for found in facts.values() for what in found}):
+        groups: dict[str, list[str]] = {}
+        for name, found in facts.items():
+            groups.setdefault(found.get(what, ""), []).append(name)
+        if len(groups) > 1:
+            # The most common first; who is right is not known.
+            ranked = sorted(groups.values(), key=len, reverse=True)
+            first, *others = (", ".join(names) for names in ranked)
+            faults.append(f"{what} is another at {' and another at '.join(others)} than at {first}")
+    check = "the sites' results are the same: samples, tables, description, certificate"
+    report.check("all sites", check, faults, RESULTS_RECEIPT_FILE)
+
+
+def _public(data: Mapping[str, Any]) -> dict[str, str]:
+    """What every site's results should hold alike: file or fact → hash or value."""
+    files = data.get("files")
+    found = {
+        str(name): str(digest)
+        for name, digest in (files.items() if isinstance(files, dict) else ())
+        if name not in _OWN_FILES
+    }
+    found |= {
+        f'"{name}" of {RESULTS_RECEIPT_FILE}': str(value)
+        for name, value in data.items()
+        if name not in _OWN_FACTS
+    }
+    return found
 
 
 def _frames(sites: Sequence[Site], report: Report) -> None:
@@ -142,140 +191,3 @@ def _early(sent: Sequence[Connection], arrived: Sequence[Connection]) -> Iterato
             if _facts(frame) in times and frame.kind != "ready":
                 later = datetime.fromisoformat(times[_facts(frame)])
                 yield (later - datetime.fromisoformat(frame.time)).total_seconds()
-
-
-def audit_results(folder: Path, sites: Sequence[Site]) -> list[Finding]:
-    """The ``receipt.json`` of a folder of results, and every file that it names.
-
-    Args:
-        sites: whose results these are; several for a run on one machine.
-    """
-    report = Report(sites[0].name if len(sites) == 1 else "")
-    check = f"{RESULTS_RECEIPT_FILE} is byte for byte as secgen writes it"
-    if not (folder / RESULTS_RECEIPT_FILE).exists():
-        words = f"{RESULTS_RECEIPT_FILE} is not there"
-        report.lacks("results", check, words, RESULTS_RECEIPT_FILE)
-        return report.findings
-    try:
-        data = read_results(folder)
-        exact = results_bytes(data) == read_regular(folder / RESULTS_RECEIPT_FILE)
-    except (SecgenError, OSError, ValueError):
-        report.check("results", check, ["it cannot be read"], RESULTS_RECEIPT_FILE)
-        return report.findings
-    faults = [] if exact else ["it was changed"]
-    report.check("results", check, faults, RESULTS_RECEIPT_FILE)
-    _signature(data, sites, report)
-    report.check(
-        "results",
-        "receipt.json says the same as the parties' receipts and the plan",
-        _contradictions(data, sites),
-        RESULTS_RECEIPT_FILE,
-    )
-    _files(folder, data, report)
-    return report.findings
-
-
-def _signature(data: Mapping[str, Any], sites: Sequence[Site], report: Report) -> None:
-    check = "receipt.json is signed by the party's machine, and so covers every file"
-    site = sites[0]
-    if len(sites) > 1 or site.receipt is None:
-        report.lacks(
-            "results", check, "a run on one machine signs no results: they are only consistent",
-            RESULTS_RECEIPT_FILE,
-        )  # fmt: skip
-        return
-    found = [one for one in site.entries if one.name == site.receipt.party]
-    if not found:
-        report.lacks("results", check, "the party's certificate is not known", "consortium.toml")
-        return
-    faults = []
-    if not data.get("signed"):
-        faults.append("it is not signed")
-    elif not is_signed_by(dict(data), Certificate(found[0].certificate).public):
-        faults.append("its signature is not that of this machine over what it says")
-    if (data.get("party"), data.get("certificate")) != (
-        site.receipt.party,
-        site.receipt.certificate,
-    ):
-        faults.append("it is of another party or machine")
-    report.check("results", check, faults, RESULTS_RECEIPT_FILE)
-
-
-def _contradictions(data: Mapping[str, Any], sites: Sequence[Site]) -> Iterator[str]:
-    """Where ``receipt.json`` and the rest of the evidence disagree."""
-    debits, sent, versions = (
-        _table(data, name) for name in ("ledger_entries", "bytes_sent", "versions")
-    )
-    for site in sites:
-        receipt = site.receipt
-        if site.plan is not None:
-            privacy = site.plan.program.privacy
-            if data.get("plan_sha256") != sha256_of(site.plan):
-                yield "it is of another plan"
-            budget = decimal_text(privacy.epsilon), decimal_text(privacy.delta)
-            if (data.get("epsilon"), data.get("delta")) != budget:
-                yield "its budget is not the plan's"
-        if site.certificate is not None and data.get("certificate_sha256") != sha256_of(
-            site.certificate
-        ):
-            yield "it is of another certificate"
-        if receipt is None:
-            continue
-        if data.get("study_sha256") != receipt.study_sha256:
-            yield "it is of another study"
-        if debits.get(receipt.party, "") != receipt.ledger_entry:
-            yield f"it has another entry of the ledger of {receipt.party}"
-        if sent.get(receipt.party) != receipt.bytes_sent:
-            yield f"it has another number of bytes sent by {receipt.party}"
-        for name, version in versions.items():
-            if receipt.versions.get(name, version) != version:
-                yield f"it has another version of {name} than {receipt.party}"
-        if data.get("data") != "given" or data.get("backend") != "mpyc":
-            yield "it is of a run without parties, or of invented rows"
-        if str(data.get("date")) < receipt.date:
-            yield "it is older than the run"
-
-
-def _table(data: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _files(folder: Path, data: Mapping[str, Any], report: Report) -> None:
-    files = data.get("files")
-    check = "every file that receipt.json names has the hash that it names"
-    if not isinstance(files, dict) or not files:
-        report.check("results", check, ["it names none"], RESULTS_RECEIPT_FILE)
-        return
-    faults = []
-    for name, digest in files.items():
-        fault = _file_fault(folder, str(name), digest)
-        if fault:
-            faults.append((str(name), fault))
-    for name, fault in faults:
-        report.check("results", check, [f"{name}: {fault}"], name)
-    if not faults:
-        report.check("results", check, (), RESULTS_RECEIPT_FILE, f"{len(files)} files")
-    left_out = (PARTIES, RESULTS_RECEIPT_FILE)
-    others = [one for one in listed(folder, lambda x: x in left_out) if one not in files]
-    if others:
-        report.lacks(
-            "results",
-            "every file of the folder is one that receipt.json names",
-            f"nothing tells what these are: {', '.join(others[:5])}"
-            + (f" and {len(others) - 5} more" if len(others) > 5 else ""),
-            others[0],
-        )
-
-
-def _file_fault(folder: Path, name: str, digest: object) -> str:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or name != path.as_posix():
-        return "no name of a file in this folder"
-    if not isinstance(digest, str) or not _HASH.fullmatch(digest):
-        return "no hash is named"
-    try:
-        found = sha256(read_regular(folder / name)).hexdigest()
-    except (OSError, ValueError):
-        return "it is not there"
-    return "" if found == digest else "it was changed"

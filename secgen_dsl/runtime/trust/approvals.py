@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, printable
 from secgen_dsl.ir.base import Node, pretty_json, read_node
 from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES
+from secgen_dsl.runtime.regular import UnreadError, read_regular
 from secgen_dsl.runtime.trust.consortium import PartyEntry
 from secgen_dsl.runtime.trust.identity import PUBLIC_KEY, Signer, verified
 
@@ -144,12 +145,17 @@ def read_approval(data: bytes, place: str) -> Approval:
 def read_approvals(bundle: Path) -> tuple[dict[str, Approval], list[Diagnostic]]:
     """All files of a bundle's folder of approvals whose names end in ``.json``.
 
+    Links are not followed: what was signed has to lie in the bundle itself.
+
     Returns:
         Path of the file → approval, signatures still to be checked; and SG524 for other files.
     """
     folder = bundle / FOLDER
     found: dict[str, Approval] = {}
     faults: list[Diagnostic] = []
+    if folder.is_symlink():
+        what = "the folder of approvals is a link"
+        return {}, [_invalid(str(folder), what, "put a folder with the files themselves there")]
     try:
         paths = sorted(
             path
@@ -157,19 +163,16 @@ def read_approvals(bundle: Path) -> tuple[dict[str, Approval], list[Diagnostic]]
             if path.suffix.lower() == ".json" and not path.name.startswith(".")
         )
     except OSError as error:
-        return {}, [_unread(str(folder), error)]
+        return {}, [_unread(str(folder), (error.strerror or "unknown reason").lower())]
     if len(paths) > _MOST_FILES:
         fault = f"there are {len(paths):,} files"
         return {}, [_invalid(str(folder), fault, "leave only the approvals of this bundle there")]
     for path in paths:
         place = printable(str(path))
         try:
-            if not path.is_file():  # a pipe would be waited for
-                raise OSError(None, "it is no file")
-            with path.open("rb") as file:
-                found[place] = read_approval(file.read(_LARGEST + 1), place)
-        except OSError as error:
-            faults.append(_unread(place, error))
+            found[place] = read_approval(read_regular(path, _LARGEST), place)
+        except UnreadError as error:
+            faults.append(_unread(place, str(error)))
         except SecgenError as error:
             faults += error.diagnostics
     return found, faults
@@ -313,8 +316,7 @@ def missing_approval(bundle: Path, party: str) -> Diagnostic:
     )
 
 
-def _unread(place: str, error: OSError) -> Diagnostic:
-    reason = (error.strerror or "unknown reason").lower()
+def _unread(place: str, reason: str) -> Diagnostic:
     return _invalid(place, f"it cannot be read: {reason}", "make it readable, or remove it")
 
 
