@@ -399,14 +399,14 @@ def main() -> None:
         {third: {"at": "before opening", "do": "wait"}},
         sigterm=third,
     )
+    study.write_consortium(15.0)
     exercise.refused(
         f"{third} runs another plan (epsilon 2), approved by all",
-        "SG502 with both values, or its echo",
+        "SG502 with both values, its echo (SG526), or, at who comes later, both are absent (SG504)",
         {"SG502"},
-        {"SG526"},
+        {"SG526", "SG504"},
         bundles={third: with_other_budget(spec, sites)},
     )
-    study.write_consortium(15.0)
     exercise.refused(
         f"{second} shows a certificate that nobody knows",
         "nobody talks to it (SG525), or it counts as absent (SG504)",
