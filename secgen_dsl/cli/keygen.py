@@ -29,7 +29,7 @@ def host_and_port(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 
 def _party_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    from secgen_dsl.semantics.who import PARTY_NAME
+    from secgen_dsl.ir.program import PARTY_NAME
 
     if not PARTY_NAME.fullmatch(value):
         raise click.BadParameter(
@@ -41,9 +41,9 @@ def _party_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 def _officer(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    from secgen_dsl.runtime.trust.identity import PUBLIC_KEY
+    from secgen_dsl.runtime.trust.identity import is_safe
 
-    if value and not PUBLIC_KEY.fullmatch(value):
+    if value and not is_safe(value):
         raise click.BadParameter(
             "an officer's public key is ed25519: and 64 hex digits, as in party.toml", ctx, param
         )

@@ -51,7 +51,7 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def parties(text: str) -> tuple[str, ...]:
     """Names of parties."""
-    from secgen_dsl.semantics.who import PARTY_NAME
+    from secgen_dsl.ir.program import PARTY_NAME
 
     names = names_of(text)
     for name in names:

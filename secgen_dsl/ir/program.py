@@ -4,6 +4,7 @@ A program knows nothing of a site's files, of positions in the spec's text, or o
 will be spent.
 """
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
@@ -32,6 +33,9 @@ SampleFormat = Literal["csv", "h5ad"]
 
 Mechanism = Literal["gaussian", "laplace"]
 """Discrete Gaussian or discrete Laplace noise; one for a whole plan."""
+
+PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""What a party may be called: its name becomes a folder and a certificate's subject."""
 
 UNITS = (
     *("log2", "log2_tpm", "log2_fpkm", "log2_rsem", "log2_cpm", "vst", "rlog"),

@@ -1,17 +1,22 @@
 """Who takes part: silos, helpers, trust, and what a person is."""
 
-import re
 from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import Span, nearest
-from secgen_dsl.ir.program import CategoryColumn, Expectation, Person, Silo, Terms
+from secgen_dsl.ir.program import (
+    PARTY_NAME,
+    CategoryColumn,
+    Expectation,
+    Person,
+    Silo,
+    Terms,
+)
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.vocabulary import Columns
 from secgen_dsl.syntax import tree
 
 MAXIMUM_PARTIES = 1000
 MAXIMUM_SAMPLES = 1000
-PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 def resolve_silos(reader: Reader, block: tree.SilosBlock | None) -> tuple[Silo, ...]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 from secgen_dsl.runtime.trust.consortium import PartyEntry
@@ -44,6 +44,13 @@ def certificate_of_days(signer: Signer, first: int, last: int) -> Certificate:
     """A certificate that holds from some day to another, counted from today."""
     key, now = signer._key, datetime.now(UTC)
     return _made(key.public_key(), key, None, now + timedelta(first), now + timedelta(last))
+
+
+def certificate_of(public: ed25519.Ed25519PublicKey) -> Certificate:
+    """Of any public key, signed with some other one."""
+    now = datetime.now(UTC)
+    signer = new_signer()._key
+    return _made(public, signer, None, now, now + timedelta(10))
 
 
 def elliptic_certificate() -> Certificate:

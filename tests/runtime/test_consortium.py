@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.ir.program import PARTY_NAME
 from secgen_dsl.runtime.trust.consortium import (
     Address,
     Consortium,
@@ -23,11 +24,13 @@ from secgen_dsl.runtime.trust.consortium import (
     read_parties,
     roster_sha256,
 )
+from secgen_dsl.runtime.trust.identity import Certificate, new_certificate
 from tests.runtime.parties import elliptic_certificate, site
 from tests.wording import assert_helpful
 
 PLACE = Path("consortium.toml")
-NORTH = site("north", "north.example.org:7443", "192.0.2.1:7443").entry
+NORTH_KEYS = site("north", "north.example.org:7443", "192.0.2.1:7443")
+NORTH = NORTH_KEYS.entry
 SOUTH = site("south", "[2001:db8::7]:443").entry
 HELPER = site("helper").entry
 TEXT = consortium_text([NORTH, SOUTH], Timeouts(), None, PLACE)
@@ -49,12 +52,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read.entry("south").identity.fingerprint == SOUTH.fingerprint
 
 
-@given(st.text(min_size=1, max_size=64), st.floats(0.001, 86_400), st.floats(0, 86_400))
+names = st.from_regex(PARTY_NAME, fullmatch=True)
+
+
+@given(names, st.floats(0.001, 86_400), st.floats(0, 86_400))
 def test_any_name_and_time_is_read_back(name: str, connect: float, preparation: float) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # half a character: no file can hold it
-        return
     entry = NORTH.model_copy(update={"name": name})
     timeouts = Timeouts(connect=connect, preparation=preparation)
     read = consortium_of(consortium_text([entry], timeouts, None, PLACE).encode(), PLACE)
@@ -104,6 +106,16 @@ def _replace(old: str, new: str) -> Callable[[str], str]:
     return edit
 
 
+TWIN = new_certificate(NORTH_KEYS.machine, "south", None, 30)
+
+
+def _with_certificate(other: Certificate) -> Callable[[str], str]:
+    """Gives the second party another certificate."""
+    return lambda text: text.replace(SOUTH.identity.pem, other.pem).replace(
+        SOUTH.fingerprint, other.fingerprint
+    )
+
+
 OTHER = f'"{site("x").entry.fingerprint}"'
 FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     "nothing": (lambda _: "", "each party has a table [[party]]; there is none"),
@@ -121,7 +133,12 @@ FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     "no format": (_without("format"), '"format" is missing'),
     "a later format": (_set("format", '"secgen.consortium/9"'), '"format" is not \'secgen.cons'),
     "no name": (_without("name"), '"name" is missing'),
-    "an empty name": (_set("name", '""'), '"name" is empty'),
+    "an empty name": (_set("name", '""'), '"name" is no name of a party'),
+    "a long name": (_set("name", f'"{"n" * 41}"'), '"name" is no name of a party'),
+    "a name of other letters": (_set("name", '"nоrth"'), '"name" is no name of a party'),
+    "a name in two ways": (_set("name", '"zu\u0308rich"'), '"name" is no name of a party'),
+    "a name with what is not seen": (_set("name", '"north\u200b"'), '"name" is no name of a'),
+    "names of one look": (_set("name", '"S0uth"'), '"S0uth" and "south" look alike'),
     "a number as name": (_set("name", "7"), '"name" is no text in quotes'),
     "two of one name": (_set("name", '"south"'), '"south" and "south" have the same name'),
     "two at one address": (
@@ -130,7 +147,23 @@ FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     ),
     "one officer for two": (
         _set("officer", f'"{SOUTH.officer}"'),
-        '"north" and "south" have the same officer',
+        'the officer of "north" and the officer of "south" have the same key',
+    ),
+    "one machine for two": (
+        _with_certificate(TWIN),
+        'the machine of "north" and the machine of "south" have the same key',
+    ),
+    "an officer with another's machine": (
+        _set("officer", f'"{SOUTH.identity.public}"'),
+        'the officer of "north" and the machine of "south" have the same key',
+    ),
+    "an officer with the own machine": (
+        _set("officer", f'"{NORTH.identity.public}"'),
+        "whoever runs the machine could approve",
+    ),
+    "an officer of small order": (
+        _set("officer", f'"ed25519:01{"00" * 31}"'),
+        '"officer" is a key for which anybody can sign',
     ),
     "no port": (_set("address", '"north.example.org"'), '"address" is not HOST:PORT'),
     "a port too high": (_set("address", '"north:65536"'), '"address" is not HOST:PORT'),
@@ -150,15 +183,15 @@ FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     "an officer by name": (_set("officer", '"Dr. North"'), '"officer" is not "ed25519:"'),
     "half a certificate": (
         _replace("-----END CERTIFICATE-----", ""),
-        '"certificate" is no certificate with an Ed25519 key',
+        '"certificate" is no certificate with a sound Ed25519 key',
     ),
     "a certificate of another kind": (
         lambda t: t.replace(NORTH.identity.pem, elliptic_certificate().pem),
-        '"certificate" is no certificate with an Ed25519 key',
+        '"certificate" is no certificate with a sound Ed25519 key',
     ),
     "two certificates": (
         lambda t: t.replace(NORTH.identity.pem, NORTH.identity.pem + SOUTH.identity.pem),
-        '"certificate" is no certificate with an Ed25519 key',
+        '"certificate" is no certificate with a sound Ed25519 key',
     ),
     "an unknown key": (_replace("[[party]]", "[[party]]\nport = 1"), 'it has no key "port"'),
     "an unknown table": (_replace("[timeouts]", "[times]"), 'it has no key "times"'),
@@ -191,6 +224,15 @@ def test_faults(what: str, tmp_path: Path) -> None:
         assert one.place.startswith(str(path))
         assert one.place.isprintable()
         assert one.message.isprintable()
+
+
+def test_what_two_parties_share_is_placed_at_both(tmp_path: Path) -> None:
+    path = tmp_path / "consortium.toml"
+    path.write_text(_with_certificate(TWIN)(TEXT))
+    with pytest.raises(SecgenError) as caught:
+        read_consortium(path)
+    (found,) = caught.value.diagnostics
+    assert found.place == f"{path}, party 1 (north) and party 2 (south)"
 
 
 def test_all_faults_at_once_each_at_its_party(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -21,12 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.runtime.network.frames import SIGNATURE_BYTES
 from secgen_dsl.runtime.trust.identity import (
-    SIGNATURE_BYTES,
     Certificate,
     Domain,
     Signer,
     _framed,
+    is_safe,
     new_certificate,
     new_signer,
     read_certificate,
@@ -34,7 +35,7 @@ from secgen_dsl.runtime.trust.identity import (
     verified,
     write_private,
 )
-from tests.runtime.parties import certificate_of_days, elliptic_certificate
+from tests.runtime.parties import certificate_of, certificate_of_days, elliptic_certificate
 from tests.wording import assert_helpful
 
 SIGNER = new_signer()
@@ -84,6 +85,56 @@ def test_what_is_no_signature(signature: bytes) -> None:
 @pytest.mark.parametrize("public", ["", "ed25519:", "ed25519:" + "0" * 63, "rsa:" + "0" * 64])
 def test_what_is_no_key(public: str) -> None:
     assert not verified(public, "approval", b"", b"\0" * 64)
+
+
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+Point = tuple[int, int]
+
+
+def _sum(one: Point, other: Point) -> Point:
+    """RFC 8032, 5.1.4, in affine coordinates."""
+    product = D * one[0] * other[0] * one[1] * other[1] % P
+    x = (one[0] * other[1] + other[0] * one[1]) * pow(1 + product, -1, P)
+    y = (one[1] * other[1] + one[0] * other[0]) * pow(1 - product, -1, P)
+    return x % P, y % P
+
+
+def _x(y: int) -> int:
+    """RFC 8032, 5.1.3, for a y of the curve."""
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
+    assert x * x % P == square
+    return x
+
+
+def _written(y: int, sign: int) -> str:
+    return "ed25519:" + (y + (sign << 255)).to_bytes(32, "little").hex()
+
+
+def test_keys_of_small_order_and_unusual_writings_of_keys_are_none() -> None:
+    eighth = 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+    first: Point = (_x(P - eighth), P - eighth)
+    multiples = [first]
+    while len(multiples) < 8:
+        multiples.append(_sum(multiples[-1], first))
+    assert multiples[-1] == (0, 1), "the neutral element: eight points"
+    assert len(set(multiples)) == 8
+    for _, y in multiples:
+        for sign in (0, 1):
+            assert not is_safe(_written(y, sign)), y
+    for y in range(P, 2**255):
+        assert not is_safe(_written(y, 0)), y
+        assert not is_safe(_written(y, 1)), y
+    assert is_safe(_written(4 * pow(5, -1, P) % P, 0)), "the base point"
+    # What they are refused for: OpenSSL takes one signature for half of all messages.
+    neutral, forged = _written(1, 0), _written(1, 0)[8:]
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(neutral[8:]))
+    key.verify(bytes.fromhex(forged) + bytes(32), b"whatever")
+    assert not verified(neutral, "approval", b"", bytes.fromhex(forged) + bytes(32))
+    with pytest.raises(ValueError, match="small order"):
+        read_certificate(certificate_of(key).pem)
 
 
 def test_a_key_is_read_back(tmp_path: Path) -> None:

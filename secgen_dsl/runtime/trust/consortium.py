@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest, printable
+from secgen_dsl.ir.program import PARTY_NAME
 from secgen_dsl.runtime.trust.identity import (
     FINGERPRINT,
     PUBLIC_KEY,
     Certificate,
+    is_safe,
     read_certificate,
 )
 
@@ -30,6 +32,9 @@ _LARGEST = 10_000_000  # bytes
 _ADDRESS = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253})):(?P<port>[0-9]{1,5})"
 )
+
+_ALIKE = str.maketrans("01i", "oll")
+"""Characters that are taken for others when a name is read aloud or on paper."""
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -72,15 +77,15 @@ class PartyEntry(_Table):
     """One party.
 
     Attributes:
-        name: as in the spec.
+        name: as in the spec, of the same characters.
         address: ``host:port`` where others reach it; empty: nobody can, it is met at the relay.
         listen: ``host:port`` that it listens on, where that differs from ``address``.
         fingerprint: of its certificate; what people compare.
         certificate: in PEM.
-        officer: public key that its approvals are signed with.
+        officer: public key that its approvals are signed with; another one than the machine's.
     """
 
-    name: str = Field(min_length=1, max_length=1_000)
+    name: str
     address: str = ""
     listen: str = ""
     fingerprint: str
@@ -89,6 +94,11 @@ class PartyEntry(_Table):
 
     @model_validator(mode="after")
     def _holds(self) -> "PartyEntry":
+        if not PARTY_NAME.fullmatch(self.name):
+            raise _fault(
+                '"name" is no name of a party: letters A to Z, digits, - and _ only, at most 40; '
+                "as in the spec"
+            )
         for name in ("address", "listen"):
             text = getattr(self, name)
             if text and not _is_address(text):
@@ -97,13 +107,24 @@ class PartyEntry(_Table):
             raise _fault('"fingerprint" is not "sha256:" and 64 hex digits in small letters')
         if not PUBLIC_KEY.fullmatch(self.officer):
             raise _fault('"officer" is not "ed25519:" and 64 hex digits in small letters')
+        if not is_safe(self.officer):
+            raise _fault(
+                '"officer" is a key for which anybody can sign; `secgen keygen` makes none'
+            )
         try:
             certificate = read_certificate(self.certificate)
         except ValueError as error:
-            raise _fault('"certificate" is no certificate with an Ed25519 key, in PEM') from error
+            raise _fault(
+                '"certificate" is no certificate with a sound Ed25519 key, in PEM'
+            ) from error
         if certificate.fingerprint != self.fingerprint:
             raise _fault(
                 f'"fingerprint" is not that of "certificate", which is {certificate.fingerprint}'
+            )
+        if certificate.public == self.officer:
+            raise _fault(
+                '"officer" is the key of "certificate", the machine\'s: whoever runs the machine '
+                "could approve"
             )
         return self
 
@@ -168,15 +189,9 @@ class Consortium(_Parties):
 
     @model_validator(mode="after")
     def _differ(self) -> "Consortium":
-        for attribute in ("name", "fingerprint", "officer", "address"):
-            seen: dict[str, str] = {}
-            for one in self.party:
-                text = getattr(one, attribute)
-                if text and text in seen:
-                    names = f'"{printable(seen[text])}" and "{printable(one.name)}"'
-                    raise _fault(f"{names} have the same {attribute}")
-                seen[text] = one.name
-        hidden = [printable(one.name) for one in self.party if not one.address]
+        for fault, parties in alike(self.party):
+            raise _fault(fault, *parties)
+        hidden = [one.name for one in self.party if not one.address]
         if len(hidden) > 1 and self.relay is None:
             raise _fault(
                 f'"{hidden[0]}" and "{hidden[1]}" have no address, and there is no [relay] where '
@@ -223,6 +238,33 @@ class Consortium(_Parties):
         if missing:
             raise SecgenError(missing)
         return tuple(self.entry(name) for name in parties)
+
+
+def alike(entries: Sequence[PartyEntry]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """What two parties have in common though it tells one from another.
+
+    Returns:
+        For each case what it is, in words, and the two numbers in ``entries``.
+    """
+    names: dict[str, int] = {}
+    addresses: dict[str, int] = {}
+    keys: dict[str, tuple[int, str]] = {}
+    for number, one in enumerate(entries):
+        other = names.setdefault(one.name.lower().translate(_ALIKE), number)
+        if other != number:
+            how = "have the same name" if entries[other].name == one.name else "look alike"
+            yield f'"{entries[other].name}" and "{one.name}" {how}', (other, number)
+        other = addresses.setdefault(one.address, number)
+        if one.address and other != number:
+            yield f'"{entries[other].name}" and "{one.name}" have the same address', (other, number)
+        for key, whose in ((one.identity.public, "machine"), (one.officer, "officer")):
+            other, its = keys.setdefault(key, (number, whose))
+            if other != number:
+                yield (
+                    f'the {its} of "{entries[other].name}" and the {whose} of "{one.name}" have '
+                    "the same key",
+                    (other, number),
+                )
 
 
 def roster_sha256(entries: Sequence[PartyEntry]) -> str:
@@ -355,14 +397,11 @@ def _valid(model: type[_TableT], content: dict[str, Any], path: Path) -> _TableT
 
 def _diagnostic(path: Path, content: dict[str, Any], fault: dict[str, Any]) -> Diagnostic:
     where = [str(part) for part in fault["loc"]]
-    place = str(path)
+    parties: tuple[int, ...] = fault.get("ctx", {}).get("parties", ())
     if len(where) > 1 and where[0] == "party" and where[1].isdigit():
-        place += f", party {int(where[1]) + 1}"
-        entry = content["party"][int(where[1])]
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(name, str):
-            place += f" ({printable(name)})"
+        parties = (int(where[1]),)
         where = where[2:]
+    named = " and ".join(_numbered(content, number) for number in parties)
     key = ".".join(where)
     kinds = {
         "missing": f'"{key}" is missing',
@@ -370,7 +409,6 @@ def _diagnostic(path: Path, content: dict[str, Any], fault: dict[str, Any]) -> D
         "model_type": f'"{key}" is no table' if key else "it is no table",
         "extra_forbidden": f'it has no key "{printable(key)}"',
         "string_type": f'"{key}" is no text in quotes',
-        "string_too_short": f'"{key}" is empty',
         "float_type": f'"{key}" is no number of seconds',
         **dict.fromkeys(
             ("greater_than", "greater_than_equal", "less_than_equal"),
@@ -382,10 +420,17 @@ def _diagnostic(path: Path, content: dict[str, Any], fault: dict[str, Any]) -> D
     return Diagnostic(
         "SG521",
         f"the consortium's file is faulty: {message}",
-        place=place,
+        place=f"{path}, {named}" if named else str(path),
         next_step="all sites hold the same file, made of the [[party]] tables that `secgen "
         "keygen` wrote; docs/deploy.md shows one",
     )
+
+
+def _numbered(content: dict[str, Any], number: int) -> str:
+    """Which [[party]] of a file it is, counted from 1, and its name."""
+    entry = content["party"][number]
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return f"party {number + 1}" + (f" ({printable(name)})" if isinstance(name, str) else "")
 
 
 def _refused(path: Path, reason: str) -> SecgenError:
@@ -410,5 +455,9 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _fault(message: str) -> PydanticCustomError:
-    return PydanticCustomError("consortium", "{text}", {"text": message})
+def _fault(message: str, *parties: int) -> PydanticCustomError:
+    """
+    Args:
+        parties: numbers of those that it is about, where it is about several.
+    """
+    return PydanticCustomError("consortium", "{text}", {"text": message, "parties": parties})

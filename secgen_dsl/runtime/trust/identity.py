@@ -28,6 +28,14 @@ Domain = Literal["approval", "cohort", "hello", "confirmation", "receipt", "rela
 PUBLIC_KEY = re.compile(r"ed25519:[0-9a-f]{64}")
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
+_P = 2**255 - 19
+_ORDER_EIGHT = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+_SMALL_ORDER = frozenset({0, 1, _P - 1, _ORDER_EIGHT, _P - _ORDER_EIGHT})
+"""The y of the eight points whose order divides 8 (listed by Chalkias et al. 2020, "Taming the
+many EdDSAs"); x and −x have the same y, so that eight points have five."""
+
 _LARGEST = 100_000  # bytes of a key or certificate file
 
 
@@ -83,9 +91,22 @@ def read_signer(path: Path) -> Signer:
     return Signer(key)
 
 
-def verified(public: str, domain: Domain, data: bytes, signature: bytes) -> bool:
-    """Whether ``signature`` is that key's over ``data``, made for that purpose."""
+def is_safe(public: str) -> bool:
+    """Whether a text is an Ed25519 public key that one private key alone signs for.
+
+    With a point of small order, signatures that anybody can make pass for messages that nobody
+    chose; and a y of p or more is another writing of some other key (RFC 8032, 5.1.3).
+    """
     if not PUBLIC_KEY.fullmatch(public):
+        return False
+    encoded = int.from_bytes(bytes.fromhex(public.partition(":")[2]), "little")
+    y = encoded % 2**255  # the highest bit is the sign of x
+    return y < _P and y not in _SMALL_ORDER
+
+
+def verified(public: str, domain: Domain, data: bytes, signature: bytes) -> bool:
+    """Whether ``signature`` is that key's over ``data``, made for that purpose; see ``is_safe``."""
+    if not is_safe(public):
         return False
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public.partition(":")[2]))
     try:
@@ -154,7 +175,7 @@ def read_certificate(pem: str) -> Certificate:
     """A certificate from its text; what stands around it there is left out.
 
     Raises:
-        ValueError: it is none, or its key is no Ed25519 key.
+        ValueError: it is none, or its key is no Ed25519 key that ``is_safe``.
     """
     if pem.count("-----BEGIN") != 1:
         raise ValueError("one certificate belongs here, and nothing else")
@@ -162,7 +183,9 @@ def read_certificate(pem: str) -> Certificate:
         parsed = x509.load_pem_x509_certificate(pem.encode())
         certificate = Certificate(parsed.public_bytes(serialization.Encoding.PEM).decode())
         # Whatever is asked of it later is read once: a hostile one fails here.
-        _ = certificate.public, certificate.name, certificate.hosts, certificate.not_after
+        _ = certificate.name, certificate.hosts, certificate.not_after
+        if not is_safe(certificate.public):
+            raise ValueError("its key has a small order, or is written in an unusual way")
     except (
         UnsupportedAlgorithm,
         x509.InvalidVersion,
