@@ -135,7 +135,7 @@ FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
     "no name": (_without("name"), '"name" is missing'),
     "an empty name": (_set("name", '""'), '"name" is no name of a party'),
     "a long name": (_set("name", f'"{"n" * 41}"'), '"name" is no name of a party'),
-    "a name of other letters": (_set("name", '"nоrth"'), '"name" is no name of a party'),
+    "a name of other letters": (_set("name", '"n\\u043erth"'), '"name" is no name of a party'),
     "a name in two ways": (_set("name", '"zu\u0308rich"'), '"name" is no name of a party'),
     "a name with what is not seen": (_set("name", '"north\u200b"'), '"name" is no name of a'),
     "names of one look": (_set("name", '"S0uth"'), '"S0uth" and "south" look alike'),

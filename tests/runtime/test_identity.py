@@ -128,7 +128,7 @@ def test_keys_of_small_order_and_unusual_writings_of_keys_are_none() -> None:
         assert not is_safe(_written(y, 0)), y
         assert not is_safe(_written(y, 1)), y
     assert is_safe(_written(4 * pow(5, -1, P) % P, 0)), "the base point"
-    # What they are refused for: OpenSSL takes one signature for half of all messages.
+    # What they are refused for: OpenSSL takes one signature for every message.
     neutral, forged = _written(1, 0), _written(1, 0)[8:]
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(neutral[8:]))
     key.verify(bytes.fromhex(forged) + bytes(32), b"whatever")
