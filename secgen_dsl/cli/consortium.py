@@ -60,7 +60,7 @@ def consortium(files: tuple[Path, ...], out: Path | None, relay: str, output: Fo
         )
     read = {path: read_parties(path) for path in files}
     whole = next((one for one in read.values() if isinstance(one, Consortium)), None)
-    entries = _once(
+    entries, checked = _once(
         {path: one.party if isinstance(one, Consortium) else one for path, one in read.items()}
     )
     met = whole.relay if whole is not None else None
@@ -74,6 +74,7 @@ def consortium(files: tuple[Path, ...], out: Path | None, relay: str, output: Fo
     if output != "full":
         data: dict[str, object] = {"parties": [_json(entry) for entry in entries]}
         data |= {"roster": roster, "written": None if out is None else str(out)}
+        data |= {"checked": checked}
         succeed(output, (), data)
         return
     from secgen_dsl.cli.tables import aligned
@@ -89,23 +90,35 @@ def consortium(files: tuple[Path, ...], out: Path | None, relay: str, output: Fo
         for entry in entries
     ]
     click.echo(aligned(rows))
+    for number, words in enumerate(checked):
+        click.echo(f"{'' if number else 'checked':<9}{words}")
     click.echo(f"roster   {roster}")
-    click.echo("         every site compares its own line and the roster, by telephone")
+    click.echo(
+        "         whose keys they are, people check by telephone: each site reads its own line to "
+        "the\n         others, and all the roster; at least 32 digits of each: fewer can be forged"
+    )
     if out is not None:
         click.echo(f"written  {out}  (the same file for all sites)")
 
 
-def _once(read: "dict[Path, tuple[PartyEntry, ...]]") -> "list[PartyEntry]":
-    """All parties in the order given.
+def _once(
+    read: "dict[Path, tuple[PartyEntry, ...]]",
+) -> "tuple[list[PartyEntry], list[str]]":
+    """All parties in the order given, and what was checked, in words.
 
     Raises:
-        SecgenError: SG521, two files disagree on who a party is.
+        SecgenError: SG521, two files disagree on who a party is, or two parties have in common
+            what tells one from another.
     """
+    from secgen_dsl.runtime.trust.consortium import alike
+
     found: dict[str, tuple[Path, PartyEntry]] = {}
+    files: dict[str, int] = {}
     faults = []
     for path, entries in read.items():
         for entry in entries:
             first, other = found.setdefault(entry.name, (path, entry))
+            files[entry.name] = files.get(entry.name, 0) + 1
             faults += [
                 Diagnostic(
                     "SG521",
@@ -120,9 +133,27 @@ def _once(read: "dict[Path, tuple[PartyEntry, ...]]") -> "list[PartyEntry]":
                 )
                 if one != another
             ]
+    entries = [entry for _, entry in found.values()]
+    paths = [path for path, _ in found.values()]
+    faults += [
+        Diagnostic(
+            "SG521",
+            what,
+            place=", ".join(str(paths[number]) for number in numbers),
+            next_step="let each of the two sites send its own party.toml, which `secgen keygen` "
+            "wrote there",
+        )
+        for what, numbers in alike(entries)
+    ]
     if faults:
         raise SecgenError(faults)
-    return [entry for _, entry in found.values()]
+    checked = [
+        "every certificate has its fingerprint; no two parties share a key, an address or a name"
+    ]
+    again = [name for name, times in files.items() if times > 1]
+    if again:
+        checked.append(f"the files agree on the keys of {', '.join(again)}")
+    return entries, checked
 
 
 def _validity(entry: "PartyEntry") -> str:

@@ -174,7 +174,11 @@ def test_a_site_sees_whether_its_own_keys_arrived(folder: Path) -> None:
     for name in ("north", "south"):
         keys(name, "--address", f"{name}.example.org:7443")
     secgen("consortium", "north/party.toml", "south/party.toml", "-o", "c.toml")
-    assert secgen("consortium", "c.toml", "north/party.toml").code == 0
+    ended = secgen("consortium", "c.toml", "north/party.toml")
+    assert ended.code == 0
+    assert "checked  every certificate has its fingerprint; no two parties share a key" in ended.out
+    assert "         the files agree on the keys of north\n" in ended.out
+    assert "agree" not in secgen("consortium", "c.toml").out
     other = keys("north", "--address", "north.example.org:7443", out="forged") / "party.toml"
     ended = secgen("consortium", "c.toml", other)
     assert ended.codes() == ["SG521", "SG521"]
@@ -187,6 +191,15 @@ def test_a_site_sees_whether_its_own_keys_arrived(folder: Path) -> None:
     ended = secgen("consortium", "north/party.toml", "changed.toml", "-o", "d.toml")
     assert ended.codes() == ["SG521"]
     assert not Path("d.toml").exists()
+
+
+def test_files_of_two_parties_with_one_key(folder: Path) -> None:
+    (north,) = read_parties(keys("north") / "party.toml")
+    keys("south", "--officer", north.officer)
+    ended = secgen("consortium", "north/party.toml", "south/party.toml")
+    assert ended.codes() == ["SG521"]
+    assert "north/party.toml, south/party.toml" in ended.err
+    assert secgen("keygen", "--party", "x", "--officer", f"ed25519:{'0' * 64}", "-o", "x").code == 2
 
 
 def test_a_consortium_is_not_overwritten(folder: Path) -> None:

@@ -7,8 +7,10 @@ the folder.  Whether these are the right keys only somebody can tell who knows t
 from collections.abc import Sequence
 from typing import Literal
 
+from pydantic import model_validator
+
 from secgen_dsl.ir.base import Node
-from secgen_dsl.runtime.trust.consortium import PartyEntry
+from secgen_dsl.runtime.trust.consortium import PartyEntry, alike
 from secgen_dsl.runtime.trust.identity import read_certificate
 
 
@@ -17,6 +19,12 @@ class Roster(Node):
 
     format: Literal["secgen.roster/1"]
     party: tuple[PartyEntry, ...]
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Roster":
+        for fault, _ in alike(self.party):
+            raise ValueError(fault)
+        return self
 
 
 def roster_of(entries: Sequence[PartyEntry]) -> Roster:
