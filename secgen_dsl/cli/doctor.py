@@ -5,6 +5,13 @@ from pathlib import Path
 
 import click
 
+from secgen_dsl.cli.between_sites import (
+    consortium_option,
+    keys_option,
+    party_option,
+    proxy_option,
+    state_option,
+)
 from secgen_dsl.cli.report import (
     Format,
     as_json,
@@ -18,20 +25,9 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 
 
 @click.command()
-@click.option(
-    "--consortium",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The consortium.toml that all sites share.",
-)
-@click.option("--party", "name", metavar="NAME", help="This site, as in the spec.")
-@click.option(
-    "--keys",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="This machine's keys: the folder that `secgen keygen` made.",
-)
+@consortium_option()
+@party_option(required=False)
+@keys_option(required=False)
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),
@@ -44,12 +40,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
     metavar="FILE",
     help="The site's site.toml: its description and policy are checked, no data are read.",
 )
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="This site's own folder with its ledger, as `secgen party` has it.",
-)
+@state_option(required=False)
 @click.option(
     "--wait",
     type=click.FloatRange(1, 3600),
@@ -57,11 +48,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
     show_default=True,
     help="Seconds to wait for the other sites.",
 )
-@click.option(
-    "--proxy",
-    metavar="URL",
-    help="HTTP proxy on the way to the relay; default: that of the environment.",
-)
+@proxy_option()
 @format_option
 @command
 def doctor(

@@ -15,7 +15,9 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 if TYPE_CHECKING:
     from secgen_dsl.runtime.store import ContributionStore
 
-_HASH = re.compile(r"[0-9a-f]{12,64}")
+_DIGITS = 12  # of a hash: with 48 bits no two plans are taken for each other by chance
+_HASH = re.compile(rf"[0-9a-f]{{{_DIGITS},64}}")
+_PART = re.compile(r"[0-9A-Fa-f]+")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class _Found:
     "--plan",
     required=True,
     metavar="PLAN",
-    help="Its hash or the first 12 digits, as `secgen ledger` shows; or its bundle, spec or "
-    "plan.json.",
+    help="Its hash, or at least the first 12 digits, as `secgen ledger` shows; or its bundle, "
+    "spec or plan.json.",
 )
 @click.option("--yes", is_flag=True, help="Erase without asking, for scripts.")
 @format_option
@@ -52,6 +54,9 @@ def erase(path: Path, plan: str, yes: bool, output: Format) -> None:
     from secgen_dsl.cli.ledger import plan_at
     from secgen_dsl.ir.base import sha256_of
 
+    if _PART.fullmatch(plan) and not Path(plan).exists():
+        plan = plan.lower()
+        _require_length(plan)
     if not _HASH.fullmatch(plan):
         plan = sha256_of(plan_at(Path(plan)))
     if output != "full" and not yes:
@@ -107,6 +112,22 @@ def _find(stack: contextlib.ExitStack, path: Path, plan: str) -> tuple[list[_Fou
         for file, each in held.items()
         if (count := each.get(plans[0], 0))
     ], plans[0]
+
+
+def _require_length(plan: str) -> None:
+    """Raises SecgenError SG807: so many digits are no hash, or do not say which."""
+    if _HASH.fullmatch(plan):
+        return
+    digits = "1 digit" if len(plan) == 1 else f"{len(plan)} digits"
+    if len(plan) > 64:
+        raise _not_erased(
+            f"--plan has {digits}, and a plan's hash 64", "give it as `secgen ledger` shows it"
+        )
+    raise _not_erased(
+        f"--plan has {digits} of a hash, and {_DIGITS} are needed: fewer may fit another plan, "
+        "too, and what is erased is gone",
+        f"give the first {_DIGITS} digits or more, as `secgen ledger` shows them",
+    )
 
 
 def _ask(inputs: str) -> None:

@@ -9,47 +9,32 @@ from typing import NoReturn
 
 import click
 
+from secgen_dsl.cli.between_sites import (
+    consortium_option,
+    keys_option,
+    party_option,
+    proxy_option,
+    state_option,
+)
 from secgen_dsl.cli.report import Format, command, format_option, succeed
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--party", "name", required=True, metavar="NAME", help="This site, as in the spec.")
-@click.option(
-    "--consortium",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The consortium.toml that all sites share.",
-)
-@click.option(
-    "--keys",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="This machine's keys: the folder that `secgen keygen` made.",
-)
+@party_option(required=True)
+@consortium_option()
+@keys_option(required=True)
 @click.option(
     "--site",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="The site's site.toml or table; a helper has none.",
 )
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="This site's own folder with its ledger and its noised inputs; the same for every study.",
-)
+@state_option(required=True)
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="Results' folder."
 )
-@click.option(
-    "--proxy",
-    metavar="URL",
-    help="HTTP proxy on the way to the relay; default: that of the environment.",
-)
+@proxy_option()
 @click.option(
     "--finished",
     is_flag=True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from secgen_dsl.cli.between_sites import consortium_option
 from secgen_dsl.cli.report import command
 
 if TYPE_CHECKING:
@@ -26,13 +27,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> "Address":
 
 
 @click.command()
-@click.option(
-    "--consortium",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE",
-    help="The consortium.toml: its parties are admitted, and nobody else.",
-)
+@consortium_option("The consortium.toml: its parties are admitted, and nobody else.")
 @click.option(
     "--listen",
     required=True,

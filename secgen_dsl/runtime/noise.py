@@ -173,15 +173,21 @@ def _by_the_system(marginal: str, draw: Callable[[], NDArray[np.int64]]) -> NDAr
     try:
         return draw()
     except OSError as error:
-        raise _failure(marginal, f"the system reports: {_first_line(error)}") from error
+        raise _failure(
+            marginal,
+            f"the system reports: {_first_line(error)}",
+            "if it persists see whether programs on this machine get random numbers (a "
+            "container or sandbox may deny the call getrandom)",
+        ) from error
 
 
-def _failure(marginal: str, what: str) -> SecgenError:
+def _failure(marginal: str, what: str, remedy: str = "") -> SecgenError:
+    remedy = remedy or "if it persists reinstall opendp and report it"
     return fail(
         "SG401",
         f'the noise for "{marginal}" could not be drawn: {what}',
         place=f'noise of "{marginal}"',
-        next_step="nothing was sent; run again, and if it persists reinstall opendp and report it",
+        next_step=f"nothing was sent; run again, and {remedy}",
     )
 
 

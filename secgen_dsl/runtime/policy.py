@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import floor, log10
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
@@ -55,12 +55,11 @@ class Policy(BaseModel):
     max_studies: int | None = Field(default=None, ge=0)
     max_delta: Annotated[Fraction, PlainValidator(_probability)] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _together(cls, data: Any) -> Any:
-        if isinstance(data, dict) and ("max_epsilon" in data) != ("delta" in data):
+    @model_validator(mode="after")
+    def _together(self) -> "Policy":
+        if (self.max_epsilon is None) != (self.delta is None):
             raise PydanticCustomError("max_epsilon_and_delta", "max_epsilon goes with delta")
-        return data
+        return self
 
     def refusals(self, spent: Sequence[Spend], plan: Spend) -> Iterator[tuple[str, str]]:
         """Why a plan is refused: for each limit that it exceeds the key, and a reason in words.

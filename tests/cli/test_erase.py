@@ -85,6 +85,18 @@ def test_a_plan_that_is_not_there(study: Path, plan: str) -> None:
     assert len(vectors()) == 3
 
 
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [("0", "1 digit of"), ("C0B103FE8E3", "11 digits of"), ("0" * 65, "65 digits")],
+)
+def test_a_hash_of_another_length(tmp_path: Path, plan: str, says: str) -> None:
+    ended = secgen("erase", tmp_path, "--plan", plan, "--yes", "--json")
+    assert ended.codes() == ["SG807"]
+    (found,) = ended.json["diagnostics"]
+    assert f"--plan has {says}" in found["message"]
+    assert len(plan) > 64 or "12 are needed" in found["message"]
+
+
 def test_twice(study: Path) -> None:
     assert secgen("erase", "state", "--plan", plan_of(), "--yes").code == 0
     assert secgen("erase", "state", "--plan", plan_of(), "--yes").codes() == ["SG807"]

@@ -223,7 +223,10 @@ def test_a_restart_is_not_refused(study: Path) -> None:
         ("max_delta = 1.5", "between 0 and 1"),
         ("max_epsilon = 1e-999999999\ndelta = 1e-6", "greater than 0"),
         ("max_epsilon = nan\ndelta = 1e-6", "greater than 0"),
-        ("max_epsilons = 3", '"max_epsilon"?'),
+        (
+            "max_epsilons = 3\ndelta = 1e-6",
+            '"max_epsilon"? [policy] holds max_epsilon, delta, max_studies, max_delta',
+        ),
         ("max_delta = 1979-05-27", "is no number"),
     ],
 )

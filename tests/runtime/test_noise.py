@@ -297,3 +297,4 @@ def test_a_failing_generator_stops_the_party(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(SecgenError, match="SG401") as caught:
             draw()
         assert "the system reports: no random bytes" in caught.value.diagnostics[0].message
+        assert "opendp" not in caught.value.diagnostics[0].next_step

@@ -171,7 +171,7 @@ class Site:
             case "extra_forbidden":
                 message = f'{table} has no "{name}"'
                 step = nearest(name, choices)
-                step = f"{step} it holds {listed}".strip()
+                step = f"{step} {table} holds {listed}".strip()
             case "literal_error":
                 message = f'"{name}" in {table} is none of {listed}'
                 step = f"write one of {listed}, in quotes"
