@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from secgen_dsl.backends.mpyc.local import LocalConsortium
 from secgen_dsl.runtime.network.admission import STRANGERS
 from secgen_dsl.runtime.network.links import HANDSHAKE_SECONDS
+from secgen_dsl.runtime.trust.consortium import Address
 from secgen_dsl.runtime.trust.identity import (
     Certificate,
     new_certificate,
@@ -267,3 +269,15 @@ def test_another_party_answers_at_an_address(tmp_path: Path) -> None:
     assert "shows the certificate of b" in found.message
     assert not any(one.stored for one in ended)
     assert all(one.found.code in {"SG504", "SG526"} for one in ended[:2])
+
+
+def test_a_relay_that_is_down_is_named(tmp_path: Path) -> None:
+    world = world_of(tmp_path / "world", connect_timeout=1.0)
+    relay = Address("127.0.0.1", closed_port())
+    endpoint = world.endpoint(0, [1, 1])
+    hidden = tuple(one.model_copy(update={"address": ""}) for one in endpoint.entries)
+    endpoint = replace(endpoint, entries=hidden, relay=relay)
+    found = asyncio.run(honest(world, 0, [1, 1], None, endpoint=endpoint)).found
+    assert found.code == "SG504"
+    assert f"b (the relay {relay} cannot be reached: " in found.message
+    assert f"ask who runs the relay whether `secgen relay` is up at {relay}" in found.next_step

@@ -34,7 +34,7 @@ from secgen_dsl.runtime.network.meeting import (
     read_preamble,
     room_of,
 )
-from secgen_dsl.runtime.network.relay import Limits
+from secgen_dsl.runtime.network.relay import Event, Limits, _Ration
 from secgen_dsl.runtime.trust.consortium import Address
 from secgen_dsl.runtime.trust.identity import fingerprint_of
 from tests.runtime.meetings import (
@@ -246,6 +246,15 @@ def test_strangers_and_keys_of_others_are_not_admitted() -> None:
             said = await refusal(running.meet(SOUTH, SOUTH, DIALS))
             assert "the other party" in said
             assert not running.said("met")
+            # The relay's own log says why, a line for each.
+            strangers = "no party of this relay's consortium.toml has its certificate"
+            posing = "it shows the certificate of south and has not the key"
+            told = [one for one in running.said("refused") if not one.parties]
+            assert {one.why for one in told} == {strangers, posing}
+            assert {one.address for one in told} == {LOOPBACK}
+            south = [one for one in running.said("refused") if one.parties]
+            assert [(one.parties, "peer" in one.why) for one in south] == [(("south",), True)] * 2
+            assert f"south at {LOOPBACK} was refused: no other party" in south[0].as_text()
             # None of this has touched the one that waits.
             await (await running.meet(SOUTH, NORTH, DIALS)).says(b"hello", await waiting)
 
@@ -362,6 +371,36 @@ def test_a_silent_stranger_is_hung_up_on_in_time() -> None:
     asyncio.run(tested())
 
 
+def test_a_flood_of_strangers_does_not_fill_the_log() -> None:
+    async def tested() -> None:
+        async with relay(SITES) as running:
+            for _ in range(60):
+                sock = await dial(running.address, proxy=None, timeout=20)
+                sock.send(bytes(PREAMBLE_BYTES))
+                sock.close()
+            await running.until("refused", 10)
+            # What parties are told is still said.
+            await refusal(running.meet(SOUTH, STRANGER, DIALS))
+            assert [len(one.parties) for one in running.said("refused")] == [0] * 10 + [1]
+            assert {one.why for one in running.events[:10]} <= {
+                "it sent no preamble: it is no party of secgen",
+                "it hung up before it had said and proved whose it is",
+            }
+
+    asyncio.run(tested())
+
+
+def test_what_was_left_out_of_the_log_is_counted() -> None:
+    ration = _Ration()
+    assert [ration.take(0.1 * n) for n in range(13)] == [0] * 10 + [None] * 3
+    assert [ration.take(60.0 + n) for n in range(2)] == [3, 0]
+    said = Event("refused", why="it hung up", address="192.0.2.7", unlisted=1234).as_text()
+    assert (
+        said
+        == "192.0.2.7 was refused: it hung up (1,234 more were refused since the last such line)"
+    )
+
+
 def test_one_party_cannot_take_all_places() -> None:
     async def tested() -> None:
         async with relay(SITES, Limits(of_a_party=3)) as running:
@@ -437,7 +476,7 @@ def test_a_peer_that_does_not_come_is_named() -> None:
         async with relay(SITES) as running:
             said = await refusal(running.meet(NORTH, SOUTH, WAITS, timeout=0.5))
             assert "party north, meeting south at the relay" in said
-            assert "south did not come to the relay within 0.5 s" in said
+            assert f"south did not come to the relay {running.address} within 0.5 s" in said
 
     asyncio.run(tested())
 
@@ -472,7 +511,8 @@ def test_a_relay_that_is_started_late_or_anew_is_found() -> None:
             await south.says(b"hello", await waiting)
             assert second.said("met")
         said = await refusal(later.meet(NORTH, SOUTH, WAITS, timeout=0.5))
-        assert f"{later.address} cannot be reached: " in said
+        assert f"the relay {later.address} cannot be reached: " in said
+        assert f"is up at {later.address}" in said
 
     asyncio.run(tested())
 

@@ -23,14 +23,14 @@ class Admission:
         serve: serves one; must call ``known`` when the other end has proved who it is, and owns
             the socket from then on.  Until then the socket is closed here when ``serve`` ends.
         strangers: how many are served at a time that are not known yet.
-        on_refused: called for each that had to make place.
+        on_refused: called with each that had to make place, before it is closed.
     """
 
     def __init__(
         self,
         serve: Callable[[socket.socket], Awaitable[None]],
         strangers: int = STRANGERS,
-        on_refused: Callable[[], None] = lambda: None,
+        on_refused: Callable[[socket.socket], None] = lambda _: None,
     ) -> None:
         self._serve = serve
         self._most = strangers
@@ -77,7 +77,7 @@ class Admission:
         del self._strangers[task]
         task.add_done_callback(lambda _: sock.close())
         task.cancel()
-        self._on_refused()
+        self._on_refused(sock)
 
     async def _one(self, sock: socket.socket) -> None:
         await self._serve(sock)

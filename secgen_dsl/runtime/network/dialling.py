@@ -1,4 +1,4 @@
-"""Outbound connections as bare sockets: straight, or through an HTTP proxy.
+"""Outbound connections to a relay as bare sockets: straight, or through an HTTP proxy.
 
 Every answer is read to its last byte and no further, so that TLS can begin on the socket.
 """
@@ -97,10 +97,10 @@ def bound(address: Address, backlog: int) -> socket.socket:
 async def dial(
     address: Address, *, proxy: str | None, timeout: float, place: str = ""
 ) -> socket.socket:
-    """A connected, non-blocking TCP socket to ``address``.
+    """A connected, non-blocking TCP socket to a relay.
 
     Args:
-        address: the far end; its name is looked up by the proxy if there is one.
+        address: of the relay; its name is looked up by the proxy if there is one.
         proxy: None, or as ``read_proxy`` reads it.
         timeout: seconds > 0, for all of it.
         place: of diagnostics; default: ``address``.
@@ -126,7 +126,8 @@ async def dial(
         raise UnreachableError(
             fail(
                 "SG528",
-                f"{address} cannot be reached through the HTTP proxy {through.address}: {reason}",
+                f"the relay {address} cannot be reached through the HTTP proxy {through.address}: "
+                f"{reason}",
                 place=place,
                 next_step="see whether the proxy's address is right; HTTPS_PROXY names it, "
                 "NO_PROXY excepts addresses from it",
@@ -135,10 +136,11 @@ async def dial(
     raise UnreachableError(
         fail(
             "SG528",
-            f"{address} cannot be reached: {reason}",
+            f"the relay {address} cannot be reached: {reason}",
             place=place,
-            next_step="see whether `secgen relay` runs there, and whether the firewall of this "
-            "site lets connections out to it; HTTPS_PROXY names an HTTP proxy",
+            next_step=f"ask who runs the relay whether `secgen relay` is up at {address}, and see "
+            "whether the firewall of this site lets connections out to there; where only an HTTP "
+            "proxy may go out, HTTPS_PROXY names it",
         ).diagnostics
     )
 
@@ -249,10 +251,11 @@ def _check_answer(answer: bytes, address: Address, proxy: Proxy, place: str) -> 
         raise UnreachableError(
             fail(
                 "SG528",
-                f"the HTTP proxy {proxy.address} does not reach {address}: status {status}",
+                f"the HTTP proxy {proxy.address} does not reach the relay {address}: status "
+                f"{status}",
                 place=place,
-                next_step="see whether `secgen relay` runs there, and whether the proxy may go out "
-                "to it",
+                next_step=f"ask who runs the relay whether `secgen relay` is up at {address}, and "
+                "who runs the proxy whether it may go out to there",
             ).diagnostics
         )
     raise fail(

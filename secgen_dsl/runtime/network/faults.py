@@ -129,8 +129,10 @@ class Faults:
             _RESTART,
         )
 
-    def absent(self, reasons: dict[int, str], seconds: float, kind: Kind = Kind.HELLO) -> PeerError:
-        """Some parties were not there in time; why, as far as it is known."""
+    def absent(
+        self, reasons: dict[int, str], seconds: float, kind: Kind = Kind.HELLO, remedy: str = ""
+    ) -> PeerError:
+        """Some parties were not there in time; why, and what helps, as far as it is known."""
         listed = "; ".join(
             f"{self._parties[index]} ({reason})" for index, reason in sorted(reasons.items())
         )
@@ -140,8 +142,9 @@ class Faults:
             kind,
             0,
             min(reasons, default=None),
-            "nothing was sent and nothing was spent; see whether these parties were started, and "
-            "let every site run `secgen doctor`, then start again",
+            "nothing was sent and nothing was spent; "
+            + (remedy or "see whether these parties were started")
+            + "; let every site run `secgen doctor`, then start again",
         )
 
     def refused(self, peer: int, reason: str) -> PeerError:

@@ -7,7 +7,7 @@ before all are *ready*: each has then a hello of each, and all have named the se
 import asyncio
 import contextlib
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -63,6 +63,7 @@ class Gathering:
         self._comings: Counter[int] = Counter()
         self._readies: Counter[int] = Counter()
         self._left: int | None = None
+        self._remedies: defaultdict[int, str] = defaultdict(str)
         self._changed = asyncio.Event()
 
     async def connect(self, listener: socket.socket | None) -> None:
@@ -113,7 +114,9 @@ class Gathering:
             others = self._other_hellos()
             if others:
                 raise self._channel.faults.other_hellos(others) from None
-            raise self._channel.faults.absent(self._missing(), self._timeout, kind) from None
+            missing = self._missing()
+            remedy = next((self._remedies[peer] for peer in missing if self._remedies[peer]), "")
+            raise self._channel.faults.absent(missing, self._timeout, kind, remedy) from None
         finally:
             ending = [*tasks] if server is None else [*tasks, server]
             for task in ending:
@@ -131,18 +134,25 @@ class Gathering:
             if peer not in self._channel.peers:
                 try:
                     streams = await self._reach(peer, dials, relayed)
+                    self._remedies.pop(peer, None)
                     await self._greet(peer, *streams, dials=dials)
                     pause = 0.1
                 except NotYet as reason:
-                    self._channel.reasons[peer] = str(reason)
-                    self._channel.tell()
+                    self._not_yet(peer, reason)
                     pause = min(2 * pause, 5.0)
             await asyncio.sleep(pause)
+
+    def _not_yet(self, peer: int, reason: NotYet) -> None:
+        self._channel.reasons[peer] = str(reason)
+        self._remedies[peer] = reason.next_step
+        self._channel.tell()
 
     async def _reach(self, peer: int, dials: bool, relayed: bool) -> Streams:
         try:
             if relayed:
-                return await self._endpoint.meet(peer, dials=dials)
+                return await self._endpoint.meet(
+                    peer, dials=dials, on_failure=lambda reason: self._not_yet(peer, reason)
+                )
             return await self._endpoint.dial(peer)
         except SecgenError as error:
             if error.diagnostics[0].code != "SG525":

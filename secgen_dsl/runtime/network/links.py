@@ -36,7 +36,15 @@ OnStream = Callable[[int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable
 
 
 class NotYet(Exception):  # noqa: N818 (no error: it is tried again)
-    """A stream could not be had this time; its text says why."""
+    """A stream could not be had this time; its text says why.
+
+    Attributes:
+        next_step: what helps, where that is known; else empty.
+    """
+
+    def __init__(self, reason: str, next_step: str = "") -> None:
+        super().__init__(reason)
+        self.next_step = next_step
 
 
 @dataclass(frozen=True)
@@ -128,8 +136,13 @@ class Endpoint:
         self._require(peer, streams, str(address))
         return streams
 
-    async def meet(self, peer: int, *, dials: bool) -> Streams:
+    async def meet(
+        self, peer: int, *, dials: bool, on_failure: Callable[[NotYet], None] = lambda _: None
+    ) -> Streams:
         """Meet a party at the relay, and see that it is that party.
+
+        Args:
+            on_failure: told why an attempt failed, while others follow.
 
         Raises:
             NotYet: it is not there yet.
@@ -147,9 +160,10 @@ class Endpoint:
                 peer=self.entries[peer],
                 role=Role.DIALS if dials else Role.WAITS,
                 timeout=_MEETING_SECONDS,
+                on_failure=lambda error: on_failure(_not_yet(error)),
             )
         except UnreachableError as error:
-            raise NotYet(error.diagnostics[0].message) from error
+            raise _not_yet(error) from error
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 context = self._context(server=not dials)
@@ -157,7 +171,7 @@ class Endpoint:
         except ssl.SSLCertVerificationError as error:
             raise self._stranger(peer, f"behind the relay is {_shown(error)}") from error
         except (OSError, TimeoutError) as error:
-            raise NotYet(f"at the relay: {reason_of(error)}") from error
+            raise NotYet(f"at the relay {self.relay}: {reason_of(error)}") from error
         self._require(peer, streams, "the relay")
         return streams
 
@@ -234,6 +248,11 @@ async def _secured(sock: socket.socket, context: ssl.SSLContext, *, server: bool
             ssl_shutdown_timeout=1,
         )
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _not_yet(error: SecgenError) -> NotYet:
+    """What failed at the relay, as a reason to come again."""
+    return NotYet(error.diagnostics[0].message, error.diagnostics[0].next_step)
 
 
 def _shown(error: ssl.SSLCertVerificationError) -> str:

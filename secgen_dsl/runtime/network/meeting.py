@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -85,8 +85,12 @@ def read_preamble(data: bytes) -> Preamble:
         ValueError: it is no preamble of this version.
     """
     magic, version, role, room, me, peer = _PREAMBLE.unpack(data)
-    if magic != MAGIC or version != VERSION or role not in set(Role):
-        raise ValueError("no preamble of this version")
+    if magic != MAGIC:
+        raise ValueError("it sent no preamble: it is no party of secgen")
+    if version != VERSION:
+        raise ValueError(f"it speaks version {version} of the protocol, this relay {VERSION}")
+    if role not in set(Role):
+        raise ValueError("it sent no preamble with a known role")
     return Preamble(Role(role), room, me, peer)
 
 
@@ -121,6 +125,7 @@ async def meet(
     peer: PartyEntry,
     role: Role,
     timeout: float,
+    on_failure: Callable[[SecgenError], None] = lambda _: None,
 ) -> socket.socket:
     """Wait at a relay until a peer has come.
 
@@ -136,6 +141,7 @@ async def meet(
         peer: the other one.
         role: WAITS or DIALS; the peer has the other one.
         timeout: seconds > 0, for all of it.
+        on_failure: told why an attempt failed, before the next one.
 
     Returns:
         A connected, non-blocking socket on which nothing of the peer has been read: TLS begins, as
@@ -165,16 +171,17 @@ async def meet(
                         raise
                 except UnreachableError as error:
                     failure = error
+                on_failure(failure)
                 await asyncio.sleep(_BETWEEN_ATTEMPTS)
     except TimeoutError:
         pass
     raise failure or UnreachableError(
         fail(
             "SG528",
-            f"{peer.name} did not come to the relay within {timeout:g} s",
+            f"{peer.name} did not come to the relay {relay} within {timeout:g} s",
             place=place,
-            next_step="see whether it has started, with the same plan and consortium.toml, and "
-            "reaches the relay; then start again",
+            next_step=f"see whether {peer.name} has started, with the same plan and "
+            "consortium.toml, and reaches the relay",
         ).diagnostics
     )
 
@@ -194,7 +201,7 @@ async def ask(
         async with asyncio.timeout(timeout):
             sock, status = await visit.enter()
     except TimeoutError:
-        raise visit.dropped(f"the relay did not answer within {timeout:g} s") from None
+        raise visit.dropped(f"did not answer within {timeout:g} s") from None
     sock.close()
     if status != Status.ADMITTED:
         raise visit.refusal(status)
@@ -233,12 +240,12 @@ class _Visit:
                 return sock, (await receive(sock, 1))[0]
         except TimeoutError:
             sock.close()
-            raise self.dropped(f"the relay did not answer within {_HANDSHAKE:g} s") from None
+            raise self.dropped(f"did not answer within {_HANDSHAKE:g} s") from None
         except (EOFError, OSError):
             sock.close()
             if greeted:
-                raise self.dropped("the relay does not admit this party") from None
-            raise self.dropped("what answers there hung up: no relay, or a full one") from None
+                raise self.dropped("does not admit this party") from None
+            raise self.dropped("hung up at once: it is none, or a full one") from None
         except BaseException:
             sock.close()
             raise
@@ -255,9 +262,9 @@ class _Visit:
             raise UnreachableError(
                 fail(
                     "SG528",
-                    "the relay closed the connection while this party waited",
+                    f"the relay {self._relay} closed the connection while this party waited",
                     place=self._place,
-                    next_step="see the relay's own log, and start it again if it ended",
+                    next_step="ask who runs the relay what its log says, and whether it is up",
                 ).diagnostics
             ) from None
         except BaseException:
@@ -296,14 +303,15 @@ class _Visit:
         refused = fail("SG528", message, place=self._place, next_step=next_step)
         return UnreachableError(refused.diagnostics) if status == Status.LATE else refused
 
-    def dropped(self, message: str) -> _DroppedError:
+    def dropped(self, what: str) -> _DroppedError:
         """The relay hung up, or is silent."""
         error = fail(
             "SG528",
-            message,
+            f"the relay {self._relay} {what}",
             place=self._place,
-            next_step="see whether the relay has the same consortium.toml, with the certificate "
-            "that goes with this machine's key, and what its log says",
+            next_step="ask who runs the relay what its log says of this site's address, and "
+            "whether it has the same consortium.toml, with the certificate that goes with this "
+            "machine's key",
         )
         return _DroppedError(error.diagnostics)
 

@@ -30,23 +30,26 @@ from secgen_dsl.runtime.trust.consortium import Address, PartyEntry
 from secgen_dsl.runtime.trust.identity import verified
 
 _BUFFER = 65_536  # bytes held of a pair in each direction
-_BETWEEN_REPORTS = 10.0  # seconds between two events about strangers
+_LINES, _PERIOD = 10, 60.0  # events about refusals, at most, in so many seconds
 
 _Seat = tuple[bytes, bytes, bytes]  # room, whose, for whom
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened.  Names of parties, sizes and times only.
+    """What happened.  Names of parties, addresses, sizes and times only.
 
     Attributes:
         event: `waits`, `left`, `met`, `parted` or `refused`.
-        parties: the one that waits or waited, and the one that it waits for; or the two that met.
+        parties: the one that waits or waited, and the one that it waits for; the two that met; or
+            the one that is refused.
         room: the beginning of the room's digest, to tell runs apart.
-        why: a wait or a pair ended.
+        why: a wait or a pair ended, or somebody was refused.
         sent: bytes that each of the two has sent.
         seconds: that the pair lasted.
-        connections: of strangers, since the last such event.
+        address: IP address of whoever is refused.
+        unlisted: refusals since the last such event that had none of their own: there are only so
+            many a minute, so that nobody fills the disk of the relay.
     """
 
     event: str
@@ -55,7 +58,8 @@ class Event:
     why: str = ""
     sent: tuple[int, ...] = ()
     seconds: float = 0.0
-    connections: int = 0
+    address: str = ""
+    unlisted: int = 0
 
     def as_json(self) -> dict[str, object]:
         """What there is to say, as plain JSON data."""
@@ -76,7 +80,10 @@ class Event:
                     f"after {self.seconds:g} s, {self.sent[0]:,} bytes and {self.sent[1]:,} back"
                 )
             case _:
-                text = f"{self.connections:,} connections refused that no party made"
+                who = f"{self.parties[0]} at {self.address}" if self.parties else self.address
+                text = f"{who} was refused: {self.why}"
+                if self.unlisted:
+                    text += f" ({self.unlisted:,} more were refused since the last such line)"
         return printable(text)
 
 
@@ -111,6 +118,7 @@ class _Guest:
 
     name: str
     peer: str
+    address: str
     sock: socket.socket
     preamble: Preamble
     outcome: asyncio.Future[Status | None] = field(
@@ -130,6 +138,28 @@ class _Guest:
     def room(self) -> str:
         """The beginning of the room's digest, to tell runs apart."""
         return self.preamble.room.hex()[:8]
+
+
+class _Ration:
+    """At most ``_LINES`` events in ``_PERIOD``; counts those that it leaves out."""
+
+    def __init__(self) -> None:
+        self._begun, self._given, self._left_out = float("-inf"), 0, 0
+
+    def take(self, now: float) -> int | None:
+        """None: no event; else how many were left out since the last one.
+
+        Args:
+            now: seconds of a clock that never goes back.
+        """
+        if now - self._begun >= _PERIOD:
+            self._begun, self._given = now, 0
+        if self._given == _LINES:
+            self._left_out += 1
+            return None
+        self._given += 1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
 
 def listening(address: Address) -> socket.socket:
@@ -162,10 +192,11 @@ class RelayServer:
         self._parties = {digest_of(one): (one.name, one.identity.public) for one in parties}
         self._say = say
         self._limits = limits or Limits()
-        self._admission = Admission(self._serve, self._limits.strangers, self._report_refusal)
+        self._admission = Admission(self._serve, self._limits.strangers, self._refuse_oldest)
         self._waiting: dict[_Seat, _Guest] = {}
         self._connections: dict[bytes, int] = {}
-        self._refused, self._reported = 0, float("-inf")
+        # Strangers cannot use up what is to be said of parties.
+        self._strange, self._known_ones = _Ration(), _Ration()
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; then every connection ends.
@@ -175,13 +206,25 @@ class RelayServer:
         """
         await self._admission.run(listener)
 
+    def _refuse_oldest(self, sock: socket.socket) -> None:
+        most = self._limits.strangers
+        self._refused(_host_of(sock), f"{most} others have not said either whose they are")
+
     async def _serve(self, sock: socket.socket) -> None:
+        address = _host_of(sock)
         try:
             prepare(sock)
             async with asyncio.timeout(self._limits.handshake):
-                guest = await self._known(sock)
-        except (OSError, EOFError, ValueError):  # also a handshake that takes too long
-            self._report_refusal()
+                guest = await self._known(sock, address)
+        except TimeoutError:
+            seconds = f"{self._limits.handshake:g} s"
+            self._refused(address, f"it did not say and prove within {seconds} whose it is")
+            return
+        except (OSError, EOFError):
+            self._refused(address, "it hung up before it had said and proved whose it is")
+            return
+        except ValueError as error:
+            self._refused(address, str(error))
             return
         self._admission.known()
         try:
@@ -190,7 +233,7 @@ class RelayServer:
         finally:
             sock.close()
 
-    async def _known(self, sock: socket.socket) -> _Guest:
+    async def _known(self, sock: socket.socket, address: str) -> _Guest:
         """The handshake.
 
         Raises:
@@ -205,10 +248,12 @@ class RelayServer:
         signature = await receive(sock, SIGNATURE_BYTES)
         # Looked up only here, so that a stranger does not learn who is in the consortium.
         name, public = self._parties.get(preamble.me, ("", ""))
+        if not name:
+            raise ValueError("no party of this relay's consortium.toml has its certificate")
         if not verified(public, "relay", challenge + data, signature):
-            raise ValueError("not the key of a party")
+            raise ValueError(f"it shows the certificate of {name} and has not the key")
         peer, _ = self._parties.get(preamble.peer, ("", ""))
-        return _Guest(name, peer, sock, preamble)
+        return _Guest(name, peer, address, sock, preamble)
 
     async def _admit(self, guest: _Guest) -> None:
         me, role = guest.preamble.me, guest.preamble.role
@@ -218,10 +263,12 @@ class RelayServer:
             _tell(guest, Status.ADMITTED)
             return
         if not guest.peer or guest.preamble.peer == me:
-            _tell(guest, Status.NO_SUCH_PEER)
+            what = "no other party of this relay's consortium.toml has the certificate of its peer"
+            self._turn_away(guest, Status.NO_SUCH_PEER, what)
             return
         if full or held >= self._limits.of_a_party:
-            _tell(guest, Status.FULL)
+            what = f"it holds {held} connections" + (", and all parties too many" if full else "")
+            self._turn_away(guest, Status.FULL, what)
             return
         self._connections[me] = held + 1
         try:
@@ -232,7 +279,8 @@ class RelayServer:
             if opposite is None:
                 await self._wait(guest)
             elif opposite.preamble.role is role:
-                _tell(guest, Status.SAME_ROLE)
+                what = f"{guest.peer} also waits for the other one to begin"
+                self._turn_away(guest, Status.SAME_ROLE, what)
             else:
                 self._release(opposite, Status.PAIRED)
                 try:
@@ -331,13 +379,25 @@ class RelayServer:
                     sock.shutdown(socket.SHUT_RDWR)
             raise
 
-    def _report_refusal(self) -> None:
-        """Count a stranger; at most one event in some seconds, however many come."""
-        self._refused += 1
-        now = asyncio.get_running_loop().time()
-        if now - self._reported >= _BETWEEN_REPORTS:
-            self._say(Event("refused", connections=self._refused))
-            self._refused, self._reported = 0, now
+    def _turn_away(self, guest: _Guest, status: Status, why: str) -> None:
+        """Refuse a party.  Raises OSError: it has gone."""
+        self._refused(guest.address, why, guest.name)
+        _tell(guest, status)
+
+    def _refused(self, address: str, why: str, *party: str) -> None:
+        """Say that somebody was refused, unless that was said too often of late."""
+        ration = self._known_ones if party else self._strange
+        unlisted = ration.take(asyncio.get_running_loop().time())
+        if unlisted is not None:
+            self._say(Event("refused", party, why=why, address=address, unlisted=unlisted))
+
+
+def _host_of(sock: socket.socket) -> str:
+    """The IP address at the other end."""
+    try:
+        return str(sock.getpeername()[0])
+    except OSError:
+        return "somebody who has gone"
 
 
 def _tell(guest: _Guest, status: Status) -> None:
