@@ -48,7 +48,7 @@ def relay(consortium: Path, listen: "Address", idle: float, log_json: bool) -> N
     """Let parties meet that cannot be dialled: both connect to here, outbound.
 
     Their bytes are passed on as they are, in TLS that only the parties can open. Names of parties,
-    sizes and times are printed, until the command is stopped.
+    sizes and times are printed, and whom it refuses and why, until the command is stopped.
     """
     import asyncio
 

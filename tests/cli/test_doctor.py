@@ -482,3 +482,15 @@ async def _nonsense(sites: Sites) -> None:
         with contextlib.suppress(OSError):
             assert await reader.read() == b""
     writer.transport.abort()
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("party", "bundle", "-o", "out")], ids=" ".join)
+def test_a_password_on_the_command_line_is_refused(command: tuple[str, ...]) -> None:
+    """Other users of the machine can list command lines."""
+    ended = secgen(
+        *(*command, "--party", "north", "--consortium", "c.toml", "--keys", "keys"),
+        *("--state", "state", "--proxy", "http://user:hidden@proxy.example.org:3128"),
+    )
+    assert ended.code == 2
+    assert "HTTPS_PROXY" in ended.err
+    assert "hidden" not in ended.err

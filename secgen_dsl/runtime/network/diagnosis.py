@@ -88,7 +88,7 @@ def words(meeting: Meeting, peer: int) -> dict[str, str]:
     found["roster"] = ("same" if alike else "other") if comparable else "–"
     held = check.approved.bit_count()
     found["approvals"] = f"{held} of {len(meeting.entries)}" if both and alike else "–"
-    found["clock"] = "–" if contact.offset is None else f"{contact.offset:+.1f} s"
+    found["clock"] = "–" if contact.offset is None else f"{contact.offset:+z.1f} s"
     return found
 
 
