@@ -115,8 +115,8 @@ def _once(
     found: dict[str, tuple[Path, PartyEntry]] = {}
     files: dict[str, int] = {}
     faults = []
-    for path, entries in read.items():
-        for entry in entries:
+    for path, parties in read.items():
+        for entry in parties:
             first, other = found.setdefault(entry.name, (path, entry))
             files[entry.name] = files.get(entry.name, 0) + 1
             faults += [
