@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: $(READY) lint types imports
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 test-full: $(READY) lint types imports
 	SECGEN_FULL=1 $(BIN)/python -m pytest -n 2 -m "slow or not slow"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, exp, expm1, sqrt
 
 from secgen_dsl.privacy.accountants import PLD, ZCDP
@@ -36,6 +37,7 @@ class Odds:
     flagged: int
 
 
+@lru_cache(maxsize=64)
 def odds_of(composition: Composition) -> Odds:
     """The odds of a plan.
 

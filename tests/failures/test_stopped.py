@@ -131,17 +131,24 @@ def nothing(_: str) -> None:
     pass
 
 
+KILLED = ("before it is ready", "sharing", "opening", "confirming")
+"""A round trip of the others' waiting each; all steps: ``make test-full``."""
+
+
+def test_killed_at_some_steps(sites: Sites, tmp_path: Path, begin: Begin) -> None:
+    study = Study(sites, tmp_path / "homes", message=MESSAGE)
+    one_after_another(study, begin, [(step, "kill") for step in KILLED], no_cut, nothing)
+
+
+@pytest.mark.slow
 def test_killed_at_every_step(sites: Sites, tmp_path: Path, begin: Begin) -> None:
     study = Study(sites, tmp_path / "homes", message=MESSAGE)
     one_after_another(study, begin, [(step, "kill") for step in STEPS], no_cut, nothing)
 
 
-PAUSED = ("before it is ready", "sharing", "confirming")
-
-
 def test_paused(sites: Sites, tmp_path: Path, begin: Begin) -> None:
     study = Study(sites, tmp_path / "homes", message=MESSAGE)
-    one_after_another(study, begin, [(step, "pause") for step in PAUSED], no_cut, nothing)
+    one_after_another(study, begin, [("sharing", "pause")], no_cut, nothing)
 
 
 @pytest.mark.slow
@@ -175,13 +182,10 @@ def in_namespaces(sites: Sites, folder: Path, network: Namespaces) -> Study:
     )  # fmt: skip
 
 
-CUT = ("before it is ready", "sharing", "before opening")
-
-
 def test_cut_off(sites: Sites, tmp_path: Path, begin: Begin, network: Namespaces) -> None:
     """The cable of a site is pulled: both sides wait in vain, and both end."""
     study = in_namespaces(sites, tmp_path / "homes", network)
-    steps = [(step, "cut") for step in CUT]
+    steps = [("before opening", "cut")]
     one_after_another(study, begin, steps, network.cut, network.mend)
 
 
@@ -194,6 +198,7 @@ def test_cut_off_at_every_step(
     one_after_another(study, begin, steps, network.cut, network.mend)
 
 
+@pytest.mark.slow
 def test_cut_off_at_a_proxy(sites: Sites, tmp_path: Path, begin: Begin) -> None:
     """Where there are no namespaces: what lies before the first site passes nothing on."""
     proxy = StoppableProxy()
@@ -243,7 +248,8 @@ def test_only_the_command_is_killed(sites: Sites, tmp_path: Path, begin: Begin) 
     _, child = running.reached("south")
     for one in running.end("north", "university", seconds=SLACK).values():
         assert one.codes == ["SG526"], one.said
-        assert "south stopped the run while" in one.said
+        # By itself, or from another who was told first.
+        assert "south stopped the run while" in one.said or "because south stopped it" in one.said
     until = time.monotonic() + SLACK
     with suppress(ProcessLookupError):
         while time.monotonic() < until:
