@@ -1,6 +1,7 @@
 """Parties that come in any order, come again, cannot reach each other, are slow, or stop."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from secgen_dsl.runtime.network.frames import (
 )
 from secgen_dsl.runtime.network.hello import read_hello
 from secgen_dsl.runtime.network.mesh import Mesh
+from secgen_dsl.runtime.network.tls import tls_context
 
 from .meshes import (
     PHASES,
@@ -407,7 +409,7 @@ def test_one_party_with_two_hellos(tmp_path: Path) -> None:
         assert f"c has said another hello to {witness} than to this party" in one.found.message
         assert one.found.place.endswith("getting ready")
     for one in ended:
-        assert one in firsts or "c was not in the same session" in one.found.message
+        assert one in firsts or "a party was not in the same session" in one.found.message
 
 
 @pytest.mark.parametrize("whose", [0, 1])
@@ -457,3 +459,113 @@ def test_survivors_name_who_stopped_and_whom_it_blames(world: World) -> None:
         "a stopped the run while sharing in round 1, because c sent what the plan does not "
         "predict (SG503)"
     )
+
+
+def test_a_mismatch_at_the_hello_is_told_to_all(world: World) -> None:
+    """a has another plan; b and c hear of it from a itself, also who comes a little later."""
+
+    async def run() -> list[Ended]:
+        made, ports = listeners(3)
+        statement = world.statement(plan_sha256="9" * 64)
+        running = [
+            asyncio.ensure_future(honest(world, 0, ports, made[0], statement=statement)),
+            asyncio.ensure_future(honest(world, 1, ports, made[1])),
+        ]
+        await asyncio.sleep(1)
+        running.append(asyncio.ensure_future(honest(world, 2, ports, made[2])))
+        return list(await asyncio.gather(*running))
+
+    ended = asyncio.run(run())
+    assert not any(one.stored for one in ended)
+    for one in ended:
+        assert one.seconds < 15  # it is 20 s until the timeout
+        assert one.found.code in {"SG502", "SG526"}
+    assert "9" * 64 in ended[0].found.message
+
+
+def test_whom_a_lost_store_stops_hears_why(world: World) -> None:
+    """a has dealt in an earlier run and b's store knows nothing of it: b stops, and all hear it."""
+
+    async def run() -> list[Ended]:
+        made, ports = listeners(3)
+        dealt = world.statement(begun=1)
+        return list(
+            await asyncio.gather(
+                honest(world, 0, ports, made[0], statement=dealt, stored=1),
+                honest(world, 1, ports, made[1]),
+                honest(world, 2, ports, made[2], stored=1),
+            )
+        )
+
+    a, b, c = asyncio.run(run())
+    assert b.found.code == "SG518"
+    for one in (a, c):
+        assert one.found.code == "SG526"
+        assert "its store does not hold what it contributed to an earlier run" in one.found.message
+        assert one.seconds < 15
+
+
+def test_what_was_spent_follows_from_what_this_party_did(pair: World) -> None:
+    """b says in the midst of the opening that it stops at the hello: a has spent all the same."""
+
+    async def stop(wire: Wire) -> None:
+        await wire.until("opening 1")
+        await wire.send(wire.frame(Kind.ABORT, 0, Abort("SG504", Kind.HELLO, 0, None).pack()))
+
+    found = asyncio.run(victim(pair, stop)).found
+    assert found.place == "party a, opening round 1"
+    assert "what was stored is used again" in found.next_step
+
+
+@pytest.mark.parametrize("teller", [0, 1])
+def test_nobody_passes_on_its_own_word_or_this_partys(pair: World, teller: int) -> None:
+    async def stop(wire: Wire) -> None:
+        await wire.until("share 1")
+        abort = Abort("SG505", Kind.SHARE, 1, None, teller)
+        await wire.send(wire.frame(Kind.ABORT, 0, abort.pack()))
+
+    message = asyncio.run(victim(pair, stop)).found.message
+    assert message.endswith("because the shares did not agree (SG505)")
+
+
+def test_a_ready_that_stops_in_its_midst_holds_nobody_up(tmp_path: Path) -> None:
+    """b sends the header of a READY and no more: a still hears c, and names b in the end."""
+    world = world_of(tmp_path / "keys", parties=3, connect_timeout=3.0)
+
+    async def lies(wires: list[Wire], nonces: list[Any]) -> None:
+        for wire in wires:
+            wire.join([*nonces, wires[0].statement.nonce])
+            await wire.send(wire.right("ready")[0][: HEADER.size + 5])
+
+    ended = asyncio.run(lying(world, lies, one_nonce=True))
+    firsts = [one for one in ended if one.found.code == "SG504"]
+    assert firsts
+    for one in firsts:
+        assert "c (it has stopped in the middle of a message)" in one.found.message
+
+
+def test_a_new_certificate_is_noticed_by_those_who_refuse_it(tmp_path: Path) -> None:
+    """b shows a certificate that a's consortium.toml does not have."""
+    world = world_of(tmp_path / "keys", parties=2, connect_timeout=4.0)
+    other = world_of(tmp_path / "others", parties=2).local
+    entries = world.local.entries([1, 1])
+    new = tls_context(entries, other.keys[1], other.certificates[1], server=False)
+
+    async def run() -> Ended:
+        (listener,), (port,) = listeners(1)
+        running = asyncio.ensure_future(honest(world, 0, [port, closed_port()], listener))
+        await asyncio.sleep(0.2)
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=new, server_hostname=""
+            )
+            await reader.read()
+            writer.close()
+        return await running
+
+    found = asyncio.run(run()).found
+    assert found.code == "SG504"
+    assert (
+        "b (it has not called; somebody at 127.0.0.1 has, and showed another certificate than "
+        "consortium.toml has)"
+    ) in found.message

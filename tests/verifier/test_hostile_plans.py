@@ -24,7 +24,7 @@ def refusal(data: Any) -> str:
     with pytest.raises(SecgenError) as caught:
         verify(read_node(Plan, json.dumps(data)))
     assert {found.code for found in caught.value.diagnostics} == {"SG320"}
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60  # not for ever, on whatever machine
     return str(caught.value)
 
 

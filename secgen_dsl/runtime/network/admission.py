@@ -20,8 +20,8 @@ class Admission:
     """Serves every connection in a task of its own.
 
     Args:
-        serve: serves one; must call ``known`` when the other end has proved who it is, and owns
-            the socket from then on.  Until then the socket is closed here when ``serve`` ends.
+        serve: serves one; must call ``known`` when the other end has proved who it is.  The socket
+            is closed here when ``serve`` ends before that, unless it has called ``taken``.
         strangers: how many are served at a time that are not known yet.
         on_refused: called with each that had to make place, before it is closed.
     """
@@ -35,8 +35,14 @@ class Admission:
         self._serve = serve
         self._most = strangers
         self._on_refused = on_refused
-        self._strangers: dict[asyncio.Task[None], socket.socket] = {}
+        self._strangers: dict[asyncio.Task[None], socket.socket | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def taken(self) -> None:
+        """The socket of the current task's connection belongs to a transport, which closes it."""
+        task = asyncio.current_task()
+        if task in self._strangers:
+            self._strangers[task] = None
 
     def known(self) -> None:
         """The connection that the current task serves has proved whose it is."""
@@ -75,7 +81,9 @@ class Admission:
     def _refuse_oldest(self) -> None:
         task, sock = next(iter(self._strangers.items()))
         del self._strangers[task]
-        task.add_done_callback(lambda _: sock.close())
+        if sock is not None:
+            unused = sock
+            task.add_done_callback(lambda _: unused.close())
         task.cancel()
         self._on_refused(sock)
 
@@ -84,6 +92,6 @@ class Admission:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        stranger = self._strangers.pop(task, None)
-        if stranger is not None:
-            stranger.close()
+        sock = self._strangers.pop(task, None)
+        if sock is not None:
+            sock.close()

@@ -5,14 +5,15 @@ What the parts of a run share: who is connected, how the session is called, and 
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.network.faults import Faults, PeerError
 from secgen_dsl.runtime.network.frames import (
     ABORT_BYTES,
+    FAREWELL_SECONDS,
     HEADER,
     NO_SESSION,
     OWN_FAULT,
@@ -28,9 +29,6 @@ from secgen_dsl.runtime.network.frames import (
 from secgen_dsl.runtime.network.hello import Hello
 from secgen_dsl.runtime.network.links import Endpoint
 
-_FAREWELL_SECONDS = 2.0
-"""How long a party that stops tries to tell the others why."""
-
 _READING_OUT_SECONDS = 1.0
 """How long it still reads what they had sent before they knew."""
 
@@ -44,6 +42,7 @@ class Peer:
 
     Attributes:
         header: the next frame's header, being waited for.
+        body: the payload of a "ready", being waited for; None: none is.
         hello: what it said of itself.
         nonces: of all parties' hellos, as it has them: what it last said to be ready for.
         ready: the session that follows from them.
@@ -57,6 +56,7 @@ class Peer:
     sent: int = 1  # the hellos
     received: int = 1
     header: asyncio.Task[bytes] = field(init=False)
+    body: asyncio.Task[bytes] | None = None
     nonces: tuple[bytes, ...] = ()
     ready: bytes = b""
 
@@ -67,9 +67,18 @@ class Peer:
         """Begin to wait for the next frame."""
         self.header = asyncio.ensure_future(self.reader.readexactly(HEADER.size))
 
+    def expect_body(self, length: int) -> None:
+        """Begin to wait for the payload of the frame whose header is there."""
+        self.body = asyncio.ensure_future(self.reader.readexactly(length))
+
+    @property
+    def coming(self) -> "asyncio.Task[bytes]":
+        """What is being waited for."""
+        return self.header if self.body is None else self.body
+
     def drop(self) -> None:
         """Close the connection at once."""
-        self.header.cancel()
+        self.coming.cancel()
         self.writer.transport.abort()
 
 
@@ -185,19 +194,21 @@ class Channel:
         header = Header(Kind.ABORT, 0, peer.index, peer.received, session_of(data), ABORT_BYTES)
         self.expect_header(peer, data, header)
         try:
-            async with asyncio.timeout(_FAREWELL_SECONDS):
+            async with asyncio.timeout(FAREWELL_SECONDS):
                 payload = await peer.reader.readexactly(ABORT_BYTES)
             abort = read_abort(payload, len(self.endpoint.entries))
+            if abort.told_by in (peer.index, self.endpoint.index):
+                abort = replace(abort, told_by=None)  # it cannot be passing that on
             if abort.round > self._rounds:
                 raise FrameError("it blames a round that the plan does not have")
         except (TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             # That it stops it has said.
             unknown = Abort(OWN_FAULT, *self.at, None)
-            raise self.faults.aborted(peer.index, unknown) from error
+            raise self.faults.aborted(peer.index, unknown, self.at) from error
         except FrameError as error:
             raise self.malformed(peer, Kind.ABORT, 0, error) from error
         self.transcript.frame("received", peer.name, Kind.ABORT, 0, peer.received, payload)
-        raise self.faults.aborted(peer.index, abort)
+        raise self.faults.aborted(peer.index, abort, self.at)
 
     def expect_header(self, peer: Peer, data: bytes, expected: Header) -> None:
         """Raises SecgenError SG503 if a header is not the one that is expected."""
@@ -220,18 +231,24 @@ class Channel:
             code = error.diagnostics[0].code if isinstance(error, SecgenError) else ""
             # What is about no public value is not told: it could depend on this site's data.
             abort = Abort(code if code in _PUBLIC else OWN_FAULT, *self.at, None)
+        await self.tell_why(list(self.peers.values()), abort)
+        await self.leave()
+
+    async def tell_why(self, peers: Sequence[Peer], abort: Abort) -> None:
+        """Send an abort to peers, as far as they take it."""
+        if not peers:
+            return
         with contextlib.suppress(TimeoutError, OSError, SecgenError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
+            async with asyncio.timeout(FAREWELL_SECONDS):
                 await asyncio.gather(
-                    *(self.send(peer, Kind.ABORT, 0, abort.pack()) for peer in self.peers.values()),
+                    *(self.send(peer, Kind.ABORT, 0, abort.pack()) for peer in peers),
                     return_exceptions=True,
                 )
         # A connection that is closed with bytes unread is reset, and takes the word along.
-        reading = [asyncio.ensure_future(_read_out(peer)) for peer in self.peers.values()]
+        reading = [asyncio.ensure_future(_read_out(peer)) for peer in peers]
         _, pending = await asyncio.wait(reading, timeout=_READING_OUT_SECONDS)
         for task in pending:
             task.cancel()
-        await self.leave()
 
     def abort(self) -> None:
         """Drop every connection at once."""
@@ -264,7 +281,7 @@ class Channel:
             peer.header.cancel()
             peer.writer.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
+            async with asyncio.timeout(FAREWELL_SECONDS):
                 await asyncio.gather(
                     *(peer.writer.wait_closed() for peer in self.peers.values()),
                     return_exceptions=True,

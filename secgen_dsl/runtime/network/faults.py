@@ -23,7 +23,7 @@ _REASONS = {
     "SG505": "the shares did not agree",
     "SG509": "{blamed} opened other values",
     "SG513": "the values were other ones than in an earlier run",
-    "SG518": "it has lost what it contributed to an earlier run",
+    "SG518": "its store does not hold what it contributed to an earlier run that {blamed} tells of",
     "SG525": "{blamed} showed another certificate",
     "SG527": "{blamed} knows the parties by other keys",
 }
@@ -122,10 +122,10 @@ class Faults:
         """The peer broke off when the others had begun."""
         return self._fault(
             "SG504",
-            f"{self._parties[peer]} broke off when {others} had begun already",
+            f"{self._parties[peer]} broke off when, as {others} says, that one had begun already",
             Kind.READY,
             0,
-            peer,
+            None,  # it is hearsay
             _RESTART,
         )
 
@@ -176,7 +176,7 @@ class Faults:
             f"the parties are not in the same session: {listed}",
             Kind.READY,
             0,
-            min(witnesses),
+            None,  # it is hearsay
             "nothing was sent and nothing was spent; start all parties again, and if it happens "
             "again compare the transcripts of these sites: they hold every hello, signed",
         )
@@ -215,15 +215,20 @@ class Faults:
             f"store holds what it contributed to {stored} only",
             Kind.HELLO,
             0,
-            None,
+            peer,
             "nothing was sent: bring the lost store back, or make and approve a new plan, which "
             "is a new debit of the budget; if this store was never lost, what "
             f"{self._parties[peer]} says is not so, and its transcript of that run would have to "
             "show it",
         )
 
-    def aborted(self, peer: int, abort: Abort) -> PeerError:
-        """The peer has stopped the run, and says why."""
+    def aborted(self, peer: int, abort: Abort, at: tuple[Kind, int]) -> PeerError:
+        """The peer has stopped the run, and says why.
+
+        Args:
+            at: what this party did: what it has spent follows from that, and not from what the
+                peer says of itself.
+        """
         blamed = "a party" if abort.blamed is None else self._parties[abort.blamed]
         if abort.blamed == self._index:
             blamed = f"this party ({blamed})"
@@ -243,9 +248,8 @@ class Faults:
                 "SG526",
                 f"{self._parties[peer]} stopped the run while {doing}, because {reason} "
                 f"({abort.code})",
-                abort.kind,
-                abort.round,
-                _RESTART if abort.kind in _AFTER_READY else _NOTHING_YET,
+                *at,
+                _RESTART if at[0] in _AFTER_READY else _NOTHING_YET,
             ),
             replace(abort, told_by=peer),
         )

@@ -27,12 +27,15 @@ from secgen_dsl.runtime.network.frames import (
 )
 from secgen_dsl.runtime.network.greeting import Greeting, Statement
 from secgen_dsl.runtime.network.hello import session_name
-from secgen_dsl.runtime.network.links import HANDSHAKE_SECONDS, NotYet, Streams, log, routes
+from secgen_dsl.runtime.network.links import NotYet, Streams, log, routes
 
 _NOT_CALLED = "it has not called"
 
 _FIRST = (Kind.STORED, Kind.SHARE)
 """What comes after "ready"."""
+
+_LINGER_SECONDS = 5.0
+"""How long a party that stops before all were ready waits for those whom it has not told why."""
 
 _HEARTBEAT_SECONDS = 10.0
 """How often it says for whom it waits."""
@@ -62,7 +65,12 @@ class Gathering:
         self._timeout = timeout
         self._comings: Counter[int] = Counter()
         self._readies: Counter[int] = Counter()
-        self._left: int | None = None
+        self._gone: dict[int, bytes] = {}
+        self._announced: set[bytes] = set()
+        self._agreed = False
+        self._ending: Abort | None = None
+        self._told: set[int] = set()
+        self._refused: list[tuple[int, Streams]] = []
         self._remedies: defaultdict[int, str] = defaultdict(str)
         self._changed = asyncio.Event()
 
@@ -103,35 +111,47 @@ class Gathering:
             if route.dials or route.relayed:
                 begin(self._keep_reaching(route.peer, route.dials, route.relayed))
         if listener is not None:
-            server = endpoint.serve(listener, accept)
+            server = endpoint.serve(listener, accept, self._stranger)
         agreement = begin(self._agree())
         try:
-            async with asyncio.timeout(self._timeout):
-                await asyncio.wait([agreement, fault], return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            everybody = len(self._channel.peers) == len(endpoint.entries) - 1
-            kind = Kind.READY if everybody else Kind.HELLO
-            others = self._other_hellos()
-            if others:
-                raise self._channel.faults.other_hellos(others) from None
-            missing = self._missing()
-            remedy = next((self._remedies[peer] for peer in missing if self._remedies[peer]), "")
-            raise self._channel.faults.absent(missing, self._timeout, kind, remedy) from None
+            await self._wait_for(agreement, fault)
+            if fault.done():
+                agreement.cancel()
+                await self._linger(fault.exception())
         finally:
             ending = [*tasks] if server is None else [*tasks, server]
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
+            for _, (_, writer) in self._refused:
+                writer.close()
         if fault.done():
             fault.result()
         agreement.result()
         self._channel.transcript.event("session", session=self._channel.session.hex())
 
+    async def _wait_for(
+        self, agreement: "asyncio.Task[None]", fault: "asyncio.Future[None]"
+    ) -> None:
+        """Until all are ready or something is wrong.  Raises SecgenError SG502 or SG504: late."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.wait([agreement, fault], return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            others = self._other_hellos()
+            if others:
+                raise self._channel.faults.other_hellos(others) from None
+            everybody = len(self._channel.peers) == len(self._endpoint.entries) - 1
+            kind = Kind.READY if everybody else Kind.HELLO
+            missing = self._missing()
+            remedy = next((self._remedies[peer] for peer in missing if self._remedies[peer]), "")
+            raise self._channel.faults.absent(missing, self._timeout, kind, remedy) from None
+
     async def _keep_reaching(self, peer: int, dials: bool, relayed: bool) -> None:
         """Connect to a peer, again and again as long as it is not there."""
         pause = 0.1
         while True:
-            if peer not in self._channel.peers:
+            if peer not in self._channel.peers and peer not in self._told:
                 try:
                     streams = await self._reach(peer, dials, relayed)
                     self._remedies.pop(peer, None)
@@ -168,14 +188,22 @@ class Gathering:
         *,
         dials: bool,
     ) -> None:
-        if self._channel.reasons.get(index) == _NOT_CALLED:  # else why it failed before says more
+        if self._channel.reasons.get(index, "").startswith(
+            _NOT_CALLED
+        ):  # else why it failed before says more
             self._channel.reasons[index] = "it is there, but its hello is not"
         try:
             exchanged = await self._greeting.exchange(index, reader, writer, dials=dials)
         except NotYet as reason:
             self._channel.reasons[index] = str(reason)
             return
+        except PeerError:
+            self._refused.append((index, (reader, writer)))
+            raise
         if exchanged is None:  # it only checked
+            return
+        if self._agreed:  # all were ready: who comes now is too late
+            writer.transport.abort()
             return
         sent, received, theirs = exchanged
         self._comings[index] += 1
@@ -190,7 +218,42 @@ class Gathering:
         self._channel.transcript.frame("received", peer.name, Kind.HELLO, 0, 0, received)
         self._channel.transcript.event("hello from", peer=peer.name, hello=received.hex())
         log.info("%s is connected", peer.name)
+        if self._ending is not None:
+            self._told.add(index)
+            await self._channel.tell_why([peer], self._ending)
         self._changed.set()
+        self._channel.tell()
+
+    async def _linger(self, fault: BaseException | None) -> None:
+        """Tell those who are there why this party stops, and those who come in the next seconds.
+
+        A peer that is told nothing waits as long as it may for this party.
+        """
+        if not isinstance(fault, PeerError):
+            return  # told when the connections are closed, in no more words than are public
+        self._ending = fault.abort
+        peers = [peer for peer in self._channel.peers.values() if peer.index not in self._told]
+        self._told.update(peer.index for peer in peers)
+        self._told.update(index for index, _ in self._refused)
+        await asyncio.gather(
+            self._channel.tell_why(peers, fault.abort),
+            *(self._greeting.say_why(*streams, fault.abort) for _, streams in self._refused),
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while len(self._told) < len(self._endpoint.entries) - 1:
+                    self._changed.clear()
+                    await self._changed.wait()
+        for peer in list(self._channel.peers.values()):
+            self._lose(peer.index)
+
+    def _stranger(self, host: str, shown: str) -> None:
+        """Somebody has called with a certificate that is no party's: perhaps a party's new one."""
+        for index, reason in self._channel.reasons.items():
+            if reason.startswith(_NOT_CALLED):
+                self._channel.reasons[index] = (
+                    f"{_NOT_CALLED}; somebody at {host} has, and showed {shown}"
+                )
         self._channel.tell()
 
     async def _agree(self) -> None:
@@ -200,15 +263,20 @@ class Gathering:
         while True:
             self._changed.clear()
             if len(self._channel.peers) == others:
-                name = self._named_by(self._nonces())
+                nonces = self._nonces()
+                name = self._named_by(nonces)
                 if name != announced:
                     announced = name
+                    self._announced.add(name)
                     self._channel.session = name
                     self._channel.at = (Kind.READY, 0)
+                    # One may go or come while this is being said: it is said of these.
+                    ready = b"".join(nonces)
                     peers = list(self._channel.peers.values())
-                    await _together([self._say_ready(peer) for peer in peers])
-                    continue  # one may have gone or come meanwhile
+                    await _together([self._say_ready(peer, ready) for peer in peers])
+                    continue
                 if all(peer.ready == name for peer in self._channel.peers.values()):
+                    self._agreed = True
                     return
             else:
                 announced = b""
@@ -216,7 +284,7 @@ class Gathering:
             changed = asyncio.ensure_future(self._changed.wait())
             try:
                 await asyncio.wait(
-                    [changed, *(peer.header for peer in waiting)],
+                    [changed, *(peer.coming for peer in waiting)],
                     return_when=asyncio.FIRST_COMPLETED,
                     timeout=_HEARTBEAT_SECONDS,
                 )
@@ -225,12 +293,16 @@ class Gathering:
             self._channel.tell()
             for peer in waiting:
                 here = self._channel.peers.get(peer.index) is peer
-                if here and peer.header.done() and not self._is_ahead(peer):
+                if not here or not peer.coming.done():
+                    continue
+                if peer.body is not None:
+                    self._take_ready(peer, peer.body)
+                elif not self._is_ahead(peer):
                     await self._take_early(peer)
 
-    async def _say_ready(self, peer: Peer) -> None:
+    async def _say_ready(self, peer: Peer, nonces: bytes) -> None:
         try:
-            await self._channel.send(peer, Kind.READY, 0, b"".join(self._nonces()))
+            await self._channel.send(peer, Kind.READY, 0, nonces)
         except PeerError as error:
             if error.abort.code != "SG504":
                 raise
@@ -254,25 +326,33 @@ class Gathering:
             raise self._channel.malformed(peer, Kind.READY, 0, error) from error
         if kind == Kind.ABORT:
             await self._channel.take_abort(peer, data)
-        if kind in _FIRST and peer.ready == session_of(data) and self._left is not None:
+        if kind in _FIRST and peer.ready == session_of(data) and peer.ready in self._announced:
             # It had everybody's word when this party had not, and one is gone since.
-            raise self._channel.faults.left(self._left, peer.name)
+            for index, nonce in self._gone.items():
+                if peer.nonces[index] == nonce:
+                    raise self._channel.faults.left(index, peer.name)
         length = ready_bytes(len(self._endpoint.entries))
         self._channel.expect_header(
             peer, data, Header(Kind.READY, 0, peer.index, peer.received, session_of(data), length)
         )
         self._readies[peer.index] += 1
-        if self._readies[peer.index] > MOST_OFTEN:
+        # It says so anew whenever another one comes again.
+        if self._readies[peer.index] > MOST_OFTEN * len(self._endpoint.entries):
             often = FrameError("it says again and again that it is ready")
             raise self._channel.malformed(peer, Kind.READY, 0, often)
+        peer.expect_body(length)
+
+    def _take_ready(self, peer: Peer, body: "asyncio.Task[bytes]") -> None:
+        """The payload of a "ready", or the end of a connection in its midst."""
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                payload = await peer.reader.readexactly(length)
-        except (asyncio.IncompleteReadError, OSError, TimeoutError):
+            payload = body.result()
+        except (asyncio.IncompleteReadError, OSError):
             self._break_off(peer)
             return
+        peer.body = None
+        session = session_of(peer.header.result())
         nonces = read_nonces(payload)
-        if self._named_by(nonces) != session_of(data):
+        if self._named_by(nonces) != session:
             other = FrameError("its session does not follow from the nonces")
             raise self._channel.malformed(peer, Kind.READY, 0, other)
         if (nonces[peer.index], nonces[self._endpoint.index]) != (
@@ -281,7 +361,7 @@ class Gathering:
         ):
             other = FrameError("its nonces are not those of the hellos on this connection")
             raise self._channel.malformed(peer, Kind.READY, 0, other)
-        peer.nonces, peer.ready = nonces, session_of(data)
+        peer.nonces, peer.ready = nonces, session
         self._channel.transcript.frame("received", peer.name, Kind.READY, 0, peer.received, payload)
         peer.received += 1
         peer.expect()
@@ -307,7 +387,7 @@ class Gathering:
         peer = self._channel.peers.pop(index, None)
         if peer is not None:
             log.info("%s has gone", peer.name)
-            self._left = index
+            self._gone[index] = peer.hello.nonce
             peer.drop()
             self._changed.set()
             self._channel.tell()
@@ -329,11 +409,20 @@ class Gathering:
             for index, reason in self._channel.reasons.items()
             if index not in self._channel.peers
         }
-        return found or {
-            index: "it is connected here, but not with every other party"
+        within = {
+            index: "it has stopped in the middle of a message"
             for index, peer in self._channel.peers.items()
-            if peer.ready != self._channel.session
+            if peer.body is not None
         }
+        return (
+            found
+            or within
+            or {
+                index: "it is connected here, but not with every other party"
+                for index, peer in self._channel.peers.items()
+                if peer.ready != self._channel.session
+            }
+        )
 
 
 async def _together(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -1,6 +1,7 @@
 """The exchange of hellos on a new connection, and everything that two parties must agree on."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +9,12 @@ from dataclasses import dataclass
 from secgen_dsl.runtime.network.check import Check, check_frame, read_check_frame
 from secgen_dsl.runtime.network.faults import Faults, PeerError
 from secgen_dsl.runtime.network.frames import (
+    ABORT_BYTES,
+    FAREWELL_SECONDS,
     HEADER,
     HELLO_BYTES,
     NO_SESSION,
+    Abort,
     FrameError,
     Header,
     Kind,
@@ -151,8 +155,7 @@ class Greeting:
             writer.close()
             raise self._faults.malformed(peer, Kind.HELLO, 0, str(error)) from error
         except PeerError:
-            writer.close()
-            raise
+            raise  # whoever hears of it says why, and closes the connection (``say_why``)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             writer.transport.abort()
             if isinstance(error, ssl.SSLError) and refuses_certificate(error):
@@ -205,6 +208,20 @@ class Greeting:
                 "some party's store is of another run of the same plan, or what it says is not "
                 "so: let `secgen audit` compare the sites; nothing was sent",
             )
+
+    async def say_why(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, abort: Abort
+    ) -> None:
+        """Tell a peer, whose hello this party does not accept, before the connection is closed."""
+        frame = Header(Kind.ABORT, 0, self._endpoint.index, 1, NO_SESSION, ABORT_BYTES).pack()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                writer.write(frame + abort.pack())
+                await writer.drain()
+                # Closed with bytes unread it would be reset, and take the word along.
+                while await reader.read(2**16):
+                    pass
+        writer.close()
 
     async def _answer(
         self, peer: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes

@@ -8,8 +8,10 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
@@ -25,6 +27,9 @@ HANDSHAKE_SECONDS = 15.0
 
 _MEETING_SECONDS = 30.0
 """How long a party waits at the relay for another one before it says so and comes anew."""
+
+MOST_OF_A_PARTY = 8
+"""Connections of one party that are greeted at a time; one is what an honest party needs."""
 
 STREAM_LIMIT = 2**20
 """Bytes that a stream buffers before it stops reading from its socket."""
@@ -122,7 +127,7 @@ class Endpoint:
                 streams = await asyncio.open_connection(
                     address.host,
                     address.port,
-                    ssl=self._context(server=False),
+                    ssl=self._client_context,
                     server_hostname="",
                     ssl_handshake_timeout=HANDSHAKE_SECONDS,
                     ssl_shutdown_timeout=1,
@@ -166,7 +171,7 @@ class Endpoint:
             raise _not_yet(error) from error
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
-                context = self._context(server=not dials)
+                context = self._client_context if dials else self._server_context
                 streams = await _secured(met, context, server=not dials)
         except ssl.SSLCertVerificationError as error:
             raise self._stranger(peer, f"behind the relay is {_shown(error)}") from error
@@ -175,23 +180,36 @@ class Endpoint:
         self._require(peer, streams, "the relay")
         return streams
 
-    def serve(self, listener: socket.socket, on_stream: OnStream) -> "asyncio.Task[None]":
+    def serve(
+        self,
+        listener: socket.socket,
+        on_stream: OnStream,
+        on_stranger: Callable[[str, str], None] = lambda _, __: None,
+    ) -> "asyncio.Task[None]":
         """Accept the connections of parties; who is none of them is dropped without a word.
 
         Args:
             listener: a bound socket that listens.
             on_stream: called with the party's index for each connection.
+            on_stranger: called with the address of a host that shows a certificate which is no
+                party's or cannot be used, and with what it shows.
 
         Returns:
             The task that does it; to be cancelled.
         """
-        context = self._context(server=True)
+        context = self._server_context
+        held: Counter[int] = Counter()
 
         async def accepted(sock: socket.socket) -> None:
             try:
                 sock.setblocking(False)
                 async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    host = str(sock.getpeername()[0])
+                    admission.taken()
                     reader, writer = await _secured(sock, context, server=True)
+            except ssl.SSLCertVerificationError as error:
+                on_stranger(host, _shown(error))
+                return
             except (OSError, TimeoutError):
                 return
             peer = party_at_other_end(writer.get_extra_info("ssl_object"), self.entries)
@@ -199,14 +217,28 @@ class Endpoint:
                 writer.transport.abort()
                 return
             admission.known()
+            if held[peer] >= MOST_OF_A_PARTY:
+                writer.transport.abort()
+                return
             keep_alive(writer.get_extra_info("socket"))
-            await on_stream(peer, reader, writer)
+            held[peer] += 1
+            try:
+                await on_stream(peer, reader, writer)
+            finally:
+                held[peer] -= 1
 
         admission = Admission(accepted)
         return asyncio.get_running_loop().create_task(admission.run(listener))
 
-    def _context(self, *, server: bool) -> ssl.SSLContext:
-        return tls_context(self.entries, self.key, self.certificate, server=server)
+    # Made once: files may have been used up by others when they are needed.
+
+    @cached_property
+    def _server_context(self) -> ssl.SSLContext:
+        return tls_context(self.entries, self.key, self.certificate, server=True)
+
+    @cached_property
+    def _client_context(self) -> ssl.SSLContext:
+        return tls_context(self.entries, self.key, self.certificate, server=False)
 
     def _require(self, peer: int, streams: Streams, where: str) -> None:
         found = party_at_other_end(streams[1].get_extra_info("ssl_object"), self.entries)
