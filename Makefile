@@ -1,3 +1,4 @@
+# make setup  makes .venv with secgen and all that it needs, and runs nothing
 # make demo   sets everything up and runs the main job on an embedded real cohort
 # make test   sets up, checks style, types and imports, and passes the tests
 # make test-full   also the slow studies, and the mutations
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo docs test test-full field-test mutations lint types imports lock clean
+.PHONY: setup demo docs test test-full field-test mutations lint types imports lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -20,6 +21,9 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+setup: $(READY)
+	@echo "secgen is at $(BIN)/secgen"
 
 demo: $(READY)
 	$(BIN)/python tools/demo.py

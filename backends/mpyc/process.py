@@ -105,8 +105,9 @@ def run_party(
             _STOPPED,
             f"{reporter.party} was stopped from outside while {reporter.phase}",
             place=reporter.party,
-            next_step="start all parties again: a restart uses the contributions that are stored "
-            "and costs no budget",
+            next_step="the output of `secgen party`, or of its service (`journalctl -u`), says who "
+            "stopped it, unless it was killed; start all parties again: a restart uses the "
+            "contributions that are stored and costs no budget",
         )
         reporter.log.info("ended: %s", stopped)
         _write(channel, failure_line(stopped))

@@ -42,6 +42,7 @@ class RunningParty:
 
     name: str
     process: subprocess.Popen[bytes]
+    state: Path
     follower: threading.Thread | None = None
     phase: str = "starting"
     result: PartyResult | None = None
@@ -125,7 +126,7 @@ class Supervisor:
             ) from error
         finally:
             os.close(errors)
-        party = RunningParty(name, process)
+        party = RunningParty(name, process, Path(config.state))
         self._running.append(party)
         party.follower = threading.Thread(
             target=_follow,
@@ -219,12 +220,15 @@ def _end(party: RunningParty) -> None:
     how = f"ended with exit code {code}"
     if code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
+    killed = ""
+    if code == -signal.SIGKILL:  # it leaves no word behind; a full memory does the same
+        killed = "; why it was killed, the system's log tells (`journalctl -k`): short of memory?"
     party.failure = fail(
         "SG508",
         f"the process of {party.name} {how} while {party.phase}",
         place=party.name,
-        next_step="see stderr.log and party.log in its state folder, then run again: a restart "
-        "uses the contributions that are stored and costs no budget",
+        next_step=f"see {party.state / 'party.log'} and stderr.log beside it{killed}; then run "
+        "again: a restart uses the contributions that are stored and costs no budget",
     )
 
 

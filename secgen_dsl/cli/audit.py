@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from secgen_dsl.runtime.evidence.findings import Finding
     from secgen_dsl.runtime.evidence.site import Site
 
+_AT_BOTH_SITES = (
+    "compare the folders at both sites, byte for byte with `sha256sum`; until it is known why they "
+    "differ, use no results"
+)
+_FROM_THE_SITE = (
+    "ask the site for the folder again, as the run left it; if it is the same, use no results "
+    "until it is known why"
+)
+_WHICH_FILE = (
+    "the file given with --consortium may itself be the one that is old or was changed: run "
+    "`secgen consortium` with it and with the folder's, and ask the parties that differ by "
+    "telephone which is right; until then use no results"
+)
 _LABELS = {"holds": "holds", "fails": "FAILS", "could not be checked": "not checked"}
 
 
@@ -164,15 +177,14 @@ def _errors(findings: "Sequence[Finding]") -> Iterator[Diagnostic]:
         if one.outcome != "fails":
             continue
         between = one.group == "all sites"
+        step = _AT_BOTH_SITES if between else _FROM_THE_SITE
+        if one.file == "--consortium":
+            step = _WHICH_FILE
         yield Diagnostic(
             "SG533" if between else "SG532",
             f"this does not hold: {one.check}: {printable(one.words)}",
             place=printable(", ".join(part for part in (one.site, one.file) if part)),
-            next_step="compare the folders at both sites, byte for byte with `sha256sum`; until it "
-            "is known why they differ, use no results"
-            if between
-            else "ask the site for the folder again, as the run left it; if it is the same, use no "
-            "results until it is known why",
+            next_step=step,
         )
 
 

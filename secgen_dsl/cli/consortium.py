@@ -58,7 +58,7 @@ def consortium(files: tuple[Path, ...], out: Path | None, relay: str, output: Fo
             place=str(out),
             next_step="give another name with -o, or move the file away",
         )
-    read = {path: read_parties(path) for path in files}
+    read = {path: read_parties(path, relay) for path in files}
     whole = next((one for one in read.values() if isinstance(one, Consortium)), None)
     entries, checked = _once(
         {path: one.party if isinstance(one, Consortium) else one for path, one in read.items()}

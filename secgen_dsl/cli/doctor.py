@@ -85,6 +85,7 @@ def doctor(
     errors = any(each.severity == "error" for each in found.diagnostics)
     data: dict[str, object] = {
         "party": name,
+        "roster": found.roster,
         "notes": list(found.notes),
         "sites": [{"site": site_name} | words for site_name, words in found.sites.items()],
     }

@@ -64,11 +64,11 @@ def erase(path: Path, plan: str, yes: bool, output: Format) -> None:
     with contextlib.ExitStack() as stack:
         found, plan_sha256 = _find(stack, path, plan)
         count = sum(one.count for one in found)
-        inputs = "1 noised input" if count == 1 else f"{count} noised inputs"
+        inputs = _inputs(count)
         if output == "full":
             click.echo(f"plan         {plan_sha256}")
             for one in found:
-                click.echo(f"store        {one.path}, {one.count} noised inputs")
+                click.echo(f"store        {one.path}, {_inputs(one.count)}")
         if not yes:
             _ask(inputs)
         for one in found:
@@ -128,6 +128,10 @@ def _require_length(plan: str) -> None:
         "too, and what is erased is gone",
         f"give the first {_DIGITS} digits or more, as `secgen ledger` shows them",
     )
+
+
+def _inputs(count: int) -> str:
+    return "1 noised input" if count == 1 else f"{count} noised inputs"
 
 
 def _ask(inputs: str) -> None:

@@ -86,11 +86,13 @@ class Examination:
     Attributes:
         sites: site → check → a short word.
         notes: remarks that are no findings.
+        roster: digest of all parties in the consortium's file, which people compare.
     """
 
     sites: dict[str, dict[str, str]] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    roster: str = ""
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -112,6 +114,9 @@ def examine(subject: Subject, say: Callable[[str], None]) -> Examination:
     """
     found = Examination()
     consortium = read_consortium(subject.consortium)
+    found.roster = roster_sha256(sorted(consortium.party, key=lambda one: one.name))
+    found.notes.append(f"roster      {found.roster}")
+    found.notes.append("            as `secgen consortium` shows it: the same at all sites")
     planned = None
     if subject.bundle is not None:
         with found.collecting():
@@ -212,7 +217,7 @@ def _check_site(
     from secgen_dsl.backends.bundle import require_writable
     from secgen_dsl.backends.mpyc.supervision import folder_of
     from secgen_dsl.runtime.database import read_ledger_file
-    from secgen_dsl.runtime.ledger import Ledger
+    from secgen_dsl.runtime.ledger import Ledger, ledger_words
     from secgen_dsl.runtime.policy import Policy
     from secgen_dsl.runtime.site.debit import debit_of
     from secgen_dsl.runtime.site.description import Site
@@ -226,11 +231,10 @@ def _check_site(
                 ledger = read_ledger_file(store)
                 found.diagnostics += ledger.warnings()
                 found.diagnostics += _behind(ledger)
-                found.notes.append(f"ledger      intact, {len(ledger.entries)} entries")
-            else:
-                found.notes.append(
-                    f"ledger      none in {subject.state}: a run would begin a new one"
-                )
+            is_silo = planned is None or name not in planned.plan.program.helpers
+            found.notes.append(
+                f"ledger      {ledger_words(ledger, subject.state, is_silo=is_silo)}"
+            )
     if subject.site is None:
         return
     with found.collecting():
@@ -245,12 +249,13 @@ def _check_site(
         if planned is None or name in planned.plan.program.helpers:
             return
         plan_sha256 = planned.verified.plan_sha256
-        if any(entry.plan_sha256 == plan_sha256 for entry in ledger.entries):
-            found.notes.append("policy      this plan was debited before: to go on costs nothing")
-            return
-        debit_of(planned.plan, subject.site, name).check(ledger)
         limits = Site(subject.site, "").description.policy != Policy()
         allows = "allows this plan" if limits else "has no [policy]: nothing is limited"
+        if any(entry.plan_sha256 == plan_sha256 for entry in ledger.entries):
+            if limits:
+                allows = "is kept: this plan was debited before, and to go on with it costs nothing"
+        else:
+            debit_of(planned.plan, subject.site, name).check(ledger)
         found.notes.append(f"policy      {subject.site} {allows}")
 
 
@@ -285,6 +290,7 @@ class _Network:
         self._standing = standing
         self._planned = planned
         self._found = found
+        self._without_relay = False
         self._index = [one.name for one in entries].index(subject.name or "")
         relay = consortium.relay
         address = None if relay is None else read_address(relay.address)
@@ -318,8 +324,8 @@ class _Network:
                 next_step="give --bundle: only the parties of its plan are asked then",
             )
         listener = self._listener()
-        others = len(entries) - 1
-        say(f"asking {others} other sites, for up to {self._subject.wait:g} s")
+        others = f"{len(entries) - 1} other {'site' if len(entries) == 2 else 'sites'}"
+        say(f"asking {others}, for up to {self._subject.wait:g} s")
         begun = time.monotonic()
         try:
             consultation = asyncio.run(self._ask(listener))
@@ -327,7 +333,7 @@ class _Network:
             if listener is not None:
                 listener.close()
         taken = time.monotonic() - begun
-        self._found.notes.append(f"network     {others} other sites were asked for {taken:.1f} s")
+        self._found.notes.append(f"network     {others} asked for {taken:.1f} s")
         now = datetime.now(UTC)
         meeting = Meeting(
             entries=entries,
@@ -337,7 +343,9 @@ class _Network:
             listens=listener is not None,
             ordered=self._planned is not None,
             explained=frozenset(
-                index for index, one in enumerate(entries) if not is_valid(one, now)
+                index
+                for index, one in enumerate(entries)
+                if not is_valid(one, now) or (self._without_relay and self._meets(one))
             ),
         )
         self._found.diagnostics += diagnose(meeting)
@@ -368,12 +376,16 @@ class _Network:
             )
             self._found.notes.append(f"relay       {endpoint.relay} admits {me.name}")
         except SecgenError as error:
-            meets = not me.address and any(
-                not one.address for one in endpoint.entries if one is not me
-            )
+            self._without_relay = True
+            meets = any(map(self._meets, endpoint.entries))
             self._found.diagnostics += [
                 each if meets else _as_warning(each) for each in error.diagnostics
             ]
+
+    def _meets(self, other: PartyEntry) -> bool:
+        """Whether this site and another one meet at the relay."""
+        me = self._endpoint.entries[self._index]
+        return other is not me and not me.address and not other.address
 
     def _listener(self) -> socket.socket | None:
         """This site's bound socket; None where there is no address, or it cannot be had."""
@@ -425,7 +437,7 @@ class _Network:
             "calls us": "–",
             "release": standing.release,
             "plan": standing.plan_sha256[:8] if has_plan else "–",
-            "roster": standing.roster_sha256[:8],
+            "parties": standing.roster_sha256[:8],
             "approvals": f"{standing.approved.bit_count()} of {len(self._endpoint.entries)}"
             if has_plan
             else "–",

@@ -1,9 +1,11 @@
 """Carries out one party's part of an approved study, and writes its results and evidence."""
 
 import hashlib
+import shlex
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,21 +74,22 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     if proxy is None and relay is not None:
         proxy = proxy_from_environment(read_address(relay.address))
     with one_run_at_a_time(field.state.absolute(), "--state"):
-        run.lines.message("ledger", _ledger_words(field))
-        result = run_own_party(
-            run.planned.plan,
-            run.bundle.program_text,
-            run.planned.sources,
-            run.study_sha256,
-            name=field.name,
-            consortium=run.consortium,
-            machine=run.machine,
-            data_file=field.site,
-            state=field.state.absolute(),
-            approvals=[hashlib.sha256(canonical_json(one)).hexdigest() for one in run.approvals],
-            proxy=proxy,
-            on_progress=run.lines,
-        )
+        run.lines.message("ledger", f"ledger {_ledger_words(field)}")
+        with pointing_to_check_data(field):
+            result = run_own_party(
+                run.planned.plan,
+                run.bundle.program_text,
+                run.planned.sources,
+                run.study_sha256,
+                name=field.name,
+                consortium=run.consortium,
+                machine=run.machine,
+                data_file=field.site,
+                state=field.state.absolute(),
+                approvals=[hashlib.sha256(canonical_json(x)).hexdigest() for x in run.approvals],
+                proxy=proxy,
+                on_progress=run.lines,
+            )
     run.lines.message("opened", "opened; every party has confirmed the values")
     return _write(field, run, result)
 
@@ -197,16 +200,35 @@ def _ledger_words(field: Field) -> str:
     """Which ledger this run goes into: a mistyped folder would begin another one."""
     from secgen_dsl.backends.mpyc.supervision import folder_of
     from secgen_dsl.runtime.database import read_ledger_file
+    from secgen_dsl.runtime.ledger import Ledger, ledger_words
 
     store = folder_of(field.state, field.name) / "store.sqlite"
-    if not store.is_file():
-        return (
-            f"{field.state} knows nothing of this party: a new ledger begins there (if the site "
-            "has spent before, stop now and give the folder of all its studies)"
-        )
-    entries = read_ledger_file(store).entries
-    last = f", the last of {entries[-1].date}" if entries else ""
-    return f"ledger in {field.state}: {len(entries)} entries{last}"
+    ledger = read_ledger_file(store) if store.is_file() else Ledger(store, (), ())
+    return ledger_words(ledger, field.state, is_silo=field.site is not None)
+
+
+@contextmanager
+def pointing_to_check_data(field: Field) -> Iterator[None]:
+    """What is wrong with the site's files is shown in full by another command.
+
+    A party's own message leaves out what the files hold: names in them may be patients'.
+
+    Raises:
+        SecgenError: as within; SG4xx, of the site's files, with that command as a next step, too.
+    """
+    try:
+        yield
+    except SecgenError as error:
+        command = shlex.join(["secgen", "check-data", str(field.bundle), "--site", str(field.site)])
+        shows = f"`{command}` shows what the files hold"
+        raise SecgenError(
+            [
+                replace(one, next_step=f"{one.next_step}; {shows}")
+                if one.code.startswith("SG4")
+                else one
+                for one in error.diagnostics
+            ]
+        ) from error
 
 
 def _check_party(field: Field, planned: PlannedStudy) -> None:

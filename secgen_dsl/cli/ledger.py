@@ -1,5 +1,7 @@
 """`secgen ledger`: what was spent on a site's people, and what the next study would cost."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
@@ -8,8 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from secgen_dsl.cli.report import Format, command, format_option, show, succeed
-from secgen_dsl.diagnostics.diagnostic import fail, printable
+from secgen_dsl.cli.report import (
+    Format,
+    as_json,
+    command,
+    format_option,
+    print_json,
+    show,
+    succeed,
+)
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, printable
 from secgen_dsl.privacy.rounding import six_digits_up
 
 if TYPE_CHECKING:
@@ -64,18 +74,23 @@ def ledger(path: Path, output: Format, with_study: Path | None, site: Path | Non
     plan = None if with_study is None else plan_at(with_study)
     warnings = [warning for each in ledgers for warning in each.warnings()]
     limits = site is not None and _has_limits(site)
-    if site is not None:
-        for each in ledgers:
-            _check_policy(each, site, plan)
+    refused = [] if site is None else list(_refusals(ledgers, site, plan))
     if output != "full":
+        if refused and output != "json":
+            raise SecgenError([*warnings, *refused])
         data: dict[str, object] = {"ledgers": [_json(each, plan) for each in ledgers]}
         if site is not None:
             data["policy_checked"] = limits
+        if refused:
+            print_json({"ok": False, "diagnostics": as_json([*warnings, *refused])} | data)
+            sys.exit(1)
         succeed(output, warnings, data)
         return
     show(warnings)
     for each in ledgers:
         click.echo("\n".join(_lines(each, plan)))
+    if refused:
+        raise SecgenError(refused)
     if limits:
         click.echo(f"{site} allows {'this' if plan is None else 'this study too'}.")
     elif site is not None:
@@ -170,6 +185,17 @@ def _next(ledger: "Ledger", plan: "Plan") -> _Next:
     digest = sha256_of(plan)
     debited = any(entry.plan_sha256 == digest for entry in ledger.entries)
     return _Next(digest, spend_of(plan), debited)
+
+
+def _refusals(ledgers: "list[Ledger]", site: Path, plan: "Plan | None") -> "Iterator[Diagnostic]":
+    """SG804, for each ledger; whatever else is wrong with the site's file is raised."""
+    for each in ledgers:
+        try:
+            _check_policy(each, site, plan)
+        except SecgenError as error:
+            if any(one.code != "SG804" for one in error.diagnostics):
+                raise
+            yield from error.diagnostics
 
 
 def _check_policy(ledger: "Ledger", site: Path, plan: "Plan | None") -> None:

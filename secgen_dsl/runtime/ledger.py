@@ -153,6 +153,28 @@ class Ledger:
             )
 
 
+def ledger_words(ledger: Ledger, state: Path, *, is_silo: bool) -> str:
+    """What a site should know of its ledger before a run.
+
+    An empty one begins with a first study, and after a loss: they look the same, so whoever starts
+    a run is told every time.
+
+    Args:
+        state: the folder that it is in, or would be.
+        is_silo: the party has data; a helper spends nothing.
+    """
+    count = len(ledger.entries)
+    if count:
+        return f"in {state}: {_entries(count)}, the last of {ledger.entries[-1].date}"
+    if not is_silo:
+        return f"in {state}: 0 entries; a helper has no data and spends nothing"
+    return (
+        f"in {state}: 0 entries: a first study, or a ledger that was lost; if this site has taken "
+        "part in any study before, stop now and give --state the folder of all its studies, or "
+        "bring its newest backup back"
+    )
+
+
 def new_head(connection: sqlite3.Connection) -> None:
     """Give a new database the head of an empty ledger."""
     origin = secrets.token_bytes(32)
@@ -219,7 +241,7 @@ def read_ledger(connection: sqlite3.Connection, path: Path) -> Ledger:
         entries.append(entry)
         hashes.append(before)
     if count != len(entries) or head != before:
-        raise corrupted(path, f"its head tells of {count} entries; {len(entries)} are left")
+        raise corrupted(path, f"its head tells of {_entries(count)}; {len(entries)} left")
     return Ledger(path, tuple(entries), tuple(hashes))
 
 
@@ -232,6 +254,10 @@ def corrupted(path: Path, what: str) -> SecgenError:
         next_step="nothing was repaired, and no study is run with it; bring back the newest "
         "backup, and ask the site's privacy officer what was spent since",
     )
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
 
 
 def _command(path: Path) -> str:

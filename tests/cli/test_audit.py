@@ -93,7 +93,7 @@ def test_one_site_says_what_it_could_not_check(field_run: FieldRun) -> None:
     assert ended.code == 0
     assert "FAILS" not in ended.out
     assert "give it with --ledger" in ended.out
-    assert "the folder of south, university is not there" in " ".join(ended.out.split())
+    assert "the folders of south, university are not there" in " ".join(ended.out.split())
     assert ended.out.splitlines()[-1].endswith("0 fail, 3 could not be made")
     found = secgen("audit", field_run.complete["north"], "--json").json
     assert [one["code"] for one in found["diagnostics"]] == ["SG534"]
@@ -291,6 +291,7 @@ def test_another_consortium_is_not_the_one_that_ran(field_run: FieldRun, tmp_pat
     assert "these certificates and officers are those that the auditor knows" in line
     said = " ".join(ended.out.split())
     assert f"north has the officer's key ed25519:{'7' * 64} in --consortium, and {officer}" in said
+    assert "by telephone which is right" in " ".join(ended.err.split())
 
 
 def test_sites_of_two_runs_do_not_agree(field_run: FieldRun) -> None:

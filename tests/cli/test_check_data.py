@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from secgen_dsl.cli.field import Field, pointing_to_check_data
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from tests.cli.commands import secgen
 
 SPEC = """secgen 1
@@ -348,3 +350,14 @@ def test_a_run_takes_site_toml_wherever_it_takes_a_table(folder: Path) -> None:
         if path.is_file():
             data = path.read_bytes()
             assert not [word for word in (b"site.toml", b"cms", b"Secret") if word in data]
+
+
+@pytest.mark.parametrize(("code", "points"), [("SG413", True), ("SG504", False)])
+def test_a_party_that_cannot_read_its_table_points_to_it(code: str, points: bool) -> None:
+    here = Path("here")
+    field = Field(here / "bundle", "a", here, here, Path("my site.toml"), here, here, None)
+    with pytest.raises(SecgenError) as caught, pointing_to_check_data(field):
+        raise fail(code, "the file has no column", next_step="map it")
+    step = caught.value.diagnostics[0].next_step
+    assert step.startswith("map it")
+    assert ("`secgen check-data here/bundle --site 'my site.toml'`" in step) == points

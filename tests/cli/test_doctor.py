@@ -180,7 +180,7 @@ def test_three_sites_find_each_other_within_seconds(sites: Sites) -> None:
         for other in NAMES:
             if other != name:
                 assert one.word(other, "reached") == one.word(other, "calls us") == "yes"
-                assert one.word(other, "roster") == "same"
+                assert one.word(other, "parties") == "same"
                 assert abs(float(one.word(other, "clock").removesuffix(" s"))) <= 1
 
 
@@ -274,6 +274,7 @@ def test_sites_without_an_address_meet_at_the_relay(tmp_path: Path) -> None:
         assert relay.stdout is not None
         assert "listens on" in relay.stdout.readline()
         north, east, south = said(*(sites.doctor(name) for name in NAMES))
+        (alone,) = said(sites.doctor("north", "--wait", "1"))
     finally:
         relay.terminate()
         relay.communicate(timeout=PATIENCE)
@@ -283,6 +284,7 @@ def test_sites_without_an_address_meet_at_the_relay(tmp_path: Path) -> None:
     assert north.word("south", "reached") == south.word("north", "calls us") == "at the relay"
     assert (north.word("east", "reached"), north.word("east", "calls us")) == ("yes", "we call")
     assert (east.word("north", "reached"), east.word("north", "calls us")) == ("it calls", "yes")
+    assert "south was not reached: it has not come to the relay" in alone.message("SG551")
 
 
 def test_a_relay_that_is_not_there(tmp_path: Path) -> None:
@@ -291,7 +293,8 @@ def test_a_relay_that_is_not_there(tmp_path: Path) -> None:
     sites.add("south", "")
     words = ("--party", "north", "--keys", tmp_path / "north", "--wait", "2")
     told = in_this_process("--consortium", sites.file(), *words)
-    assert [code for code, _ in told.errors()] == ["SG528", "SG551"]
+    assert [code for code, _ in told.errors()] == ["SG528"]  # the other site is not blamed
+    assert told.word("south", "reached") == "not at the relay"
 
 
 def test_the_port_and_the_keys_of_this_site(sites: Sites) -> None:
@@ -335,6 +338,8 @@ def test_the_file_alone(tmp_path: Path) -> None:
     sites.add("south", host="south.example.org")
     told = in_this_process("--consortium", sites.file())
     assert told.code == 0
+    # The number that people compare by telephone.
+    assert told.json["roster"] == secgen("consortium", sites.file(), "--json").json["roster"]
     assert told.all() == [
         ("SG554", "warning", f"consortium.toml, {name}") for name in sorted(NAMES)
     ]
@@ -402,6 +407,7 @@ def test_the_state_and_the_policy_of_a_site(sites: Sites, bundles: Path) -> None
     told = in_this_process("--consortium", sites.file(), *words)
     assert {code for code, _ in told.errors()} == {"SG804", "SG551"}
     assert not state.exists()
+    assert any("0 entries" in note and "stop now" in note for note in told.json["notes"])
     site.write_text('[files]\nexpression = "nowhere.csv"\n')
     state.write_text("")
     told = in_this_process("--consortium", sites.file(), *words)

@@ -202,6 +202,19 @@ def test_files_of_two_parties_with_one_key(folder: Path) -> None:
     assert secgen("keygen", "--party", "x", "--officer", f"ed25519:{'0' * 64}", "-o", "x").code == 2
 
 
+def test_a_relay_is_put_in_before_the_file_is_judged(folder: Path) -> None:
+    """What the message proposes for a file whose parties have no address works."""
+    keys("north")
+    keys("south")
+    parties = [Path(name, "party.toml").read_text() for name in ("north", "south")]
+    Path("c.toml").write_text("\n".join(['format = "secgen.consortium/1"', *parties]))
+    ended = secgen("consortium", "c.toml")
+    assert ended.codes() == ["SG521"]
+    assert "--relay HOST:PORT" in ended.err
+    assert secgen("consortium", "c.toml", "--relay", "relay.org:443", "-o", "z.toml").code == 0
+    assert read_consortium(Path("z.toml")).relay == Relay(address="relay.org:443")
+
+
 def test_a_consortium_is_not_overwritten(folder: Path) -> None:
     keys("north", "--address", "north.example.org:7443")
     Path("c.toml").write_text("mine")

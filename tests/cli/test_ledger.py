@@ -194,6 +194,11 @@ def test_a_policy_refuses_before_data_are_read(study: Path, backend: str) -> Non
     folder = next(Path("state").glob("north-*"))
     said = secgen("ledger", folder, "--with", "other.secgen", "--site", "site.toml")
     assert said.codes() == ["SG804"]
+    assert "last entry" in said.out  # what it is about is shown all the same
+    assert "with it" in said.out
+    said = secgen("ledger", folder, "--with", "other.secgen", "--site", "site.toml", "--json")
+    assert said.codes() == ["SG804"]
+    assert said.json["ledgers"][0]["with"]["total"]["studies"] == 2
     said = secgen("ledger", folder, "--site", "site.toml")
     assert (said.code, "allows this" in said.out) == (0, True)
     data = secgen("ledger", folder, "--site", "site.toml", "--json").json

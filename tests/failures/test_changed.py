@@ -53,7 +53,8 @@ def test_a_member_with_another_certificate_at_one_site(study: Study, begin: Begi
     for name, peer in {"north": "south", "south": "north"}.items():
         assert ended[name].codes == ["SG527"], ended[name].said
         found = re.search(
-            rf"{peer} is not in the same session: its roster is (\w+), this party's (\w+)",
+            rf"{peer} is not in the same session: its digest of the plan's parties is (\w+), this "
+            r"party's (\w+)",
             ended[name].said,
         )
         assert found is not None, ended[name].said

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import marshal
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -188,6 +189,10 @@ def test_a_killed_party_is_named_and_a_restart_uses_what_was_stored(tmp_path: Pa
     found = run.fails("die")
     assert (found.code, found.place) == ("SG508", "northeast")
     assert "SIGKILL" in found.message
+    log = re.search(r"see (\S+/party\.log) ", found.next_step)
+    assert log is not None
+    assert "storing" in Path(log[1]).read_text()
+    assert "journalctl -k" in found.next_step
     assert "storing for round 1" in found.message
     stored = run.plain()
     for path in run.files.values():

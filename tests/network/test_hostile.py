@@ -295,7 +295,11 @@ def greeting(**changes: Any) -> Attack:
         ({"plan_sha256": "9" * 64}, "SG502", ("its plan is " + "9" * 64, "1" * 64)),
         ({"study_sha256": "9" * 64}, "SG502", ("its study is " + "9" * 64, "2" * 64)),
         ({"release": "0.0.9"}, "SG502", ("it runs secgen 0.0.9", "this party's 0.1.0")),
-        ({"roster_sha256": "9" * 64}, "SG527", ("its roster is " + "9" * 64,)),
+        (
+            {"roster_sha256": "9" * 64},
+            "SG527",
+            ("the plan's parties is " + "9" * 64,),
+        ),
         ({"sender": 0}, "SG502", ("for another connection",)),
         ({"receiver": 1}, "SG502", ("for another connection",)),
         ({"accepts": True}, "SG502", ("for another connection",)),
@@ -352,7 +356,7 @@ def test_another_version_of_the_protocol_is_shown_at_both_ends(world: World, fie
         ({"plan_sha256": "9" * 64}, "SG502", "plan"),
         ({"study_sha256": "9" * 64}, "SG502", "study"),
         ({"release": "0.0.9"}, "SG502", "secgen"),
-        ({"roster_sha256": "9" * 64}, "SG527", "roster"),
+        ({"roster_sha256": "9" * 64}, "SG527", "parties"),
         ({"opened": ("9" * 64,)}, "SG513", "rounds opened"),
     ],
 )

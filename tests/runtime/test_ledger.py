@@ -15,7 +15,7 @@ import pytest
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.runtime import ledger as ledger_module
 from secgen_dsl.runtime.database import FORMAT, read_ledger_file
-from secgen_dsl.runtime.ledger import Debit
+from secgen_dsl.runtime.ledger import Debit, Ledger, ledger_words
 from secgen_dsl.runtime.policy import Policy
 from secgen_dsl.runtime.store import (
     ContributionKey,
@@ -102,6 +102,19 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
         store.check(KEY, limited)  # a restart costs nothing
         assert store.find(other) is None
         assert len(store.ledger().entries) == 1
+
+
+def test_an_empty_ledger_is_told_of_every_time(tmp_path: Path) -> None:
+    """A first study and a lost folder look the same, also when a refused start has left a store."""
+    path = tmp_path / "store.sqlite"
+    absent = ledger_words(Ledger(path, (), ()), tmp_path, is_silo=True)
+    ContributionStore(path).close()
+    assert ledger_words(read_ledger_file(path), tmp_path, is_silo=True) == absent
+    assert "if this site has taken part in any study before, stop now" in absent
+    assert "stop" not in ledger_words(read_ledger_file(path), tmp_path, is_silo=False)
+    written(tmp_path, 1)
+    words = ledger_words(read_ledger_file(path), tmp_path, is_silo=True)
+    assert words.startswith(f"in {tmp_path}: 1 entry, the last of ")
 
 
 def test_a_folder_with_a_debit_is_needed(tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
         report.lacks(
             "all sites",
             "what was sent is what arrived, with every party",
-            f"the folder of {', '.join(absent)} is not there",
+            f"the folder of {absent[0]} is not there"
+            if len(absent) == 1
+            else f"the folders of {', '.join(absent)} are not there",
             "RUN",
         )
     return report.findings

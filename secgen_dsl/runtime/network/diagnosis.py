@@ -41,8 +41,8 @@ class Meeting:
         contacts: index → what is known of each other site.
         listens: this site's doctor has listened on its address.
         ordered: the entries are in a plan's order, so that it is known who dials whom.
-        explained: sites of which something is known already that keeps anybody from reaching them
-            (an expired certificate).
+        explained: sites of which something is known already that keeps this one from reaching them
+            (an expired certificate; a relay that is not there).
     """
 
     entries: Sequence[PartyEntry]
@@ -78,14 +78,14 @@ def words(meeting: Meeting, peer: int) -> dict[str, str]:
     check, ours = contact.check, meeting.standing
     found = {"reached": _reached_word(meeting, peer), "calls us": _calls_word(meeting, peer)}
     if check is None:
-        return found | dict.fromkeys(("release", "plan", "roster", "approvals", "clock"), "–")
+        return found | dict.fromkeys(("release", "plan", "parties", "approvals", "clock"), "–")
     found["release"] = printable(check.release)
     both = NO_HASH not in (check.plan_sha256, ours.plan_sha256)
     plan = [check.plan_sha256, check.study_sha256] == [ours.plan_sha256, ours.study_sha256]
     found["plan"] = ("same" if plan else "other") if both else "–"
     comparable = _comparable(ours, check)
     alike = check.roster_sha256 == ours.roster_sha256
-    found["roster"] = ("same" if alike else "other") if comparable else "–"
+    found["parties"] = ("same" if alike else "other") if comparable else "–"
     held = check.approved.bit_count()
     found["approvals"] = f"{held} of {len(meeting.entries)}" if both and alike else "–"
     found["clock"] = "–" if contact.offset is None else f"{contact.offset:+z.1f} s"
@@ -287,17 +287,20 @@ def _other(meeting: Meeting, peer: int, check: Check) -> Iterator[Diagnostic]:
                 peer,
                 meeting,
                 f"the {what} of {name} is {theirs}, that of this site {own}",
-                "give all sites the same bundle, as it was approved",
+                "give all sites the same bundle, as it was approved; `secgen plan A --against B` "
+                "says what differs between the bundles of two sites",
             )
     if _comparable(ours, check) and check.roster_sha256 != ours.roster_sha256:
+        kind = "parties" if ours.plan_sha256 == NO_HASH else "plan's parties"
         yield _about(
             "SG527",
             peer,
             meeting,
-            f"the roster of {name} is {check.roster_sha256}, that of this site "
+            f"the digest of the {kind} at {name} is {check.roster_sha256}, that of this site "
             f"{ours.roster_sha256}",
-            "some site's consortium.toml has another party, certificate or officer: compare the "
-            "lines of `secgen consortium` by telephone",
+            "some site's consortium.toml has another party, certificate or officer: run `secgen "
+            "consortium` with the file of each site, and compare `roster` and the lines of the "
+            "parties by telephone",
         )
 
 

@@ -232,6 +232,7 @@ class Consultation:
         # Doctors may have other plans, whose orders of the parties differ.
         later = entries[me].fingerprint > entries[peer].fingerprint
         dials = later if room == _ROOM else me > peer
+        self._failed(peer, Obstacle.RELAY, "it has not come to the relay")  # if the time ends it
         while not self._is_settled(peer):
             try:
                 streams = await endpoint.meet(peer, dials=dials)

@@ -32,6 +32,11 @@ from secgen_dsl.runtime.network.links import (
     refuses_certificate,
 )
 
+_OTHER_BUNDLE = (
+    "give every party the same bundle, as it was approved; `secgen plan A --against B` says what "
+    "differs between the bundles of two sites; nothing was sent and nothing was spent"
+)
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -184,14 +189,20 @@ class Greeting:
         }
         for what, (theirs, own) in stated.items():
             if theirs != own:
-                raise self._faults.mismatch(peer, f"{what} {theirs}, this party's {own}")
+                raise self._faults.mismatch(
+                    peer,
+                    f"{what} {theirs}, this party's {own}",
+                    next_step="" if what == "it runs secgen" else _OTHER_BUNDLE,
+                )
         if hello.roster_sha256 != ours.roster_sha256:
             raise self._faults.mismatch(
                 peer,
-                f"its roster is {hello.roster_sha256}, this party's {ours.roster_sha256}",
+                f"its digest of the plan's parties is {hello.roster_sha256}, this party's "
+                f"{ours.roster_sha256}",
                 "SG527",
-                "some site's consortium.toml has another certificate or officer of a party: "
-                "compare the fingerprints by telephone; nothing was sent and nothing was spent",
+                "some site's consortium.toml has another certificate or officer of a party: run "
+                "`secgen consortium` with the file of each site, and compare `roster` and the "
+                "lines of the parties by telephone; nothing was sent and nothing was spent",
             )
         if not hello.opened <= hello.begun <= self._rounds:
             raise self._faults.mismatch(peer, f"it has dealt shares in {hello.begun} rounds")

@@ -298,15 +298,19 @@ def consortium_of(data: bytes, path: Path) -> Consortium:
     return _valid(Consortium, _content_of(data, path), path)
 
 
-def read_parties(path: Path) -> Consortium | tuple[PartyEntry, ...]:
+def read_parties(path: Path, relay: str = "") -> Consortium | tuple[PartyEntry, ...]:
     """Read a party.toml, or a consortium.toml.
+
+    Args:
+        relay: HOST:PORT, put into a consortium.toml before it is judged; empty: as it says.
 
     Raises:
         SecgenError: SG521, it is neither.
     """
     content = _content_of(_bytes_of(path), path)
     if "format" in content:
-        return _valid(Consortium, content, path)
+        met = {"relay": {"address": relay}} if relay else {}
+        return _valid(Consortium, content | met, path)
     return _valid(_Parties, content, path).party
 
 
