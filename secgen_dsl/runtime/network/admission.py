@@ -81,11 +81,11 @@ class Admission:
     def _refuse_oldest(self) -> None:
         task, sock = next(iter(self._strangers.items()))
         del self._strangers[task]
+        task.cancel()
         if sock is not None:
             unused = sock
             task.add_done_callback(lambda _: unused.close())
-        task.cancel()
-        self._on_refused(sock)
+            self._on_refused(unused)
 
     async def _one(self, sock: socket.socket) -> None:
         await self._serve(sock)
