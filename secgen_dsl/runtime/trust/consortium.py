@@ -33,8 +33,9 @@ _ADDRESS = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253})):(?P<port>[0-9]{1,5})"
 )
 
-_ALIKE = str.maketrans("01i", "oll")
-"""Characters that are taken for others when a name is read aloud or on paper."""
+_ALIKE = str.maketrans("01i258", "ollzsb", "-_")
+_PAIRS_ALIKE = (("rn", "m"), ("cl", "d"), ("vv", "w"))
+"""Characters, and pairs, that are taken for others when a name is read aloud or on paper."""
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -250,7 +251,7 @@ def alike(entries: Sequence[PartyEntry]) -> Iterator[tuple[str, tuple[int, int]]
     addresses: dict[str, int] = {}
     keys: dict[str, tuple[int, str]] = {}
     for number, one in enumerate(entries):
-        other = names.setdefault(one.name.lower().translate(_ALIKE), number)
+        other = names.setdefault(_look_of(one.name), number)
         if other != number:
             how = "have the same name" if entries[other].name == one.name else "look alike"
             yield f'"{entries[other].name}" and "{one.name}" {how}', (other, number)
@@ -265,6 +266,14 @@ def alike(entries: Sequence[PartyEntry]) -> Iterator[tuple[str, tuple[int, int]]
                     "the same key",
                     (other, number),
                 )
+
+
+def _look_of(name: str) -> str:
+    """What is left of a name when all that is easily taken for something else is written alike."""
+    look = name.lower().translate(_ALIKE)
+    for pair, one in _PAIRS_ALIKE:
+        look = look.replace(pair, one)
+    return look
 
 
 def roster_sha256(entries: Sequence[PartyEntry]) -> str:
