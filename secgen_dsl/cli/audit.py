@@ -83,11 +83,9 @@ def audit(
     from secgen_dsl.cli.remaking import Remaker
     from secgen_dsl.cli.study import plan_of
     from secgen_dsl.runtime.database import read_ledger_file
-    from secgen_dsl.runtime.evidence.audit import audit_ledgers, audit_site
-    from secgen_dsl.runtime.evidence.contents import audit_results
     from secgen_dsl.runtime.evidence.folder import find_runs
-    from secgen_dsl.runtime.evidence.site import Auditor, Site
-    from secgen_dsl.runtime.evidence.sites import audit_between
+    from secgen_dsl.runtime.evidence.runs import audit_runs
+    from secgen_dsl.runtime.evidence.site import Auditor
     from secgen_dsl.runtime.trust.consortium import read_consortium
 
     folders = {one.evidence: one for path in runs for one in find_runs(path)}
@@ -98,13 +96,7 @@ def audit(
         generate=generate_program,
         remake=Remaker(None if bundle_folder is None else plan_of(bundle_folder)),
     )
-    sites = [Site(folder) for folder in folders.values()]
-    findings = [finding for site in sites for finding in audit_site(site, auditor)]
-    findings += audit_ledgers(auditor)
-    for results in dict.fromkeys(site.folder.results for site in sites):
-        of_results = [one for one in sites if one.folder.results == results]
-        findings += audit_results(results, of_results, auditor)
-    findings += audit_between(sites)
+    sites, findings = audit_runs(list(folders.values()), auditor)
     _tell(findings, sites, output)
 
 
@@ -149,8 +141,8 @@ def _tell(findings: "Sequence[Finding]", sites: "Sequence[Site]", output: Format
                     "check": one.check,
                     "outcome": one.outcome,
                     "site": one.site,
-                    "words": one.words,
-                    "file": one.file,
+                    "words": printable(one.words),
+                    "file": printable(one.file),
                 }
                 for one in findings
             ],

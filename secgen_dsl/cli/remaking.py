@@ -48,18 +48,25 @@ class Remaker:
         plan, measurements = site.plan, site.measurements
         if plan is None or measurements is None:
             raise ValueError("a plan and opened values that hold are needed")
-        uncertain = _other_packages(site)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_measured_table(folder / MEASURED_TABLE_FILE, plan, measurements)
             lacking = _describe(site, plan, folder)
             made = {path.name: hash_regular(path) for path in folder.iterdir()}
         rows = self._synthetic_rows(site, plan, measurements)
-        names = {*made, *rows.sha256}
+        # Only rows are drawn, and so depend on numpy.  What a party says of its numpy nobody else
+        # knows; its secgen stands in the hellos of all.
+        uncertain = {
+            **dict.fromkeys(made, _other_packages(site, "secgen")),
+            **dict.fromkeys(rows.sha256, _other_packages(site, "secgen", "numpy")),
+        }
         return Remade(
             sha256={**made, **rows.sha256},
             lacking={**lacking, **rows.lacking},
-            uncertain={**(dict.fromkeys(names, uncertain) if uncertain else {}), **rows.uncertain},
+            uncertain={
+                **{name: words for name, words in uncertain.items() if words},
+                **rows.uncertain,
+            },
         )
 
     def _synthetic_rows(self, site: Site, plan: Plan, measurements: Measurements) -> Remade:
@@ -67,7 +74,7 @@ class Remaker:
         if release is None or site.study is None:
             return Remade()
         files = [f"synthetic.{kind}" for kind in dict.fromkeys(release.formats)]
-        if not site.is_field_folder:
+        if not site.between_sites:
             words = "a run on one machine draws its rows from a seed of its own"
             return Remade(lacking=dict.fromkeys(files, words))
         public: dict[str, PublicFile] = {}
@@ -115,12 +122,12 @@ def _describe(site: Site, plan: Plan, folder: Path) -> dict[str, str]:
     return {}
 
 
-def _other_packages(site: Site) -> str:
-    """In which packages this installation differs from that of the run; empty: in none of note."""
+def _other_packages(site: Site, *names: str) -> str:
+    """In which of these packages this installation differs from that of the run; empty: in none."""
     stated = {} if site.receipt is None else site.receipt.versions
     others = [
         f"{name} {stated.get(name, 'unknown')} (here {version(name)})"
-        for name in ("secgen", "numpy")
+        for name in names
         if stated.get(name) != version(name)
     ]
     return f"the run had {' and '.join(others)}" if others else ""

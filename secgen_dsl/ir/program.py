@@ -37,6 +37,10 @@ Mechanism = Literal["gaussian", "laplace"]
 PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 """What a party may be called: its name becomes a folder and a certificate's subject."""
 
+_ALIKE = str.maketrans("01i258", "ollzsb", "-_")
+_PAIRS_ALIKE = (("rn", "m"), ("cl", "d"), ("vv", "w"))
+"""Characters, and pairs, that are taken for others when a name is read on paper or aloud."""
+
 UNITS = (
     *("log2", "log2_tpm", "log2_fpkm", "log2_rsem", "log2_cpm", "vst", "rlog"),
     *("counts", "cpm", "tpm", "fpkm"),
@@ -446,3 +450,14 @@ def decimal_text(number: Fraction) -> str:
         return f"{sign}{digits}e-{places}"
     text = str(digits).rjust(places + 1, "0")
     return f"{sign}{text[:-places]}.{text[-places:]}"
+
+
+def look_of(name: str) -> str:
+    """What a party's name looks like, with all that is easily mistaken written alike.
+
+    Two parties of one look cannot be told apart when keys are compared by telephone.
+    """
+    look = name.lower().translate(_ALIKE)
+    for pair, one in _PAIRS_ALIKE:
+        look = look.replace(pair, one)
+    return look

@@ -14,6 +14,9 @@ MOST_BYTES = 64_000_000
 MOST_HASHED_BYTES = 16_000_000_000
 """Of a file of which only the hash is taken: synthetic rows."""
 
+_SPARSE = 16
+"""How many times less than its size a large file with holes may have on disk."""
+
 
 class UnreadError(ValueError):
     """A file is not read; why, in words that follow its name: "it is a link"."""
@@ -63,6 +66,11 @@ def _opened(path: Path, most: int) -> Iterator[BufferedReader]:
                 raise UnreadError("it is no regular file")
             if state.st_size > most:
                 raise _too_large(most)
+            if _is_sparse(file, state):
+                raise UnreadError(
+                    f"it has holes: {state.st_size // 10**6:,} MB, of which "
+                    f"{state.st_blocks * 512 // 10**6:,} MB are on the disk"
+                )
             yield file
     except FileNotFoundError as error:
         raise UnreadError("it is not there") from error
@@ -71,6 +79,21 @@ def _opened(path: Path, most: int) -> Iterator[BufferedReader]:
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise UnreadError(reason) from error
+
+
+def _is_sparse(file: BufferedReader, state: os.stat_result) -> bool:
+    """Whether a large file is mostly holes, which take long to read and nothing to make.
+
+    Blocks alone do not tell: file systems that compress, or write late, have fewer as well.
+    """
+    if state.st_size <= MOST_BYTES or state.st_blocks * 512 * _SPARSE >= state.st_size:
+        return False
+    try:
+        hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+    except OSError:  # a file system that does not tell
+        return False
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return hole < state.st_size
 
 
 def _too_large(most: int) -> UnreadError:

@@ -10,6 +10,7 @@ from secgen_dsl.ir.program import (
     Person,
     Silo,
     Terms,
+    look_of,
 )
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.semantics.vocabulary import Columns
@@ -114,6 +115,17 @@ def resolve_helpers(reader: Reader) -> tuple[tree.HelperLine, ...]:
                 "give the helper a name of its own",
             )
         taken.append(line.name)
+    looks: dict[str, tree.Name] = {}
+    for name in taken:
+        first = looks.setdefault(look_of(name.text), name)
+        if first.text != name.text:
+            reader.found.error(
+                "SG206",
+                f'"{first.text}" and "{name.text}" look alike',
+                name.span,
+                "the second one",
+                "give the party a name that nobody mistakes for it on paper or by telephone",
+            )
     return lines
 
 

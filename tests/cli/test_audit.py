@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -16,13 +17,11 @@ from secgen_dsl.backends.mpyc.evidence import sign_results
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Measurements
-from secgen_dsl.runtime.evidence.audit import audit_site
-from secgen_dsl.runtime.evidence.contents import audit_results
 from secgen_dsl.runtime.evidence.findings import Finding
 from secgen_dsl.runtime.evidence.folder import PRIVATE_FILES, find_runs
 from secgen_dsl.runtime.evidence.receipt import PartyReceipt
+from secgen_dsl.runtime.evidence.runs import audit_runs
 from secgen_dsl.runtime.evidence.site import Auditor, Remade, Site
-from secgen_dsl.runtime.evidence.sites import audit_between
 from secgen_dsl.runtime.store import digest_of_opened
 from secgen_dsl.runtime.trust.consortium import read_consortium
 from secgen_dsl.runtime.trust.identity import read_signer
@@ -57,11 +56,7 @@ def quick(
         generate=generate_program,
         remake=remake,
     )
-    sites = [Site(folder) for path in folders.values() for folder in find_runs(path)]
-    found = [one for site in sites for one in audit_site(site, auditor)]
-    for site in sites:
-        found += audit_results(site.folder.results, [site], auditor)
-    return found + audit_between(sites)
+    return audit_runs([one for path in folders.values() for one in find_runs(path)], auditor)[1]
 
 
 def failures(findings: list[Finding]) -> list[Finding]:
@@ -351,6 +346,7 @@ def test_a_folder_of_nonsense(field_run: FieldRun, tmp_path: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.write_bytes(b"[" * 100_000)
+    (folder / os.fsdecode(b"\xff")).touch()  # a name that is no text
     for output in ("full", "concise", "json", "sarif", "github"):
         assert secgen("audit", folder, "--format", output).code == 1
 

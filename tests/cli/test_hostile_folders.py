@@ -1,12 +1,16 @@
 """`secgen audit` on folders that somebody prepared: with a key of its own, or with none."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +23,10 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, read_node, sha256_of
 from secgen_dsl.ir.plan import Measurement, Measurements, Plan
 from secgen_dsl.runtime.database import read_ledger_file
+from secgen_dsl.runtime.evidence import contents
 from secgen_dsl.runtime.evidence.contents import FIELD_FILES
 from secgen_dsl.runtime.evidence.folder import PRIVATE_FILES, RunFolder
-from secgen_dsl.runtime.evidence.site import Site
+from secgen_dsl.runtime.evidence.site import Remade, Site
 from secgen_dsl.runtime.regular import MOST_BYTES, UnreadError, hash_regular, read_regular
 from secgen_dsl.runtime.trust.identity import read_signer
 from tests.cli.commands import secgen
@@ -83,14 +88,150 @@ def test_a_site_signs_other_facts(field_run: FieldRun, tmp_path: Path) -> None:
 
 def test_other_packages_are_no_proof(field_run: FieldRun, tmp_path: Path) -> None:
     """Another numpy may draw other rows: that is said, and fails nothing."""
+    folders = copied(field_run.complete, tmp_path)
+    folder = folders["north"]
+    for name in ("synthetic.csv", "measurements.csv", "description.md"):
+        (folder / name).write_text("other\n")
+    signed_again(field_run, folder, versions={"secgen": version("secgen"), "numpy": "1.0"})
+    found = {one.check: one for one in quick({"north": folder}, field_run, Remaker(None))}
+    rows = found["synthetic.csv follows from the plan and the opened values"]
+    assert rows.outcome == "could not be checked"
+    assert rows.words.startswith("other bytes: the run had numpy 1.0 (here ")
+    # No rows are drawn for these.
+    for name in ("measurements.csv", "description.md"):
+        assert found[f"{name} follows from the plan and the opened values"].outcome == "fails"
+    remarks = {one.check: one.words for one in quick(folders, field_run)}
+    words = remarks["the versions of packages, as each site names its own"]
+    assert "numpy: 1.0 at north; " in words
+
+
+def test_another_release_is_not_what_the_hellos_say(field_run: FieldRun, tmp_path: Path) -> None:
     folder = north(field_run, tmp_path)
+    signed_again(field_run, folder, versions={"secgen": "9.9"})
+    words = " ".join(one.words for one in failures(quick({"north": folder}, field_run)))
+    assert f"the hello from south is of secgen {version('secgen')}" in words
+
+
+def said_to_be_stopped(field_run: FieldRun, folder: Path) -> None:
+    """A complete run, with its values: the site says that it was stopped, and signs that."""
+    (folder / "measurements.json").unlink()
+    path = folder / "transcript.jsonl"
+    path.write_text(path.read_text().replace('"outcome":"complete"', '"outcome":"SG504"'))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    signed_again(
+        field_run, folder, outcome="SG504", opened_sha256="", measurements_sha256="",
+        transcript_sha256=digest,
+    )  # fmt: skip
+
+
+def test_results_of_a_run_said_to_be_stopped(field_run: FieldRun, tmp_path: Path) -> None:
+    folders = copied(field_run.complete, tmp_path)
+    folder = folders["north"]
     (folder / "synthetic.csv").write_text("other rows\n")
-    signed_again(field_run, folder, versions={"secgen": "0.1.0", "numpy": "1.0"})
-    found = quick({"north": folder}, field_run, Remaker(None))
-    rows = [one for one in found if one.check.startswith("synthetic.csv follows")]
-    assert [one.outcome for one in rows] == ["could not be checked"]
-    assert "the run had" in rows[0].words
-    assert "numpy 1.0" in rows[0].words
+    said_to_be_stopped(field_run, folder)
+    stopped = "a stopped run leaves nothing but its evidence"
+    assert [one.check for one in failures(quick({"north": folder}, field_run))] == [stopped]
+    assert {one.check for one in failures(quick(folders, field_run))} == {stopped, SAME}
+    # Without results it may be true: the others' confirmations tell what is not shown.
+    for name in ("receipt.json", "synthetic.csv", "measurements.csv", "description.md"):
+        (folder / name).unlink()
+    found = quick(folders, field_run)
+    assert failures(found) == []
+    (told,) = [one for one in found if one.check.startswith("north has made no other results")]
+    assert told.outcome == "could not be checked"
+    assert "south, university completed the session with its confirmation" in told.words
+
+
+@pytest.mark.parametrize("below", ["parties/north-0/runs/20260101", "runs/20260101", ""])
+def test_results_laid_out_as_on_one_machine(
+    field_run: FieldRun, tmp_path: Path, below: str
+) -> None:
+    """Where files lie does not make a run between sites another one; nor does no evidence."""
+    folders = copied(field_run.complete, tmp_path)
+    folder = folders["north"]
+    (folder / "synthetic.csv").write_text("other rows\n")
+    sign_again(field_run, folder)
+    for name in ("party-receipt.json", "transcript.jsonl"):
+        if below:
+            (folder / below).mkdir(parents=True, exist_ok=True)
+            (folder / name).rename(folder / below / name)
+        else:
+            (folder / name).unlink()
+    checks = {one.check for one in failures(quick(folders, field_run))}
+    assert {WHOLE, SAME, LISTED if below else WHOLE} <= checks
+
+
+def as_json(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
+    def changed(folder: Path) -> None:
+        data = json.loads((folder / name).read_bytes())
+        change(data)
+        (folder / name).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
+
+    return changed
+
+
+def no_moment(folder: Path) -> None:
+    path = folder / "transcript.jsonl"
+    path.write_text(re.sub('"time":"[^"]*"', '"time":"2026-99-99T99:99:99.999Z"', path.read_text()))
+
+
+def nested(folder: Path) -> None:
+    text = (folder / "receipt.json").read_text().rstrip().removesuffix("}")
+    (folder / "receipt.json").write_text(text + ',"a":' + "[" * 900 + "]" * 900 + "}")
+
+
+UNREADABLE: dict[str, Callable[[Path], None]] = {
+    "half a character among the places": as_json(
+        "sources.json", lambda data: data.__setitem__(next(iter(data)), "\ud800")
+    ),
+    "no place": as_json("sources.json", dict.clear),
+    "a number without a canonical form": as_json(
+        "receipt.json", lambda data: data.__setitem__("seed", 2**80)
+    ),
+    "no number": as_json("receipt.json", lambda data: data.__setitem__("seed", float("nan"))),
+    "half a character in a name": as_json(
+        "receipt.json", lambda data: data["files"].__setitem__("\ud800", "0" * 64)
+    ),
+    "no moment": no_moment,
+    "deep": nested,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(UNREADABLE))
+def test_one_folder_ends_no_audit_of_others(field_run: FieldRun, tmp_path: Path, kind: str) -> None:
+    folders = copied(field_run.complete, tmp_path)
+    UNREADABLE[kind](folders["north"])
+    found = quick(folders, field_run)
+    assert "north" in {one.site for one in failures(found)}
+    assert {one.site for one in failures(found)} <= {"north", ""}
+    for name in ("south", "university"):  # to the last check of each
+        assert any((one.check, one.site, one.outcome) == (LISTED, name, "holds") for one in found)
+
+
+def test_what_breaks_off_an_audit_is_a_finding(field_run: FieldRun, tmp_path: Path) -> None:
+    def remake(site: Site) -> Remade:
+        if site.name == "north":
+            raise KeyError(site.name)
+        return Remade()
+
+    found = quick(copied(field_run.complete, tmp_path), field_run, remake)
+    (broken,) = failures(found)
+    assert (broken.check, broken.site) == ("the audit comes to its end", "north")
+    assert "KeyError" in broken.words
+    assert any((one.check, one.outcome) == (SAME, "holds") for one in found)
+
+
+def test_a_folder_of_more_than_is_read(
+    field_run: FieldRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = north(field_run, tmp_path)
+    (folder / "synthetic.csv").write_bytes(b"")
+    os.truncate(folder / "synthetic.csv", 2 * MOST_BYTES)  # all of it a hole
+    words = {one.words for one in failures(quick({"north": folder}, field_run))}
+    assert "synthetic.csv: it has holes: 128 MB, of which 0 MB are on the disk" in words
+    monkeypatch.setattr(contents, "MOST_FOLDER_BYTES", 20_000)
+    words = {one.words for one in failures(quick({"north": folder}, field_run))}
+    assert any("with it the folder has more than" in one for one in words)
 
 
 @pytest.mark.parametrize("name", sorted({*FIELD_FILES, "synthetic.csv"}))

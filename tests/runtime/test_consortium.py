@@ -16,6 +16,7 @@ from secgen_dsl.runtime.trust.consortium import (
     PartyEntry,
     Relay,
     Timeouts,
+    alike,
     consortium_of,
     consortium_text,
     party_text,
@@ -313,3 +314,21 @@ def test_what_is_no_address(text: str) -> None:
 @pytest.mark.parametrize("text", ["a:1", "192.0.2.1:65535", "[::1]:443", "x-y.z_w:7443"])
 def test_addresses(text: str) -> None:
     assert str(read_address(text)) == text
+
+
+def test_names_of_one_look() -> None:
+    def faults(one: str, other: str) -> list[str]:
+        entries = (
+            NORTH.model_copy(update={"name": one}),
+            SOUTH.model_copy(update={"name": other}),
+        )
+        return [fault for fault, _ in alike(entries)]
+
+    for one, other in (
+        ("north-1", "north_1"), ("north-", "north"), ("A-B", "A--B"), ("Barnes", "Bames"),
+        ("clinic", "dinic"), ("c1inic", "dinic"), ("vvest", "west"), ("site-5", "site-S"),
+        ("site8", "siteB"), ("Z2", "22"), ("O1", "0l"),
+    ):  # fmt: skip
+        assert faults(one, other) == [f'"{one}" and "{other}" look alike']
+    names = [f"site-{number}" for number in range(10)]
+    assert all(faults(one, other) == [] for one in names for other in names if one < other)

@@ -44,6 +44,7 @@ from secgen_dsl.runtime.trust.consortium import PartyEntry, consortium_of, roste
 def audit_site(site: Site, auditor: Auditor) -> list[Finding]:
     """All checks of one site's evidence by itself."""
     report = Report(site.name)
+    site.between_sites = site.between_sites or auditor.consortium is not None
     _receipt(site, report)
     _plan(site, report, auditor)
     entries = site.entries = _roster(site, report, auditor)
@@ -223,7 +224,7 @@ def _approvals(site: Site, report: Report, auditor: Auditor, entries: Sequence[P
     if receipt is None:
         return
     if not receipt.approvals and not is_there(folder):
-        if auditor.consortium is not None or site.is_field_folder:
+        if site.between_sites:
             fault = "the party checked none, though this is a run between sites"
             report.check("approvals", check, [fault], RECEIPT_FILE)
             return

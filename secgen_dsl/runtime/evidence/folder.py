@@ -82,21 +82,19 @@ def find_runs(path: Path) -> list[RunFolder]:
     """The runs in a folder that somebody wants audited: of one party, or of each one the newest.
 
     Raises:
-        SecgenError: SG531, a run left nothing there.
+        SecgenError: SG531, a run left nothing there, or it cannot be looked into.
     """
-    place = path.resolve()
-    if is_there(place / RECEIPT_FILE) or is_there(place / TRANSCRIPT_FILE):
-        return [RunFolder(place, _results_of(place), _earlier(place))]
-    newest = _newest(place / _RUNS)
-    if newest:
-        return [RunFolder(one, _results_of(one), _earlier(one)) for one in newest]
-    state = place / PARTIES if (place / PARTIES).is_dir() else place
-    folders = _folders(state)
-    found = [one for folder in folders for one in _newest(folder / _RUNS)]
+    try:
+        found = _runs_in(path.resolve())
+    except OSError as error:
+        raise fail(
+            "SG531",
+            f"the folder cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            place=str(path),
+            next_step="see that its folders can be opened",
+        ) from error
     if found:
-        return [RunFolder(one, _results_of(one), _earlier(one)) for one in found]
-    if is_there(place / RESULTS_RECEIPT_FILE):
-        return [RunFolder(place, place)]
+        return found
     raise fail(
         "SG531",
         "no run left anything in this folder that could be audited",
@@ -104,6 +102,28 @@ def find_runs(path: Path) -> list[RunFolder]:
         next_step="give the --out folder of `secgen party` or `secgen run`, which holds "
         f"{RECEIPT_FILE} or {RESULTS_RECEIPT_FILE}",
     )
+
+
+def _runs_in(place: Path) -> list[RunFolder]:
+    if is_there(place / RECEIPT_FILE) or is_there(place / TRANSCRIPT_FILE):
+        return [RunFolder(place, _results_of(place), _earlier(place))]
+    shows_results = any(_is_result(one.name) for one in place.glob("*"))
+    newest = _newest(place / _RUNS)
+    if not newest:
+        state = place / PARTIES if (place / PARTIES).is_dir() else place
+        newest = [one for folder in _folders(state) for one in _newest(folder / _RUNS)]
+    if newest:
+        # Results beside the folders of parties are theirs, however somebody has laid them out.
+        return [
+            RunFolder(one, place if shows_results else _results_of(one), _earlier(one))
+            for one in newest
+        ]
+    return [RunFolder(place, place)] if is_there(place / RESULTS_RECEIPT_FILE) else []
+
+
+def _is_result(name: str) -> bool:
+    results = (RESULTS_RECEIPT_FILE, DESCRIPTION_FILE, MEASURED_TABLE_FILE)
+    return name in results or name.startswith("synthetic.")
 
 
 def listed(folder: Path, leave_out: Callable[[str], bool]) -> Sequence[str]:

@@ -32,6 +32,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(read_regular(folder / RESULTS_RECEIPT_FILE))
+        rfc8785.dumps(data)  # what has no canonical form (2**80, NaN, half a character) is no one's
     except UnreadError as error:
         raise _unusable(folder / RESULTS_RECEIPT_FILE, str(error)) from error
     except (ValueError, RecursionError) as error:

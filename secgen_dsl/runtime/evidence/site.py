@@ -21,6 +21,7 @@ from secgen_dsl.runtime.evidence.folder import (
     PLAN_FILE,
     PRIVATE_FILES,
     RECEIPT_FILE,
+    RESULTS_RECEIPT_FILE,
     ROSTER_FILE,
     SOURCES_FILE,
     STUDY_FILE,
@@ -28,6 +29,7 @@ from secgen_dsl.runtime.evidence.folder import (
     RunFolder,
 )
 from secgen_dsl.runtime.evidence.receipt import COMPLETE, PartyReceipt
+from secgen_dsl.runtime.evidence.results import read_results
 from secgen_dsl.runtime.evidence.roster import Roster
 from secgen_dsl.runtime.evidence.transcript import Head, Line, read_transcript
 from secgen_dsl.runtime.ledger import Ledger
@@ -93,6 +95,8 @@ class Site:
         folder: where they are.
         entries: the parties whose keys signatures are checked with, once ``audit_site`` has read
             them; empty if they are not known.
+        between_sites: whether this is a run between sites: by what its receipts say, wherever its
+            files lie, and if the auditor has a consortium.
         opened_hold: whether ``audit_site`` found the opened values to be those of plan and
             receipt.
         receipt: the party's receipt; None if there is none that can be read.  Likewise the others.
@@ -108,6 +112,8 @@ class Site:
         self.certificate = self._node(Certificate, CERTIFICATE_FILE)
         self.measurements = self._node(Measurements, MEASUREMENTS_FILE)
         self.roster = self._node(Roster, ROSTER_FILE)
+        approved = self.receipt is not None and bool(self.receipt.approvals)
+        self.between_sites = approved or self._is_signed() or self._is_laid_out()
 
     @cached_property
     def name(self) -> str:
@@ -142,19 +148,28 @@ class Site:
             return None
 
     @cached_property
-    def is_field_folder(self) -> bool:
-        """Whether this is what `secgen party` leaves in --out: evidence, and results beside it.
+    def is_evidence_only(self) -> bool:
+        """Whether this is a party's private folder, which shows no results."""
+        folder = self.folder.evidence
+        return folder == self.folder.results and (
+            {path.name for path in folder.iterdir()} <= PRIVATE_FILES
+        )
 
-        A party's private folder holds nothing but the evidence; a run on one machine keeps the two
-        apart.
-        """
+    def _is_signed(self) -> bool:
+        """Whether the results say that they are signed, rightly or not."""
+        if not is_there(self.folder.results / RESULTS_RECEIPT_FILE):
+            return False
+        try:
+            data = read_results(self.folder.results)
+        except SecgenError:
+            return False
+        return data.get("signed") is not False or "signature" in data
+
+    def _is_laid_out(self) -> bool:
+        """Whether evidence and results lie in one folder; a run on one machine keeps them apart."""
         folder = self.folder.evidence
         known = is_there(folder / RECEIPT_FILE) or is_there(folder / TRANSCRIPT_FILE)
-        return (
-            known
-            and folder == self.folder.results
-            and not {path.name for path in folder.iterdir()} <= PRIVATE_FILES
-        )
+        return known and folder == self.folder.results and not self.is_evidence_only
 
     @cached_property
     def sources(self) -> dict[str, str] | None:
@@ -167,7 +182,8 @@ class Site:
         if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
             return None
         text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        return found if text.encode() == data else None
+        # Half a character, as in "\ud800", is none that a party writes.
+        return found if text.encode(errors="replace") == data else None
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""

@@ -13,10 +13,11 @@ from secgen_dsl.runtime.evidence.folder import (
     RESULTS_RECEIPT_FILE,
     TRANSCRIPT_FILE,
 )
-from secgen_dsl.runtime.evidence.receipt import COMPLETE
+from secgen_dsl.runtime.evidence.receipt import COMPLETE, PartyReceipt
 from secgen_dsl.runtime.evidence.results import read_results
 from secgen_dsl.runtime.evidence.site import Site
 from secgen_dsl.runtime.evidence.transcript import Frame
+from secgen_dsl.runtime.regular import is_there
 
 _OWN_FILES = frozenset({RECEIPT_FILE, TRANSCRIPT_FILE, CONSORTIUM_FILE})
 """Of results: each site has its own.  Addresses and timeouts of a consortium.toml may differ."""
@@ -36,8 +37,9 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
     """What several sites' evidence says of the same run."""
     report = Report("")
     known = [site for site in sites if site.receipt is not None]
+    _results(sites, report)
     if not known:
-        return []
+        return report.findings
     receipts = [site.receipt for site in known if site.receipt is not None]
     first = receipts[0]
     absent = [name for name in first.parties if name not in {one.party for one in receipts}]
@@ -74,8 +76,9 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
             "all sites", "plan, study, parties, session and opened values are the same", faults,
             RECEIPT_FILE,
         )  # fmt: skip
+        _versions(receipts, report)
+        _stopped(receipts, report)
         _frames(known, report)
-        _results(known, report)
     if absent:
         report.lacks(
             "all sites",
@@ -88,19 +91,65 @@ def audit_between(sites: Sequence[Site]) -> list[Finding]:
     return report.findings
 
 
+def _versions(receipts: Sequence[PartyReceipt], report: Report) -> None:
+    """Remark where sites name other versions of a package: nobody but the site knows its own."""
+    remarks = []
+    for package in sorted({name for one in receipts for name in one.versions}):
+        named: dict[str, list[str]] = {}
+        for one in receipts:
+            named.setdefault(one.versions.get(package, "none"), []).append(one.party)
+        if len(named) > 1:
+            parts = [f"{version} at {', '.join(names)}" for version, names in named.items()]
+            remarks.append(f"{package}: {'; '.join(parts)}")
+    if remarks:
+        check = "the versions of packages, as each site names its own"
+        report.check("all sites", check, (), RECEIPT_FILE, "; ".join(remarks))
+
+
+def _stopped(receipts: Sequence[PartyReceipt], report: Report) -> None:
+    """Who was stopped after it had opened and confirmed the values may have made results of them.
+
+    That can be honest: another party's confirmation did not arrive.
+    """
+    for stopped in receipts:
+        holders = [
+            one.party
+            for one in receipts
+            if one.outcome == COMPLETE != stopped.outcome
+            and one.session == stopped.session
+            and stopped.party in one.confirmations
+        ]
+        if holders:
+            report.lacks(
+                "all sites",
+                f"{stopped.party} has made no other results of the opened values",
+                f"{stopped.party} says that {stopped.outcome} stopped it, but it had opened the "
+                f"values: {', '.join(holders)} completed the session with its confirmation",
+                f"the results of {stopped.party}",
+            )
+
+
 def _results(sites: Sequence[Site], report: Report) -> None:
     """Whether sites' public results are the same, by what each one's ``receipt.json`` names.
 
     A site can sign other rows with its own key; that its files have the hashes that it signed is
     checked for each folder.
     """
+    check = "the sites' results are the same: samples, tables, description, certificate"
     facts: dict[str, dict[str, str]] = {}
-    for site in sites:
-        if site.complete and site.is_field_folder:
+    unread: list[str] = []
+    # A run on one machine has one folder of results.
+    for folder, site in {site.folder.results: site for site in sites}.items():
+        if is_there(folder / RESULTS_RECEIPT_FILE) or site.complete:
             try:
-                facts[site.name] = _public(read_results(site.folder.results))
-            except SecgenError:
-                continue  # it is said of the folder itself
+                facts[site.name] = _public(read_results(folder))
+            except SecgenError:  # why is said of the folder itself
+                unread.append(site.name)
+    if not facts or len(facts) + len(unread) < 2 or not any(one.between_sites for one in sites):
+        return
+    if unread:
+        words = f"{RESULTS_RECEIPT_FILE} of {', '.join(unread)} is not there or cannot be read"
+        report.lacks("all sites", check, words, RESULTS_RECEIPT_FILE)
     if len(facts) < 2:
         return
     faults: list[str] = []
@@ -113,7 +162,6 @@ def _results(sites: Sequence[Site], report: Report) -> None:
             ranked = sorted(groups.values(), key=len, reverse=True)
             first, *others = (", ".join(names) for names in ranked)
             faults.append(f"{what} is another at {' and another at '.join(others)} than at {first}")
-    check = "the sites' results are the same: samples, tables, description, certificate"
     report.check("all sites", check, faults, RESULTS_RECEIPT_FILE)
 
 

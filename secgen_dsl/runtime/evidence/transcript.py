@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import Node
@@ -23,7 +23,16 @@ from secgen_dsl.runtime.network.frames import Kind
 FORMAT = "secgen.transcript/1"
 
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)  # ValueError: no such day or hour
+    return text
+
+
+_Time = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"), AfterValidator(_moment)
+]
 
 
 class Head(Node):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest, printable
-from secgen_dsl.ir.program import PARTY_NAME
+from secgen_dsl.ir.program import PARTY_NAME, look_of
 from secgen_dsl.runtime.trust.identity import (
     FINGERPRINT,
     PUBLIC_KEY,
@@ -32,9 +32,6 @@ _LARGEST = 10_000_000  # bytes
 _ADDRESS = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]{1,253})):(?P<port>[0-9]{1,5})"
 )
-
-_ALIKE = str.maketrans("01i", "oll")
-"""Characters that are taken for others when a name is read aloud or on paper."""
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -250,7 +247,7 @@ def alike(entries: Sequence[PartyEntry]) -> Iterator[tuple[str, tuple[int, int]]
     addresses: dict[str, int] = {}
     keys: dict[str, tuple[int, str]] = {}
     for number, one in enumerate(entries):
-        other = names.setdefault(one.name.lower().translate(_ALIKE), number)
+        other = names.setdefault(look_of(one.name), number)
         if other != number:
             how = "have the same name" if entries[other].name == one.name else "look alike"
             yield f'"{entries[other].name}" and "{one.name}" {how}', (other, number)
