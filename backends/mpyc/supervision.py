@@ -23,8 +23,12 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 
 PARTY_COMMAND = (sys.executable, "-E", "-P", "-m", "secgen_dsl.backends.mpyc.party")
 
-_GRACE_SECONDS = 3.0
-"""How long the others may still say why, after the first party has failed."""
+_GRACE_SECONDS = 10.0
+"""How long the others may still say why, after the first party has failed: whoever knows the cause
+tells the others first (``gathering``)."""
+
+_STOP_SECONDS = 3.0
+"""How long a party may tell its peers that it stops, before its process is killed."""
 
 _START_SECONDS = 60.0
 """Silence beyond the parties' own timeout that ends a run; covers slow starts of processes."""
@@ -267,7 +271,7 @@ def _stop(running: Sequence[RunningParty]) -> None:
         if party.process.stdin is not None:
             with contextlib.suppress(OSError):
                 party.process.stdin.close()
-    deadline = time.monotonic() + _GRACE_SECONDS
+    deadline = time.monotonic() + _STOP_SECONDS
     for party in left:
         with contextlib.suppress(subprocess.TimeoutExpired):
             party.process.wait(max(0.0, deadline - time.monotonic()))
@@ -278,7 +282,7 @@ def _stop(running: Sequence[RunningParty]) -> None:
     for party in running:
         party.process.wait()
         if party.follower is not None:
-            party.follower.join(_GRACE_SECONDS)
+            party.follower.join(_STOP_SECONDS)
         for stream in (party.process.stdin, party.process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from secgen_dsl.ir.program import AUDIENCES
+from secgen_dsl.ir.program import AUDIENCES, look_of
 from tests.generated.drafts import Draft
 from tests.generated.layout import Block, Statement
 from tests.generated.words import NAMES, PARTIES, TEXTS, quoted, unused
@@ -23,11 +23,11 @@ def declare_study(draft: Draft) -> None:
 def declare_parties(draft: Draft) -> None:
     """Silos with their terms, helpers, and how many of them may collude: a minority of three."""
     for _ in range(draft.draw(st.integers(1, 4))):
-        draft.silos.append(unused(draft.draw, PARTIES, draft.silos))
+        draft.silos.append(unused(draft.draw, PARTIES, draft.silos, look_of))
     helpers: list[str] = []
     least = max(0, 3 - len(draft.silos))
     for _ in range(draft.draw(st.integers(least, max(least, 2)))):
-        helpers.append(unused(draft.draw, PARTIES, [*draft.silos, *helpers]))
+        helpers.append(unused(draft.draw, PARTIES, [*draft.silos, *helpers], look_of))
     draft.parties = [*draft.silos, *helpers]
     lines = [_silo(draft, name) for name in draft.silos]
     draft.blocks.append(Block(("silos", "hold", "patients"), tuple(lines)))

@@ -72,7 +72,7 @@ def test_both_backends_open_what_is_counted_by_hand() -> None:
     every()
     # The strategy makes specs, not refusals, and of every kind.
     assert outcomes["planned"] > 15 * outcomes["out of reach"]
-    assert outcomes["planned"] < 8 * outcomes["centred"]
+    assert outcomes["centred"] > 1, outcomes
     assert outcomes["moments"] > 1, outcomes
     assert outcomes["learned"] > 1, outcomes
 

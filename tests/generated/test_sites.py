@@ -163,7 +163,7 @@ def test_runs_of_real_processes_equal_the_plain_sum(
     number = 36 if FULL else 4
     chosen = varied(number)
     if not FULL:
-        assert len(set().union(*map(features_of, chosen))) > len(FEATURES) - 5
+        assert len(set().union(*map(features_of, chosen))) > len(FEATURES) - 7
     done = 0
     for place, spec in enumerate(chosen):
         with folder_of(spec) as folder:

@@ -216,24 +216,23 @@ def test_a_lost_store_is_no_second_spend(tmp_path: Path) -> None:
     assert run.start("injected").measurements == first
 
 
-def test_a_run_that_fails_first_does_not_replace_a_lost_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervision, "_GRACE_SECONDS", 0.5)
+def test_a_run_that_fails_first_does_not_replace_a_lost_store(tmp_path: Path) -> None:
     run = make(plan_three(), tmp_path)
     run.start("injected")
     (run.folders()[0] / "store.sqlite").unlink()
-    assert run.fails("stall", timeout=1.5).code != "SG518"  # it ends before it hears of an opening
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervision, "_GRACE_SECONDS", 0.5)
+        # It ends before it hears of an opening.
+        assert run.fails("stall", timeout=1.5).code != "SG518"
     assert run.fails("injected", timeout=5).code == "SG518"
 
 
-def test_a_store_lost_after_an_opening_that_a_colluder_withheld(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_lost_after_an_opening_that_a_colluder_withheld(tmp_path: Path) -> None:
     """Nobody honest saw the total, but the one who hung may know it: it counts as opened."""
-    monkeypatch.setattr(supervision, "_GRACE_SECONDS", 0.5)
     run = make(plan_three(), tmp_path)
-    run.fails("hang", timeout=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervision, "_GRACE_SECONDS", 0.5)
+        run.fails("hang", timeout=2)
     (run.folders()[0] / "store.sqlite").unlink()
     assert run.fails("injected", timeout=5).code == "SG518"
 

@@ -34,7 +34,7 @@ _NOT_CALLED = "it has not called"
 _FIRST = (Kind.STORED, Kind.SHARE)
 """What comes after "ready"."""
 
-_LINGER_SECONDS = 5.0
+_LINGER_SECONDS = 3.0
 """How long a party that stops before all were ready waits for those whom it has not told why."""
 
 _HEARTBEAT_SECONDS = 10.0
