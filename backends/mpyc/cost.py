@@ -3,6 +3,8 @@
 A run sends these bytes exactly: sizes depend on the plan, never on anybody's data.
 """
 
+from dataclasses import dataclass
+
 from secgen_dsl.ir.plan import Plan, Release, Round
 from secgen_dsl.runtime.network.frames import (
     CHUNK_VALUES,
@@ -33,17 +35,46 @@ def values_per_round(plan: Plan) -> tuple[int, ...]:
     return tuple(map(opened_values, plan.rounds))
 
 
-def predicted_bytes(plan: Plan) -> int:
-    """Bytes that each party sends in the whole run, to all m − 1 peers together.
+@dataclass(frozen=True)
+class PredictedMessage:
+    """What each party sends to each other one at one point of a run.
+
+    Attributes:
+        kind: ``hello``, ``ready``, ``stored``, ``share``, ``opening`` or ``confirmation``.
+        step: the round of messages, from 1.
+        round: the plan's round, from 1; 0 where there is none.
+        bytes: to one other party, of all its frames with their headers.
+    """
+
+    kind: str
+    step: int
+    round: int
+    bytes: int
+
+
+def predicted_messages(plan: Plan) -> tuple[PredictedMessage, ...]:
+    """All messages of a run, in order.
 
     Frame headers are counted; what TLS, TCP and IP add is not (it depends on the network).
     """
-    frames = HEADER.size + HELLO_BYTES  # hello
-    frames += HEADER.size + ready_bytes(len(plan.parties))
-    for values in values_per_round(plan):
-        frames += HEADER.size + 2 * vector_bytes(values)  # stored; shares, opening
-    frames += HEADER.size + CONFIRMATION_BYTES
-    return (len(plan.parties) - 1) * frames
+    found = [
+        PredictedMessage("hello", 1, 0, HEADER.size + HELLO_BYTES),
+        PredictedMessage("ready", 2, 0, HEADER.size + ready_bytes(len(plan.parties))),
+    ]
+    for one_round, values in zip(plan.rounds, values_per_round(plan), strict=True):
+        step, number = 3 * one_round.number, one_round.number
+        found += [
+            PredictedMessage("stored", step, number, HEADER.size),
+            PredictedMessage("share", step + 1, number, vector_bytes(values)),
+            PredictedMessage("opening", step + 2, number, vector_bytes(values)),
+        ]
+    last = predicted_rounds(plan)
+    return (*found, PredictedMessage("confirmation", last, 0, HEADER.size + CONFIRMATION_BYTES))
+
+
+def predicted_bytes(plan: Plan) -> int:
+    """Bytes that each party sends in the whole run, to all m − 1 peers together."""
+    return (len(plan.parties) - 1) * sum(one.bytes for one in predicted_messages(plan))
 
 
 def release_bytes(plan: Plan, release: Release) -> int:

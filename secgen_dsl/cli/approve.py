@@ -184,7 +184,7 @@ def _lines(
     policy: str | None,
 ) -> list[str]:
     """What is signed, in plain words."""
-    from secgen_dsl.describe.content import audience_words
+    from secgen_dsl.describe.difference import audience_words
     from secgen_dsl.describe.guarantees import certified_by
     from secgen_dsl.ir.program import decimal_text
 

@@ -1,4 +1,4 @@
-"""`secgen describe`: the protocol description for an ethics board (plain Markdown for now)."""
+"""`secgen describe`: the protocol description for an ethics board, in several forms."""
 
 from pathlib import Path
 
@@ -7,28 +7,72 @@ import click
 from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 from secgen_dsl.diagnostics.diagnostic import printable_lines
 
+_PATH = click.Path(path_type=Path)
+
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Markdown file; else stdout.")
+@click.argument("spec", type=_PATH)
+@click.option(
+    "-o",
+    "--out",
+    type=_PATH,
+    metavar="PATH",
+    help="A file (.html, .md, .pdf, or registry .json), or a folder for all of them; else Markdown "
+    "is printed.",
+)
+@click.option("--language", type=click.Choice(["en", "de"]), default="en", show_default=True)
+@click.option("--against", type=_PATH, metavar="OLD", help="What was approved.")
+@click.option("--consortium", type=_PATH, metavar="FILE", help="Show its approvals.")
+@click.option("--ledger", type=_PATH, metavar="STORE", help="Add what one site's ledger says.")
+@click.option("--site", type=_PATH, metavar="FILE", help="A site.toml whose policy is stated.")
+@click.option("--run", "results", type=_PATH, metavar="RESULTS", help="Add what was executed.")
+@click.option("--date", metavar="DAY", help="Of the document, YYYY-MM-DD; else today.")
+@click.option("--check", type=_PATH, metavar="DOC", help="Say whether DOC still holds.")
 @format_option
 @command
-def describe(spec: Path, out: Path | None, output: Format) -> None:
-    """Write the protocol description of SPEC (or a bundle) as Markdown."""
-    from secgen_dsl.backends.bundle import write_file
-    from secgen_dsl.cli.description import describe_plan
+def describe(
+    spec: Path,
+    out: Path | None,
+    language: str,
+    against: Path | None,
+    consortium: Path | None,
+    ledger: Path | None,
+    site: Path | None,
+    results: Path | None,
+    date: str | None,
+    check: Path | None,
+    output: Format,
+) -> None:
+    """Write the protocol description of SPEC (or a bundle).
+
+    A plan that does not verify is not described.  With --check, a document that was written before
+    is made again from the same plan and the same options, and every figure compared.
+    """
+    from secgen_dsl.cli.describing import Additions, subject_with
+    from secgen_dsl.cli.documents import check_document, write_documents
     from secgen_dsl.cli.study import plan_of
-    from secgen_dsl.verifier.certify import certify
 
     planned = plan_of(spec)
-    certificate = certify(planned.plan, planned.verified, independent=True)
-    text = describe_plan(planned.plan, planned.study, certificate, planned.sources)
-    if out is not None:
-        write_file(out, text.encode())
+    additions = Additions(against, consortium, ledger, site, results)
+    if check is not None:
+        if out is not None:
+            raise click.UsageError("--check and --out exclude each other.")
+        check_document(check, planned, spec, additions)
+        if output != "full":
+            succeed(output, planned.warnings, {"checked": str(check), "holds": True})
+            return
+        click.echo(f"{check} holds: made again from the plan, it is the same.")
+        return
+    subject = subject_with(planned, spec, additions, date)
+    text, written, warnings = write_documents(subject, language, out)
+    warnings = (*planned.warnings, *warnings)
     if output != "full":
         data: dict[str, object] = {"plan_sha256": planned.verified.plan_sha256}
-        data |= {"description": text} if out is None else {"written": [str(out)]}
-        succeed(output, planned.warnings, data)
+        data |= {"description": text} if out is None else {"written": written}
+        succeed(output, warnings, data)
         return
-    show(planned.warnings)
-    click.echo(printable_lines(text) if out is None else f"description {out}")
+    show(warnings)
+    if out is None:
+        click.echo(printable_lines(text))
+    for path in written:
+        click.echo(f"written  {path}")

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secgen_dsl.cli.description import describe_plan
+from secgen_dsl.cli.description import results_description
 from secgen_dsl.cli.results import common_seed, write_rows
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.diagnostics.diagnostic import SecgenError
@@ -117,7 +117,7 @@ def _describe(site: Site, plan: Plan, folder: Path) -> dict[str, str]:
     if study is None or certificate is None or sources is None:
         needed = f"{STUDY_FILE}, {CERTIFICATE_FILE} or {SOURCES_FILE}"
         return {DESCRIPTION_FILE: f"{needed} is not there, or does not hold"}
-    text = describe_plan(plan, study, certificate, sources)
+    text = results_description(plan, study, certificate, sources)
     (folder / DESCRIPTION_FILE).write_bytes(text.encode())
     return {}
 

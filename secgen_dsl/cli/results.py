@@ -11,7 +11,7 @@ from pathlib import Path
 
 from secgen_dsl import __version__
 from secgen_dsl.backends.bundle import Bundle, cannot_write, write_file
-from secgen_dsl.cli.description import describe_plan
+from secgen_dsl.cli.description import results_description
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.ir.base import canonical_json, pretty_json, sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
@@ -130,7 +130,9 @@ def _write_files(
     rehearsed = (folder / MARK).exists()
     mark = MARK if rehearsed else ""
     prefix = f"{MARK}-" if rehearsed else ""
-    description = describe_plan(planned.plan, planned.study, bundle.certificate, planned.sources)
+    description = results_description(
+        planned.plan, planned.study, bundle.certificate, planned.sources
+    )
     write_file(folder / "plan.json", pretty_json(bundle.plan))
     write_file(folder / "study.json", pretty_json(planned.study))
     write_file(folder / "certificate.json", pretty_json(bundle.certificate))

@@ -3,17 +3,24 @@
 No library draws it: what is wanted is little, and the text has to be the same on every machine.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from secgen_dsl.describe.figures.drawing import (
+    FONT,
+    SIZE,
+    LogAxis,
+    path,
+    short_number,
+    steps,
+    text,
+)
+
 _WIDTH, _PLOT_HEIGHT = 900, 420
 _LEFT, _TOP, _BOTTOM = 76, 64, 56
 _BEFORE_NOTES = 18
-_FONT = "DejaVu Sans, Liberation Sans, Arial, Helvetica, sans-serif"
-_SIZE = 13
-_LETTER = 0.62 * _SIZE  # width of a letter, on the wide side
+_LETTER = 0.62 * SIZE  # width of a letter, on the wide side
 LONGEST_NAME = 34
 """Longer names are cut short."""
 _GAP = 17  # between the baselines of two names
@@ -92,9 +99,9 @@ class _Drawing:
         self._right = _WIDTH - 24 - _LETTER * max(map(len, names))
         points = [point for line in chart.lines for point in line.points]
         spread = [y for line in chart.lines for _, *ys in line.band for y in ys]
-        self._x = _Axis([x for x, _ in points] + [chart.mark], _LEFT, self._right)
+        self._x = LogAxis([x for x, _ in points] + [chart.mark], _LEFT, self._right)
         ys = [y for _, y in points] + spread
-        self._y = _Axis(ys, _TOP + _PLOT_HEIGHT, _TOP, whole=True)
+        self._y = LogAxis(ys, _TOP + _PLOT_HEIGHT, _TOP, whole=True)
         self._notes = _TOP + _PLOT_HEIGHT + _BOTTOM + _BEFORE_NOTES
         self._height = self._notes + _ROW * len(chart.notes) - _BEFORE_NOTES // 2
 
@@ -103,42 +110,42 @@ class _Drawing:
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{self._height}" '
             f'viewBox="0 0 {_WIDTH} {self._height}" role="img" aria-labelledby="title about" '
-            f'font-family="{_FONT}" font-size="{_SIZE}" fill="#1b1b1b">'
+            f'font-family="{FONT}" font-size="{SIZE}" fill="#1b1b1b">'
         )
         yield f'<title id="title">{escape(chart.title)}</title>'
         yield f'<desc id="about">{escape(chart.about)}</desc>'
         yield f'<rect width="{_WIDTH}" height="{self._height}" fill="#ffffff"/>'
-        yield _text(_LEFT, 26, chart.title, 'font-size="16" font-weight="bold"')
+        yield text(_LEFT, 26, chart.title, 'font-size="16" font-weight="bold"')
         yield from self._axes()
         yield from self._mark()
         for number, line in enumerate(chart.lines):
             yield from self._line(number, line)
         yield from self._names()
         for number, note in enumerate(chart.notes):
-            yield _text(_LEFT, self._notes + _ROW * number, note)
+            yield text(_LEFT, self._notes + _ROW * number, note)
 
     def _axes(self) -> Iterator[str]:
         chart, bottom = self._chart, _TOP + _PLOT_HEIGHT
         for y in self._y.ticks():
             place = self._y.place(y)
-            yield _path([(_LEFT, place), (self._right, place)], 'stroke="#dddddd"')
-            yield _text(_LEFT - 8, place + 4, _number(y), 'text-anchor="end"')
+            yield path([(_LEFT, place), (self._right, place)], 'stroke="#dddddd"')
+            yield text(_LEFT - 8, place + 4, short_number(y), 'text-anchor="end"')
         for x in self._x.ticks():
             place = self._x.place(x)
-            yield _path([(place, bottom), (place, bottom + 5)], 'stroke="#1b1b1b"')
-            yield _text(place, bottom + 20, _number(x), 'text-anchor="middle"')
-        yield _path([(_LEFT, bottom), (self._right, bottom)], 'stroke="#1b1b1b"')
+            yield path([(place, bottom), (place, bottom + 5)], 'stroke="#1b1b1b"')
+            yield text(place, bottom + 20, short_number(x), 'text-anchor="middle"')
+        yield path([(_LEFT, bottom), (self._right, bottom)], 'stroke="#1b1b1b"')
         middle = (_LEFT + self._right) / 2
-        yield _text(middle, bottom + 40, chart.x_name, 'text-anchor="middle"')
-        yield _text(_LEFT - 60, _TOP - 14, chart.y_name)
+        yield text(middle, bottom + 40, chart.x_name, 'text-anchor="middle"')
+        yield text(_LEFT - 60, _TOP - 14, chart.y_name)
 
     def _mark(self) -> Iterator[str]:
         place = self._x.place(self._chart.mark)
         ends = [(place, _TOP - 2), (place, _TOP + _PLOT_HEIGHT)]
-        yield _path(ends, 'stroke="#1b1b1b" stroke-width="1" stroke-dasharray="1 3"')
+        yield path(ends, 'stroke="#1b1b1b" stroke-width="1" stroke-dasharray="1 3"')
         right = place < (_LEFT + self._right) / 2
         anchor = "start" if right else "end"
-        yield _text(
+        yield text(
             place + (5 if right else -5),
             _TOP + 10,
             self._chart.mark_name,
@@ -151,11 +158,11 @@ class _Drawing:
         if line.band:
             around = [self._at(x, high) for x, _, high in line.band]
             around += [self._at(x, low) for x, low, _ in reversed(line.band)]
-            yield f'<path d="{_steps(around)} Z" fill="{colour}" fill-opacity="0.12"/>'
+            yield f'<path d="{steps(around)} Z" fill="{colour}" fill-opacity="0.12"/>'
         stroke = f'stroke="{colour}" stroke-width="2" stroke-linejoin="round"'
         if dashes:
             stroke += f' stroke-dasharray="{dashes}"'
-        yield _path([self._at(x, y) for x, y in line.points], stroke)
+        yield path([self._at(x, y) for x, y in line.points], stroke)
         for x, y in line.points:
             if x == self._chart.mark:
                 across, down = self._at(x, y)
@@ -172,46 +179,11 @@ class _Drawing:
             colour, _ = _STROKES[self._chart.lines.index(line)]
             across, _ = self._at(*line.points[-1])
             leader = [(across + 2, end - 4), (self._right + 12, place - 4)]
-            yield _path(leader, f'stroke="{colour}" stroke-width="0.8"')
-            yield _text(self._right + 15, place, shortened(line.name), f'fill="{colour}"')
+            yield path(leader, f'stroke="{colour}" stroke-width="0.8"')
+            yield text(self._right + 15, place, shortened(line.name), f'fill="{colour}"')
 
     def _at(self, x: float, y: float) -> tuple[float, float]:
         return self._x.place(x), self._y.place(y)
-
-
-class _Axis:
-    """A logarithmic axis from ``start`` to ``end`` pixels.
-
-    ``whole``: its ends are ticks.
-    """
-
-    def __init__(
-        self, values: Sequence[float], start: float, end: float, *, whole: bool = False
-    ) -> None:
-        self._start, self._end = start, end
-        self._low, self._high = min(values), max(values)
-        if self._high < 2 * self._low:
-            middle = math.sqrt(self._low * self._high)
-            self._low, self._high = middle / 2, middle * 2
-        if whole:
-            ticks = _ticks(self._low / 10, self._high * 10, most=math.inf)
-            self._low = max(tick for tick in ticks if tick <= self._low)
-            self._high = min(tick for tick in ticks if tick >= self._high)
-
-    def place(self, value: float) -> float:
-        part = math.log(value / self._low) / math.log(self._high / self._low)
-        return self._start + part * (self._end - self._start)
-
-    def ticks(self) -> list[float]:
-        return _ticks(self._low, self._high)
-
-
-def _ticks(low: float, high: float, most: float = 10**5) -> list[float]:
-    """1, 2, 5, 10, … between two numbers; 1, 10, 100, … where their ratio is above ``most``."""
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < most else (1,)
-    found = [float(f"{step}e{power}") for power in powers for step in steps]
-    return [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
 
 
 def apart(wanted: Sequence[float], least: float, greatest: float) -> list[float]:
@@ -232,20 +204,3 @@ def apart(wanted: Sequence[float], least: float, greatest: float) -> list[float]
 def shortened(name: str) -> str:
     """A name that fits where lines end."""
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:.12f}".rstrip("0")
-
-
-def _text(x: float, y: float, text: str, attributes: str = "") -> str:
-    space = " " if attributes else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{space}{attributes}>{escape(text)}</text>'
-
-
-def _path(points: Sequence[tuple[float, float]], attributes: str) -> str:
-    return f'<path d="{_steps(points)}" fill="none" {attributes}/>'
-
-
-def _steps(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points)

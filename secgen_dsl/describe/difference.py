@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 
+from secgen_dsl.describe.catalogue import ENGLISH
 from secgen_dsl.describe.changes import Change, figure, items, named_order, order, value
-from secgen_dsl.describe.content import audience_words
 from secgen_dsl.describe.difference_measured import (
     columns_changes,
     panels_changes,
@@ -16,7 +16,16 @@ from secgen_dsl.describe.difference_measured import (
 from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
-from secgen_dsl.ir.program import Person, Program, SampleRelease, Silo, Study, Terms, decimal_text
+from secgen_dsl.ir.program import (
+    Audience,
+    Person,
+    Program,
+    SampleRelease,
+    Silo,
+    Study,
+    Terms,
+    decimal_text,
+)
 from secgen_dsl.ir.statement import percent_text
 from secgen_dsl.verifier import Verified
 
@@ -207,6 +216,11 @@ def _audiences(old: Side, new: Side) -> Iterator[Change]:
     yield from value(
         "measurements", audience_words(before.measurements), audience_words(after.measurements)
     )
+
+
+def audience_words(audience: Audience) -> str:
+    """Who an audience is, in English."""
+    return ENGLISH.words(f"audience.{audience.kind}", name=audience.name)
 
 
 def _released(samples: SampleRelease | None) -> str:

@@ -2,14 +2,11 @@
 
 import itertools
 import json
-import os
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
-from secgen_dsl.cli.description import describe_plan
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.base import canonical_json, pretty_json, read_node, sha256_of
@@ -19,11 +16,9 @@ from secgen_dsl.planner.predict import predict
 from secgen_dsl.privacy.gdp import mu_for_budget, mu_squared
 from secgen_dsl.verifier.certify import certify
 from secgen_dsl.verifier.verify import verify
-from tests.conftest import ROOT, SPECS
+from tests.conftest import SPECS
+from tests.goldens import GOLDEN, check_golden
 from tests.semantics.test_hashes import TEXTS, meaning
-
-GOLDEN = ROOT / "tests" / "golden"
-UPDATE = os.environ.get("SECGEN_UPDATE_GOLDEN")
 
 
 def spec_of(panel: str, epsilon: str, measure: str, delta: str = "1e-5") -> str:
@@ -132,15 +127,6 @@ def test_predicted_errors_of_study_d(two_hospitals: PlannedStudy) -> None:
 # ---- golden files: SECGEN_UPDATE_GOLDEN=1 writes them anew ---------------------------------------
 
 
-def check_golden(path: Path, text: str) -> None:
-    if UPDATE:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text, (
-        f"{path.name} differs; if that is meant: SECGEN_UPDATE_GOLDEN=1 pytest tests/planner"
-    )
-
-
 @pytest.mark.parametrize("name", ["colorectal", "two_hospitals"])
 def test_golden_plans(name: str) -> None:
     plan = plan_spec(SPECS / f"{name}.secgen").plan
@@ -148,18 +134,6 @@ def test_golden_plans(name: str) -> None:
     check_golden(GOLDEN / f"{name}.plan.json", text)
     check_golden(GOLDEN / f"{name}.plan.sha256", sha256_of(plan) + "\n")
     assert canonical_json(read_node(Plan, text)) == canonical_json(plan)
-
-
-@pytest.mark.parametrize("name", ["colorectal", "two_hospitals"])
-def test_golden_descriptions(name: str) -> None:
-    planned_study = plan_spec(SPECS / f"{name}.secgen")
-    certificate = certify(planned_study.plan, planned_study.verified, independent=True)
-    text = describe_plan(
-        planned_study.plan, planned_study.study, certificate, planned_study.sources
-    )
-    for accounting in certificate.accountings:  # versions of libraries are not ours to pin
-        text = text.replace(accounting.version, "VERSION")
-    check_golden(GOLDEN / f"{name}.description.md", text)
 
 
 def test_a_plan_holds_no_floats() -> None:

@@ -1,0 +1,156 @@
+"""The description of whole studies: what it holds, word by word, and what it refuses."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from secgen_dsl.cli.description import subject_of_study
+from secgen_dsl.cli.study import plan_of
+from secgen_dsl.describe.catalogue import LANGUAGES, keys
+from secgen_dsl.describe.document import Document, Table, plain
+from secgen_dsl.describe.render.markdown import render_markdown
+from secgen_dsl.describe.sections import document_of
+from secgen_dsl.describe.subject import Subject
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.verifier.certify import certify
+from tests.cli.commands import secgen
+from tests.conftest import SPECS
+from tests.goldens import GOLDEN, check_golden
+
+STUDIES = ("colorectal", "two_hospitals", "pure")
+DAY = "2026-11-23"
+
+
+def subject(name: str) -> Subject:
+    planned = plan_of(SPECS / f"{name}.secgen")
+    certificate = certify(planned.plan, planned.verified, independent=True)
+    return subject_of_study(planned, certificate, DAY)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_golden_descriptions(name: str) -> None:
+    about = subject(name)
+    document, _ = document_of(about)
+    text = render_markdown(document)
+    for accounting in about.certificate.accountings:  # versions of libraries are not ours to pin
+        text = text.replace(accounting.version, "VERSION")
+    text = text.replace(sha256_of(about.certificate), "CERTIFICATE")
+    check_golden(GOLDEN / f"{name}.description.md", text)
+
+
+def table(document: Document, name: str) -> Table:
+    (found,) = [each for each in document.blocks() if isinstance(each, Table) and each.id == name]
+    return found
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(SPECS.glob("*.secgen"))])
+def test_the_disclosure_table_lists_the_openings_and_nothing_else(name: str) -> None:
+    about = subject(name)
+    document, _ = document_of(about)
+    plan = about.plan
+    stated = [(plan.query(one.query).statement, one.values) for one in plan.openings]
+    listed = []
+    for row in table(document, "disclosure-caption").rows:
+        (opened,) = [each.text for each in row[2] if each.kind == "value"]
+        listed.append((row[0][0].text, int(opened.replace(",", ""))))
+    assert listed == stated
+    assert sum(values for _, values in listed) == sum(one.opened for one in plan.releases())
+
+
+def test_every_row_of_the_crosswalks_is_answered() -> None:
+    document, _ = document_of(subject("colorectal"))
+    (section,) = [one for one in document.sections if one.id == "crosswalk"]
+    anchors = {one.id for one in document.sections} | {"secgen-sources"}
+    count = 0
+    for block in section.blocks:
+        if isinstance(block, Table):
+            for requirement, answer in block.rows:
+                assert plain(requirement)
+                targets = {each.target for each in answer if each.kind == "link"}
+                assert targets or "for the institution" in plain(answer), plain(requirement)
+                assert targets <= anchors
+                count += 1
+    assert count > 40
+
+
+_PLACES = re.compile(r"\{[a-z_]+\}|\[\[[^|]+")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_languages_have_the_same_texts_and_places(language: str) -> None:
+    english, texts = keys("en"), keys(language)
+    assert set(texts) == set(english)
+    for key, text in texts.items():
+        found, wanted = (sorted(set(_PLACES.findall(one))) for one in (text, english[key]))
+        assert found == wanted, key
+
+
+def test_what_the_spec_does_not_say_is_marked_and_warned_of() -> None:
+    ended = secgen("describe", SPECS / "two_hospitals.secgen")
+    assert ended.code == 0
+    assert "Not stated; the institution completes this." in ended.out
+    assert "SG712" in ended.err
+    assert "study.retention" in ended.err
+
+
+def test_written_documents_hold_and_altered_ones_do_not(tmp_path: Path) -> None:
+    spec = SPECS / "two_hospitals.secgen"
+    folder = tmp_path / "document"
+    assert secgen("describe", spec, "-o", folder).code == 0
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"description.html", "description.md", "description.pdf", "registry.json"}
+    for name in sorted(names - {"registry.json"}):
+        path = folder / name
+        ended = secgen("describe", spec, "--check", path)
+        assert (ended.code, ended.err) == (0, ""), name
+        assert "holds" in ended.out
+        data = path.read_bytes()
+        old, new = (b"%%EOF", b"%%EOG") if name.endswith("pdf") else (b"19.52", b"18.52")
+        assert old in data
+        path.write_bytes(data.replace(old, new, 1))
+        ended = secgen("describe", spec, "--check", path)
+        assert (ended.code, set(ended.codes())) == (1, {"SG710"}), name
+        assert name.endswith("pdf") or "18.52" in ended.err
+        path.write_bytes(data)
+    other = secgen("describe", SPECS / "pure.secgen", "--check", folder / "description.md")
+    assert (other.code, other.codes()) == (1, ["SG710"])
+    foreign = tmp_path / "foreign.md"
+    foreign.write_text("# Something else\n", encoding="utf-8")
+    assert secgen("describe", spec, "--check", foreign).codes() == ["SG709"]
+
+
+def test_the_registrys_record_has_its_fields(tmp_path: Path) -> None:
+    out = tmp_path / "registry.json"
+    assert secgen("describe", SPECS / "pure.secgen", "-o", out).code == 0
+    record = json.loads(out.read_text(encoding="utf-8"))
+    assert set(record) == {"url_slug", "deployment"}
+    assert record["deployment"]["dp_variant"]["variant_name"] == "Pure DP"
+    assert "delta" not in record["deployment"]["privacy_loss"]["privacy_parameters"]
+    assert set(record["deployment"]) == {
+        "basic", "dp_variant", "privacy_loss", "deployment_model", "implementation",
+        "administrative",
+    }  # fmt: skip
+
+
+def test_changes_void_an_approval(tmp_path: Path) -> None:
+    old = SPECS / "two_hospitals.secgen"
+    new = tmp_path / "new.secgen"
+    new.write_text(old.read_text("utf-8").replace("epsilon 1", "epsilon 2"), "utf-8")
+    text = secgen("describe", new, "--against", old).out
+    assert "Approval is void" in text
+    assert "epsilon: 1 → 2" in text
+    same = secgen("describe", old, "--against", old).out
+    assert "The plan is the one that was approved" in same
+
+
+def test_a_finished_run_is_annexed(tmp_path: Path) -> None:
+    spec, out = SPECS / "two_hospitals.secgen", tmp_path / "out"
+    ran = secgen("run", spec, "--mock", "20", "--backend", "plaintext", "--out", out)
+    assert ran.code == 0, ran.err
+    text = secgen("describe", spec, "--run", out).out
+    assert "This was a rehearsal" in text
+    assert "One process ran the plaintext reference" in text
+    other = secgen("describe", SPECS / "pure.secgen", "--run", out)
+    assert (other.code, other.codes()) == (1, ["SG709"])
