@@ -278,7 +278,7 @@ class Channel:
     async def leave(self) -> None:
         """Close all connections; what was sent is still delivered, as far as peers take it."""
         for peer in self.peers.values():
-            peer.header.cancel()
+            peer.coming.cancel()
             peer.writer.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
@@ -291,8 +291,8 @@ class Channel:
 
 async def _read_out(peer: Peer) -> None:
     """Read and drop what still comes from a peer, until it closes its connection."""
-    peer.header.cancel()
-    await asyncio.wait([peer.header])
+    peer.coming.cancel()
+    await asyncio.wait([peer.coming])
     with contextlib.suppress(OSError):
         while await peer.reader.read(2**16):
             pass

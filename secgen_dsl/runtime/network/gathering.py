@@ -188,9 +188,8 @@ class Gathering:
         *,
         dials: bool,
     ) -> None:
-        if self._channel.reasons.get(index, "").startswith(
-            _NOT_CALLED
-        ):  # else why it failed before says more
+        # If it failed before, that says more.
+        if self._channel.reasons.get(index, "").startswith(_NOT_CALLED):
             self._channel.reasons[index] = "it is there, but its hello is not"
         try:
             exchanged = await self._greeting.exchange(index, reader, writer, dials=dials)
