@@ -32,24 +32,24 @@ def write_documents(
             None: nothing is written.
 
     Returns:
-        The description as Markdown, the paths written, and warnings.
+        The description as Markdown where nothing is written (else nothing), the paths written, and
+        warnings.
 
     Raises:
         SecgenError: SG709, an unknown ending; SG701, it cannot be written; SG711, no typesetter.
     """
     document, missing = document_of(subject, language)
     warnings = _warnings(missing)
-    text = rendered(document, "md").decode()
     if out is None:
-        return text, [], warnings
+        return rendered(document, "md").decode(), [], warnings
     suffix = out.suffix.lower().lstrip(".")
     if suffix in FORMS:
         write_file(out, rendered(document, suffix))
-        return text, [str(out)], warnings
+        return "", [str(out)], warnings
     record = registry_of(subject)
     if suffix == "json":
         write_file(out, _json(record))
-        return text, [str(out)], (*warnings, *_lacking(record))
+        return "", [str(out)], (*warnings, *_lacking(record))
     if suffix and not out.is_dir():
         raise fail(
             "SG709",
@@ -69,7 +69,7 @@ def write_documents(
         written.append(str(path))
     write_file(out / REGISTRY, _json(record))
     written.append(str(out / REGISTRY))
-    return text, written, (*warnings, *_lacking(record))
+    return "", written, (*warnings, *_lacking(record))
 
 
 def rendered(document: Document, form: str) -> bytes:

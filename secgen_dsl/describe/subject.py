@@ -1,5 +1,6 @@
 """What a document is about: the plan, and what is known beside it.  Nothing here is worked out."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -141,3 +142,8 @@ class Subject:
     against: Difference | None = None
     versions: dict[str, str] = field(default_factory=dict)
     additions: str = ""
+
+    @property
+    def spec_sha256(self) -> str:
+        """Of the spec's text, 64 hex digits."""
+        return hashlib.sha256(self.spec_text.encode()).hexdigest()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from importlib.resources import files
 from math import ceil
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from secgen_dsl.backends.mpyc.cost import predicted_bytes
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.describe.catalogue import Catalogue
 from secgen_dsl.describe.document import Figure, Table, Text, Value, plain
-from secgen_dsl.describe.figures.drawing import STYLE, WIDTH, clean, cut, length, named, wrapped
+from secgen_dsl.describe.figures.drawing import WIDTH, clean, cut, length, named, wrapped
 from secgen_dsl.describe.figures.parties import crossing, who_holds
 from secgen_dsl.describe.figures.queries import BAD, budget, errors
 from secgen_dsl.describe.figures.trade_off import FALSE_ALARMS, trade_off
@@ -37,6 +38,7 @@ from tests.generated.studies import examples, folder_of, planned, resolved
 
 SAY = Catalogue("en")
 DRAW = (who_holds, crossing, budget, trade_off, errors)
+STYLE = (files("secgen_dsl.describe.render") / "style.css").read_text(encoding="utf-8")
 SVG = "{http://www.w3.org/2000/svg}"
 
 HEAD = """secgen 1

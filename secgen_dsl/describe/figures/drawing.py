@@ -2,8 +2,8 @@
 
 Text and thin lines have the colour of the words around (``currentColor``).  Everything else has a
 middling colour that stands out on white and on black, as an attribute, so that a picture is right
-by itself and in a PDF; a page that includes ``STYLE`` may give other colours by the variables
-``--figure-1``, ``--figure-2`` and ``--figure-soft``.  Nothing is told by colour alone.
+by itself and in a PDF; a page may give the classes other colours (``render/style.css``).  Nothing
+is told by colour alone.
 
 No library draws: what is wanted is little, and the text has to be the same on every machine.
 """
@@ -32,16 +32,6 @@ STROKE_1 = 'class="figure-stroke-1" stroke="#3f7fbf"'
 STROKE_2 = 'class="figure-stroke-2" stroke="#c8553d"'
 STROKE_SOFT = 'class="figure-stroke-soft" stroke="#a8a8a8"'
 STROKE = 'stroke="currentColor"'
-
-STYLE = """\
-.secgen-figure { max-width: 100%; height: auto; }
-.figure-fill-1 { fill: var(--figure-1, #3f7fbf); }
-.figure-fill-2 { fill: var(--figure-2, #c8553d); }
-.figure-stroke-1 { stroke: var(--figure-1, #3f7fbf); }
-.figure-stroke-2 { stroke: var(--figure-2, #c8553d); }
-.figure-stroke-soft { stroke: var(--figure-soft, #a8a8a8); }
-"""
-"""For the style sheet of a page that shows figures within its own text."""
 
 _HATCH = (
     '<pattern id="{name}-hatch" width="6" height="6" patternUnits="userSpaceOnUse" '

@@ -2,17 +2,17 @@
 
 import re
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from secgen_dsl.describe.catalogue import Catalogue
 from secgen_dsl.describe.document import Document, Figure, plain
 from secgen_dsl.describe.render.words import (
-    clean,
     heading,
     numbers,
     record_text,
+    resource,
     source,
+    template,
     traces,
 )
 
@@ -37,7 +37,7 @@ def render_html(document: Document) -> str:
         document=document,
         say=say,
         words=say.words,
-        style=_resource("style.css"),
+        style=resource("style.css"),
         number=numbers(document),
         traces=traces(document),
         record=record_text(document),
@@ -50,20 +50,9 @@ def render_html(document: Document) -> str:
 
 @lru_cache(maxsize=1)
 def _template() -> "Template":
-    from jinja2 import BaseLoader, Environment, StrictUndefined
-
-    environment = Environment(
-        loader=BaseLoader(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-        # A plain string is from a text; what is marked safe is from the template.
-        finalize=lambda value: clean(value) if type(value) is str else value,
+    return template(
+        "document.html.jinja", escapes=True, plain=plain, picture=picture, source=source
     )
-    environment.filters |= {"plain": plain, "picture": picture, "source": source}
-    return environment.from_string(_resource("document.html.jinja"))
 
 
 def picture(figure: Figure) -> str:
@@ -79,7 +68,3 @@ def picture(figure: Figure) -> str:
         )
 
     return _TAG.sub(named, _PROLOGUE.sub("", figure.svg, count=1))
-
-
-def _resource(name: str) -> str:
-    return (files("secgen_dsl.describe.render") / name).read_text(encoding="utf-8")

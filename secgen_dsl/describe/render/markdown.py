@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache, partial
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from secgen_dsl.describe.catalogue import Catalogue
 from secgen_dsl.describe.document import Document, Given, Inline, Table, Text
-from secgen_dsl.describe.render.words import clean, heading, numbers, record_text
+from secgen_dsl.describe.render.words import clean, heading, numbers, record_text, template
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -41,19 +40,10 @@ def render_markdown(document: Document) -> str:
 
 @lru_cache(maxsize=1)
 def _template() -> "Template":
-    from jinja2 import BaseLoader, Environment, StrictUndefined
-
-    environment = Environment(
-        loader=BaseLoader(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown: `run` and `escape` do it
+    # For Markdown `run` and `escape` do it.
+    return template(
+        "document.md.jinja", escapes=False, run=run, line=line, escape=escape, clean=clean
     )
-    environment.filters |= {"run": run, "line": line, "escape": escape, "clean": clean}
-    text = (files("secgen_dsl.describe.render") / "document.md.jinja").read_text(encoding="utf-8")
-    return environment.from_string(text)
 
 
 def escape(text: str) -> str:

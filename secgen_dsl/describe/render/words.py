@@ -3,7 +3,10 @@
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from html import unescape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from secgen_dsl.describe.catalogue import Catalogue
 from secgen_dsl.describe.document import (
@@ -16,6 +19,9 @@ from secgen_dsl.describe.document import (
     Trace,
     plain,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _CONTROLS = frozenset({"Cc", "Cs"})  # and halves of surrogate pairs
 
@@ -81,6 +87,37 @@ def heading(section: Section, say: Catalogue) -> Text:
 def source(trace: Trace) -> str:
     """A trace in one line: its field, and how the figure follows."""
     return clean(f"{trace.field} — {plain(trace.formula)}")
+
+
+def template(name: str, *, escapes: bool, **filters: Callable[..., Any]) -> "Template":
+    """A template of this folder: an unknown name is an error, lines of blocks leave no gap.
+
+    Args:
+        escapes: whether what is filled in is cleaned, and escaped as HTML.
+        filters: what the template calls by these names.
+    """
+    from jinja2 import BaseLoader, Environment, StrictUndefined
+
+    def cleaned(value: object) -> object:
+        # A plain string is from a text; what is marked safe is from the template.
+        return clean(value) if type(value) is str else value
+
+    environment = Environment(
+        loader=BaseLoader(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=escapes,  # noqa: S701 - Markdown's filters do it
+        finalize=cleaned if escapes else None,
+    )
+    environment.filters |= filters
+    return environment.from_string(resource(name))
+
+
+def resource(name: str) -> str:
+    """A file of this folder."""
+    return (files("secgen_dsl.describe.render") / name).read_text(encoding="utf-8")
 
 
 # -- the record ----------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Annexes: the plan, the spec, a glossary, what was executed, and where figures come from."""
 
-import hashlib
-
 from secgen_dsl.describe.catalogue import Part, code, given
 from secgen_dsl.describe.document import Block, Items, Listing, Section, Text
 from secgen_dsl.describe.writer import Writer, listed
@@ -44,11 +42,12 @@ def annex_spec(w: Writer) -> Section:
     subject = w.subject
     if not subject.spec_name:
         return w.section("annex_spec", "B", w.paragraph("annex_spec.elsewhere"))
-    digest = hashlib.sha256(subject.spec_text.encode()).hexdigest()
     return w.section(
         "annex_spec",
         "B",
-        w.paragraph("annex_spec.intro", name=given(subject.spec_name), hash=code(digest)),
+        w.paragraph(
+            "annex_spec.intro", name=given(subject.spec_name), hash=code(subject.spec_sha256)
+        ),
         Listing(id="spec", title=(given(subject.spec_name),), text=subject.spec_text),
     )
 

@@ -1,16 +1,18 @@
 """Section 5, the privacy budget; section 6, the guarantee as odds."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from math import ceil
 
 from secgen_dsl.describe.catalogue import Part, code, given
 from secgen_dsl.describe.document import Block, Figure, Section, Table, Text
+from secgen_dsl.describe.guarantees import has_estimates
 from secgen_dsl.describe.odds import flagged, odds_of
 from secgen_dsl.describe.writer import Writer
 from secgen_dsl.ir.certificate import EpsilonAt, Guarantee
 from secgen_dsl.ir.program import decimal_text
 from secgen_dsl.privacy.bound import compose
-from secgen_dsl.privacy.rounding import three_digits_up
+from secgen_dsl.privacy.rounding import six_digits_up, three_digits_up
 
 FALSE_ALARMS = (1, 10, 100)
 """Of 1,000."""
@@ -49,7 +51,7 @@ def budget(w: Writer, figure: Figure | None) -> Section:
         w.heading("budget.cases_title"),
         _cases(w, certificate.guarantees),
         w.paragraph("budget.cases_note"),
-        w.paragraph("budget.cases_estimate") if _has_estimates(certificate.guarantees) else None,
+        w.paragraph("budget.cases_estimate") if has_estimates(certificate.guarantees) else None,
         w.paragraph("budget.cases_replaced") if replaced else None,
         w.heading("budget.ledger_title"),
         *_ledger(w),
@@ -105,10 +107,6 @@ def _epsilon(w: Writer, point: EpsilonAt) -> Text:
     return w.say("budget.estimate", epsilon=estimate)
 
 
-def _has_estimates(found: Sequence[Guarantee]) -> bool:
-    return any(point.certified is None for one in found for point in one.epsilons)
-
-
 def _ledger(w: Writer) -> list[Block]:
     subject, say = w.subject, w.say
     own = w.decimal(mu_squared_text(w), "plan: rounds[].releases[].noise", "mu_squared")
@@ -147,11 +145,7 @@ def _ledger(w: Writer) -> list[Block]:
 
 def mu_squared_text(w: Writer) -> str:
     """μ² of the plan, rounded up in the sixth digit."""
-    from decimal import ROUND_CEILING, Context, Decimal
-
-    exact = compose(w.subject.plan).mu_squared
-    context = Context(prec=6, rounding=ROUND_CEILING)
-    return str(context.divide(Decimal(exact.numerator), Decimal(exact.denominator)).normalize())
+    return str(Decimal(six_digits_up(compose(w.subject.plan).mu_squared)).normalize())
 
 
 def odds(w: Writer, figure: Figure | None) -> Section:

@@ -18,7 +18,7 @@ def cover(w: Writer) -> Table:
     if subject.spec_name:
         spec = [
             [say("cover.spec"), given(subject.spec_name)],
-            [say("cover.spec_sha"), code(_sha256(subject.spec_text))],
+            [say("cover.spec_sha"), code(subject.spec_sha256)],
         ]
     rows: list[list[Part]] = [
         [say("cover.status"), status(w)],
@@ -246,9 +246,3 @@ def _silos(w: Writer) -> Text:
 
 
 _SAMPLES = "plan: program.person.samples"
-
-
-def _sha256(text: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()

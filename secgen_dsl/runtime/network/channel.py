@@ -13,7 +13,6 @@ from secgen_dsl.runtime.evidence.transcript import Transcript
 from secgen_dsl.runtime.network.faults import Faults, PeerError
 from secgen_dsl.runtime.network.frames import (
     ABORT_BYTES,
-    FAREWELL_SECONDS,
     HEADER,
     NO_SESSION,
     OWN_FAULT,
@@ -27,7 +26,7 @@ from secgen_dsl.runtime.network.frames import (
     session_of,
 )
 from secgen_dsl.runtime.network.hello import Hello
-from secgen_dsl.runtime.network.links import Endpoint
+from secgen_dsl.runtime.network.links import FAREWELL_SECONDS, Endpoint
 
 _READING_OUT_SECONDS = 1.0
 """How long it still reads what they had sent before they knew."""

@@ -218,9 +218,6 @@ _ABORT = struct.Struct("<5sBHHH")
 ABORT_BYTES = _ABORT.size
 _NOBODY = 0xFFFF
 
-FAREWELL_SECONDS = 2.0
-"""How long a party that stops tries to tell another one why."""
-
 OWN_FAULT = "SG526"
 """Code of an abort whose reason is told to nobody: it could depend on a site's data."""
 

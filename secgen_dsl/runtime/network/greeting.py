@@ -10,7 +10,6 @@ from secgen_dsl.runtime.network.check import Check, check_frame, read_check_fram
 from secgen_dsl.runtime.network.faults import Faults, PeerError
 from secgen_dsl.runtime.network.frames import (
     ABORT_BYTES,
-    FAREWELL_SECONDS,
     HEADER,
     HELLO_BYTES,
     NO_SESSION,
@@ -24,6 +23,7 @@ from secgen_dsl.runtime.network.frames import (
 )
 from secgen_dsl.runtime.network.hello import Hello, read_hello
 from secgen_dsl.runtime.network.links import (
+    FAREWELL_SECONDS,
     HANDSHAKE_SECONDS,
     Endpoint,
     NotYet,

@@ -25,6 +25,9 @@ from secgen_dsl.runtime.trust.identity import Signer
 HANDSHAKE_SECONDS = 15.0
 """Whoever does not finish TLS and its first message by then is dropped."""
 
+FAREWELL_SECONDS = 2.0
+"""How long a party that stops tries to tell another one why."""
+
 _MEETING_SECONDS = 30.0
 """How long a party waits at the relay for another one before it says so and comes anew."""
 
