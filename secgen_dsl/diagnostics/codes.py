@@ -131,6 +131,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG610": "nothing is measured that samples could be drawn from",
         "SG611": "a number of synthetic rows that cannot be drawn",
         "SG612": "synthetic rows cannot be written",
+        "SG613": "synthetic rows of labels that the model cannot give",
         "SG620": "no rows to train a classifier on",
         "SG621": "no withheld rows of a class",
         "SG622": "too few splits for a bound",
