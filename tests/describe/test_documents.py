@@ -46,14 +46,22 @@ def test_golden_descriptions(name: str) -> None:
     check_golden(GOLDEN / f"{name}.description.md", text)
 
 
+# Versions of libraries are not ours to pin, and the certificate holds them.
+_VERSIONS = re.compile(
+    r"((?:numpy|scipy|mpmath|dp-accounting)(?: \| | |</th><td>))\d[\w.]*"
+    r"|(Certificate \(SHA-256\)\W[^0-9]*?)[0-9a-f]{64}"
+)
+
+
 @pytest.mark.parametrize("name", EXAMPLE_STUDIES)
 def test_the_example_documents_are_what_their_specs_give(name: str, tmp_path: Path) -> None:
     write_example(name, tmp_path)
     for file in FILES:
-        committed = EXAMPLES / name / file
-        assert committed.read_bytes() == (tmp_path / file).read_bytes(), (
-            f"{committed.name} of {name} differs; if that is meant, run make examples"
+        committed, made = (
+            _VERSIONS.sub(r"\1\2", (folder / file).read_text("utf-8"))
+            for folder in (EXAMPLES / name, tmp_path)
         )
+        assert committed == made, f"{name}/{file} differs; if that is meant, run make examples"
 
 
 @pytest.mark.parametrize("name", EXAMPLE_STUDIES)
