@@ -1,7 +1,7 @@
 """What a document is about: the plan, and what is known beside it.  Nothing here is worked out."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from secgen_dsl.describe.difference import Difference
@@ -122,7 +122,6 @@ class Subject:
         approvals: of all parties that must sign; empty: none are known.
         spending: of the site that describes; None: no ledger was given.
         execution: None: it has not run.
-        versions: package → version, of what made the document or ran.
         against: what changes from the plan that was approved; None: nothing was compared.
         date: day in UTC of the document; empty: none is stated.
         additions: the options that added to the plan, for the record.
@@ -140,7 +139,6 @@ class Subject:
     spending: Spending | None = None
     execution: Execution | None = None
     against: Difference | None = None
-    versions: dict[str, str] = field(default_factory=dict)
     additions: str = ""
 
     @property

@@ -62,13 +62,14 @@ def summary(w: Writer) -> Section:
     accuracy = w.integer(odds.right, "plan: rounds[].releases[].noise", "accuracy")
     flagged = w.integer(odds.flagged, "plan: rounds[].releases[].noise", "flagged")
     leaves = "summary.leaves_sums" if sums else "summary.leaves"
+    made = "_totals" if plan.program.samples is None else ""
     pieces = "summary.pieces_one" if plan.threshold == 1 else "summary.pieces_many"
     promised = [
         say("summary.not_members"),
         say("summary.not_relatives"),
         say("summary.not_honest"),
         say("summary.not_collude", number=more, parties=parties),
-        say("summary.not_accurate"),
+        say("summary.not_accurate" + made),
         say("summary.not_other"),
         say("summary.not_machine"),
     ]
@@ -107,7 +108,7 @@ def summary(w: Writer) -> Section:
         Items(items=tuple(promised)),
         w.heading("summary.withdraw_title"),
         w.paragraph("summary.withdraw_before"),
-        w.paragraph("summary.benefit"),
+        w.paragraph("summary.benefit" + made),
         w.paragraph("summary.call", contact=w.prose(study.contact, "study.contact")),
     )
 
