@@ -225,14 +225,14 @@ def subject_with(
         SecgenError: SG709, the day is none, or an addition does not go with the plan; whatever the
             additions' own readers say.
     """
-    from secgen_dsl.cli.comparison import compare_with
+    from secgen_dsl.cli.comparison import sides_with
     from secgen_dsl.verifier.certify import certify
 
     certificate = certify(planned.plan, planned.verified, independent=True)
     subject = subject_of_study(planned, certificate, _day(day))
     changes: dict[str, Any] = {"additions": additions.names}
     if additions.against is not None:
-        changes["against"] = compare_with(additions.against, planned)
+        changes["against"] = sides_with(additions.against, planned)
     if additions.consortium is not None:
         changes["approvals"] = approvals_of(spec, planned, additions.consortium)
     if additions.ledger is not None:

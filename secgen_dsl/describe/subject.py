@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
-from secgen_dsl.describe.difference import Difference
+from secgen_dsl.describe.difference import Sides
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
@@ -123,7 +123,7 @@ class Subject:
         spending: of the site that describes; None: no ledger was given.
         execution: None: it has not run.
         versions: package → version, of what made the document or ran.
-        against: what changes from the plan that was approved; None: nothing was compared.
+        against: the plan that was approved, beside this one; None: nothing was compared.
         date: day in UTC of the document; empty: none is stated.
         additions: the options that added to the plan, for the record.
     """
@@ -139,7 +139,7 @@ class Subject:
     approvals: tuple[Approval, ...] = ()
     spending: Spending | None = None
     execution: Execution | None = None
-    against: Difference | None = None
+    against: Sides | None = None
     versions: dict[str, str] = field(default_factory=dict)
     additions: str = ""
 
