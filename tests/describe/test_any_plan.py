@@ -60,7 +60,7 @@ def has_all_queries(subject: Subject, document: Document, text: str) -> None:
     ]
     openings = [subject.plan.query(one.query) for one in subject.plan.openings]
     assert len(table.rows) == len(openings)
-    said = squeezed(text)
+    said = squeezed(html.unescape(text))
     for query, row in zip(openings, table.rows, strict=True):
         assert query.statement in plain(row[0])
         assert squeezed(query.statement) in said
@@ -77,7 +77,7 @@ def in_html_and_markdown(two: Subject, spec: GeneratedSpec) -> None:
     subject = described(two, spec)
     for language in LANGUAGES:
         document, _ = document_of(subject, language)
-        has_all_queries(subject, document, html.unescape(render_html(document)))
+        has_all_queries(subject, document, render_html(document))
         has_all_queries(subject, document, render_markdown(document))
     assert registry_of(subject)["deployment"]
 
