@@ -31,7 +31,7 @@ def deviations(w: Writer) -> Section:
         blocks.append(w.paragraph("deviations.changed", new=code(found.after_sha256)))
         blocks.append(_odds(w, subject.against))
     for section in found.sections:
-        title = w.say(f"difference.{section.key}")
+        title = (Plain(text=section.title[:1].upper() + section.title[1:]),)
         blocks.append(Heading(id=f"deviations-{section.key}", text=title))
         blocks.append(_changes(w, section.changes))
     if found.prose:
