@@ -167,7 +167,8 @@ def _rounded_up(epsilon: float) -> str:
 
 
 def _adjacency(c: Comparison, program: Program) -> str:
-    return c.words(program.privacy.adjacency.replace("-", "_"))
+    added = program.privacy.adjacency == "add-or-remove"
+    return c.words("add_or_remove" if added else "replace_one")
 
 
 def _accountant(c: Comparison, verified: Verified) -> str:
