@@ -35,12 +35,14 @@ def cover(w: Writer) -> Table:
 
 
 def status(w: Writer) -> Text:
-    """Draft, approved, executed, or void."""
+    """Draft, approved, executed (and whether checks failed), or void."""
     subject, say = w.subject, w.say
     if subject.against is not None and not subject.against.same:
         return say("cover.void")
     if subject.execution is not None:
         kind = "rehearsed" if subject.execution.invented else "executed"
+        if subject.execution.failed:
+            kind = "failed"
         return say(f"cover.{kind}", date=subject.execution.date)
     signed = sum(approval.verified for approval in subject.approvals)
     if not signed:
