@@ -71,7 +71,7 @@ def summary(w: Writer) -> Section:
         say("summary.not_relatives"),
         say("summary.not_honest"),
         say("summary.not_collude", number=more, parties=parties),
-        say("summary.not_accurate" + made),
+        say(f"summary.not_accurate{made}"),
         say("summary.not_other"),
         say("summary.not_machine"),
     ]
@@ -110,7 +110,7 @@ def summary(w: Writer) -> Section:
         Items(items=tuple(promised)),
         w.heading("summary.withdraw_title"),
         w.paragraph("summary.withdraw_before"),
-        w.paragraph("summary.benefit" + made),
+        w.paragraph(f"summary.benefit{made}"),
         w.paragraph("summary.call", contact=w.prose(study.contact, "study.contact")),
     )
 
