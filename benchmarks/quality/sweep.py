@@ -144,9 +144,7 @@ def measure(study: Study, train: pd.DataFrame, test: pd.DataFrame, rows: Rows) -
         learner="logistic",
     )
     pairs = coexpression(real, values)
-    tpr, fpr = mean_rates(
-        differential_expression(real, real_labels, values, labels, study.labels)
-    )
+    tpr, fpr = mean_rates(differential_expression(real, real_labels, values, labels, study.labels))
     return {
         "accuracy": tested.accuracy,
         "balanced_accuracy": tested.balanced_accuracy,

@@ -8,11 +8,12 @@ from pathlib import Path
 from secgen_dsl.backends.bundle import cannot_write, write_file
 from secgen_dsl.cli.describing import Additions, subject_with
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.describe.catalogue import LANGUAGES
 from secgen_dsl.describe.document import Document
 from secgen_dsl.describe.registry import empty_fields, registry_of
 from secgen_dsl.describe.sections import document_of
 from secgen_dsl.describe.subject import Subject
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, printable
 
 FORMS = ("html", "md", "pdf")
 REGISTRY = "registry.json"
@@ -109,13 +110,18 @@ def check_document(path: Path, planned: PlannedStudy, spec: Path, additions: Add
     from secgen_dsl.describe.render.words import record_in
 
     found = _read(path)
+    if path.suffix.lower() == ".json":
+        made = _json(registry_of(subject_with(planned, spec, additions, None)))
+        if made != found:
+            raise _fails(path, "made again, it is another", list(_differences(found, made)))
+        return
     record = record_in(found)
     if record is None:
         raise fail(
             "SG709",
             "this is no description that secgen wrote, or its last line was changed",
             place=str(path),
-            next_step="give the .html, .md or .pdf file that `secgen describe` wrote",
+            next_step="give a file that `secgen describe` wrote",
         )
     stated = record.get("plan_sha256", "")
     if stated != planned.verified.plan_sha256:
@@ -133,8 +139,17 @@ def check_document(path: Path, planned: PlannedStudy, spec: Path, additions: Add
             place=str(path),
             next_step="give the options with which it was made, and no others",
         )
+    language = record.get("language", "en")
+    if language not in LANGUAGES:  # it names files: the texts of a language
+        raise fail(
+            "SG709",
+            f'the document says that it is in the language "{printable(str(language))}"',
+            place=str(path),
+            next_step=f"secgen writes {', '.join(LANGUAGES)}: ask for the document again, as "
+            "`secgen describe` wrote it",
+        )
     subject = subject_with(planned, spec, additions, record.get("date"))
-    document, _ = document_of(subject, record.get("language", "en"))
+    document, _ = document_of(subject, language)
     form = path.suffix.lower().lstrip(".")
     made = rendered(document, form if form in FORMS else "md")
     if made == found:
@@ -188,7 +203,7 @@ def _read(path: Path) -> bytes:
             "SG709",
             f"the document cannot be read: {error}",
             place=str(path),
-            next_step="give the .html, .md or .pdf file that `secgen describe` wrote",
+            next_step="give a file that `secgen describe` wrote",
         ) from error
 
 

@@ -30,9 +30,14 @@ class Catalogue:
 
     Args:
         language: one of ``LANGUAGES``.
+
+    Raises:
+        ValueError: another one.
     """
 
     def __init__(self, language: str) -> None:
+        if language not in LANGUAGES:
+            raise ValueError(f"no texts in {language}")
         self.language = language
         self._texts = _texts(language)
 

@@ -1,9 +1,10 @@
 """What changes between two plans, in words and figures: whoever approved the old one reads this."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
+from types import MappingProxyType
 
 from secgen_dsl.describe.catalogue import ENGLISH, Catalogue
 from secgen_dsl.describe.changes import Change, Comparison
@@ -17,6 +18,7 @@ from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import (
+    Adjacency,
     Audience,
     Person,
     Program,
@@ -25,7 +27,13 @@ from secgen_dsl.ir.program import (
     Study,
     decimal_text,
 )
+from secgen_dsl.privacy.accountants import certified_epsilons
+from secgen_dsl.privacy.bound import Case, compose
 from secgen_dsl.verifier import Verified
+
+_ADJACENCIES: Mapping[Adjacency, str] = MappingProxyType(
+    {"add-or-remove": "worth_added", "replace-one": "worth_replaced"}
+)
 
 
 @dataclass(frozen=True)
@@ -147,9 +155,25 @@ def _promise(c: Comparison, old: Side, new: Side) -> Iterator[Change]:
     mus = [float(composition.mu_squared) ** 0.5 for composition in compositions]
     if all(composition.pure is None for composition in compositions):
         yield from c.figure("mu", mus[0], mus[1], lambda number: local(f"{number:.3g}"))
+    for adjacency, key in _ADJACENCIES.items():
+        if {adjacency} != {program.privacy.adjacency for program in (before, after)}:
+            worth = (_worth(c, side, Case(adjacency)) for side in (old, new))
+            yield from c.value(c.words(key), *worth)
+    floors = (
+        _worth(c, side, Case(side.plan.program.privacy.adjacency, against="all-others"))
+        for side in (old, new)
+    )
+    yield from c.value(c.words("floor"), *floors)
     odds = [odds_of(composition) for composition in compositions]
     yield from c.value(c.words("right"), *(c.say.percent(each.right / 1000) for each in odds))
     yield from c.value(c.words("flagged"), *(c.say.integer(each.flagged) for each in odds))
+
+
+def _worth(c: Comparison, side: Side, case: Case) -> str:
+    """The certified ε in a case, at the plan's δ."""
+    deltas = (side.plan.program.privacy.delta,)
+    (found,) = certified_epsilons(compose(side.plan, case), deltas) or (None,)
+    return c.words("unknown") if found is None else c.say.local(_rounded_up(float(found)))
 
 
 def _budget(c: Comparison, what: str, before: Fraction, after: Fraction) -> Iterator[Change]:

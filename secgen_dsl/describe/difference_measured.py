@@ -280,7 +280,7 @@ def public_files_changes(c: Comparison, old: Plan, new: Plan) -> Iterator[Change
         "public_table",
         _tables(before),
         _tables(after),
-        lambda table: f"{_table(c, table)}, {_hashes(c, table)}",
+        lambda table: f"{_table(c, table)}, {_hashes(c, table, table)[0]}",
         partial(_changed_table, c),
     )
     yield from c.named_order("public_tables", before.references, after.references)
@@ -302,7 +302,7 @@ def public_files_changes(c: Comparison, old: Plan, new: Plan) -> Iterator[Change
         lists[0],
         lists[1],
         _digest,
-        lambda what, one, other: c.value(what, _digest(one), _digest(other)),
+        lambda what, one, other: c.value(what, *_digests(one, other)),
     )
 
 
@@ -315,12 +315,12 @@ def _changed_table(
     c: Comparison, what: str, old: Reference | Bridge, new: Reference | Bridge
 ) -> Iterator[Change]:
     yield from c.value(what, _table(c, old), _table(c, new))
-    yield from c.value(c.part(what, "file"), _hashes(c, old), _hashes(c, new))
+    yield from c.value(c.part(what, "file"), *_hashes(c, old, new))
     yield from c.value(c.part(what, "vouched"), old.provenance, new.provenance)
 
 
 def _changed_sets(c: Comparison, what: str, old: GeneSets, new: GeneSets) -> Iterator[Change]:
-    yield from c.value(what, _digest(old.sha256), _digest(new.sha256))
+    yield from c.value(what, *_digests(old.sha256, new.sha256))
     yield from c.value(c.part(what, "vouched"), old.provenance, new.provenance)
 
 
@@ -332,10 +332,26 @@ def _table(c: Comparison, table: Reference | Bridge) -> str:
     return c.words("aligned", unit=table.unit, by=table.aligned_by)
 
 
-def _hashes(c: Comparison, table: Reference | Bridge) -> str:
-    hashes = (table.sha256,) if isinstance(table, Reference) else table.sha256
-    digests = [_digest(each) for each in hashes]
-    return digests[0] if len(digests) == 1 else c.words("both", one=digests[0], other=digests[1])
+def _hashes(c: Comparison, old: Reference | Bridge, new: Reference | Bridge) -> list[str]:
+    """The hashes of both, shortened where that tells them apart."""
+    olds, news = (
+        (table.sha256,) if isinstance(table, Reference) else table.sha256 for table in (old, new)
+    )
+    if len(olds) != len(news):
+        digests: list[tuple[str, ...]] = [tuple(map(_digest, olds)), tuple(map(_digest, news))]
+    else:
+        pairs = [_digests(one, other) for one, other in zip(olds, news, strict=True)]
+        digests = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+    return [
+        one[0] if len(one) == 1 else c.words("both", one=one[0], other=one[1]) for one in digests
+    ]
+
+
+def _digests(old: str, new: str) -> tuple[str, str]:
+    """Two hashes shortened, unless they differ only where they would be cut off."""
+    if old != new and old[:_DIGEST] == new[:_DIGEST]:
+        return f"SHA-256 {old}", f"SHA-256 {new}"
+    return _digest(old), _digest(new)
 
 
 def _digest(sha256: str) -> str:

@@ -189,3 +189,14 @@ def test_changes_void_an_approval(tmp_path: Path) -> None:
     assert "epsilon: 1 → 2" in text
     same = secgen("describe", old, "--against", old).out
     assert "The plan is the one that was approved" in same
+
+
+def test_a_record_names_no_files(tmp_path: Path) -> None:
+    """The language of a record is one of the catalogue's, and no path to another's texts."""
+    document = tmp_path / "description.md"
+    spec = SPECS / "two_hospitals.secgen"
+    assert secgen("describe", spec, "-o", document).code == 0
+    text = document.read_text(encoding="utf-8")
+    assert '"language": "en"' in text
+    document.write_text(text.replace('"language": "en"', f'"language": "{tmp_path}"'), encoding="utf-8")
+    assert secgen("describe", spec, "--check", document).codes() == ["SG709"]

@@ -55,7 +55,7 @@ def document_of(subject: Subject, language: str = "en") -> tuple[Document, tuple
         format="secgen.description/1",
         language=language,
         title=w.say("document.title"),
-        subtitle=w.prose(subject.study.title, "study.title"),
+        subtitle=w.say("document.quoted", title=w.prose(subject.study.title, "study.title")),
         cover=first,
         sections=sections,
         traces=w.traces,

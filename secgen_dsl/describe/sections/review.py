@@ -43,14 +43,30 @@ def deviations(w: Writer) -> Section:
 
 
 def _changes(w: Writer, changes: Sequence[Change]) -> Items:
-    return Items(items=tuple((given(one.words(w.say)),) for one in changes))
+    return Items(items=tuple(_line(w, one) for one in changes))
+
+
+def _line(w: Writer, change: Change) -> Text:
+    """A change with its values apart: words that run from right to left turn nothing round."""
+    words = change.words(w.say)
+    if change.before is None or change.after is None:
+        return (given(words),)
+    start, arrow = f"{change.what}: ", " → "
+    rest = words.removeprefix(f"{start}{change.before}{arrow}{change.after}")
+    values = (given(change.before), Plain(text=arrow), given(change.after))
+    return (given(change.what), Plain(text=": "), *values, *((given(rest),) if rest else ()))
 
 
 def _odds(w: Writer, sides: Sides) -> Paragraph:
     """What the change is worth to an attacker."""
     before, after = (odds_of(side.verified.composition) for side in (sides.old, sides.new))
-    was, now = ((each.right, each.flagged) for each in (before, after))
-    way = "same" if was == now else "rise" if now > was else "fall"
+    games = {side.plan.program.privacy.adjacency for side in (sides.old, sides.new)}
+    if len(games) > 1:
+        way = "unlike"
+    elif after.right == before.right:
+        way = "same" if after.flagged == before.flagged else "near"
+    else:
+        way = "rise" if after.right > before.right else "fall"
     epsilons = [
         w.say.decimal(decimal_text(side.plan.program.privacy.epsilon))
         for side in (sides.old, sides.new)
