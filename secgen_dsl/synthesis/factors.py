@@ -28,7 +28,7 @@ All of it is post-processing.  With little noise means and second moment of scor
 measured ones, whatever the reference.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -53,6 +53,12 @@ _LEAST_UNIQUE = 0.02
 
 _NORMAL_KNOTS = 200
 
+_PART_OF_SETS = 0.4
+"""Variance of a gene as a part of a gene set's factor: genes of a set vary together."""
+
+_LEAST_VARIANCE = 1e-4
+"""Of scores without a reference, in units of the panel's scale squared."""
+
 _SHIFT_SCALE = 0.02
 """Of how far the reference's classes lie from the cohort's, in public variances."""
 
@@ -69,6 +75,7 @@ class PublicFactors:
         axes: shape (rest, genes): orthonormal, of what the factors leave of the reference.
         spread: shape (rest,), their variances, > 0.
         kept: shrunk covariances of the rest as a part of the reference's, 0..1.
+        gene_variance: mean variance of a gene.
     """
 
     lift: Floats
@@ -78,6 +85,7 @@ class PublicFactors:
     axes: Floats
     spread: Floats
     kept: float
+    gene_variance: float = 1.0
 
 
 def describe_factors(sums: MomentSums, reference: Floats) -> PublicFactors:
@@ -138,11 +146,17 @@ def fit_factors(
     units = public.divisors * unclipped
     observed = sums.scores / cell_people[:, None] * units
     noise = sums.scores_variance / cell_people[:, None] ** 2 * units**2
-    second = _second_moment(sums, people, public, units)
+    centre = np.zeros(units.size)
+    moment = sums.products * np.outer(units, units) / people
+    if not len(public.scores):
+        centre, public = _without_reference(sums, people, public)
+        observed = observed - centre
+        moment -= np.outer(centre, centre)
+    second = _second_moment(moment, sums, people, public, units)
     means = _class_means(observed, noise, shares, second, public)
     within = _within(means, shares, second, public.variances)
     shift = _rest_of_means(sums, people, public)
-    return _assembled(sums, shares, means, within, shift, public)
+    return _assembled(sums, shares, means + centre, within, shift, public)
 
 
 def moment_curve(
@@ -191,13 +205,39 @@ def _unclipped(sums: MomentSums, public: PublicFactors) -> Floats:
     return longer
 
 
-def _second_moment(sums: MomentSums, people: float, public: PublicFactors, units: Floats) -> Floats:
-    """The scores' second moment around the public mean, shrunk to Λ; shape (K, K)."""
+def _without_reference(
+    sums: MomentSums, people: float, public: PublicFactors
+) -> tuple[Floats, PublicFactors]:
+    """The scores' mean, shape (K,), and in place of public variances their own mean variance.
+
+    Where nothing public is known, values lie anywhere in the panel's range: all else is seen from
+    the mean, and every factor has the same prior variance.
+    """
+    centre = sums.scores.sum(axis=0) / people * public.divisors
+    square = np.diag(sums.products) / people * public.divisors**2
+    noise = sums.scores_variance * len(sums.scores) * public.divisors**2 / people**2
+    variance = max(float((square - centre**2 + noise).mean()), _LEAST_VARIANCE)
+    variances = np.full(centre.size, variance)
+    return centre, replace(public, variances=variances, gene_variance=variance * _PART_OF_SETS)
+
+
+def _second_moment(
+    moment: Floats, sums: MomentSums, people: float, public: PublicFactors, units: Floats
+) -> Floats:
+    """The scores' second moment around the public mean, shrunk to Λ; shape (K, K).
+
+    Args:
+        moment: as measured, shape (K, K).
+        sums: for its noise.
+        people: fitted number.
+        public: for Λ.
+        units: shape (K,): scores are multiples of them.
+    """
     scale = np.outer(units, units) / people
     size = units.size
     half = np.where(np.eye(size, dtype=bool), 1.0, 0.5)
     noise = sums.products_variance * half * scale**2
-    away = sums.products * scale - np.diag(public.variances)
+    away = moment - np.diag(public.variances)
     # A normal prior whose entries vary as those of a Wishart matrix.
     prior = np.outer(public.variances, public.variances) * half
     upper = np.triu_indices(size)
@@ -207,8 +247,8 @@ def _second_moment(sums: MomentSums, people: float, public: PublicFactors, units
         return float(-(np.log(total) + away[upper] ** 2 / total).sum())
 
     best = max((10.0 ** (power / 4) for power in range(-24, 9)), key=log_likelihood)
-    moment: Floats = np.diag(public.variances) + best * prior / (best * prior + noise) * away
-    return moment
+    shrunk: Floats = np.diag(public.variances) + best * prior / (best * prior + noise) * away
+    return shrunk
 
 
 class _RandomEffects:
@@ -303,11 +343,14 @@ def _rest_of_means(sums: MomentSums, people: float, public: PublicFactors) -> Fl
     means = sums.means / people
     noise = sums.means_variance / people**2
     rest = means - (means @ public.lift.T) @ np.linalg.pinv(public.lift).T
+    # Without a reference genes are compared with each other, not with the public mean.
+    common = 0.0 if len(public.scores) else float(rest.mean())
+    rest = rest - common
     along = public.axes @ rest
     across = rest - along @ public.axes
     directions = rest.size - along.size - len(public.lift)
     explained = public.kept * float(public.spread.sum()) + float(public.variances.sum())
-    left = max(1 - explained / rest.size, _LEAST_UNIQUE)
+    left = max(1 - explained / rest.size, _LEAST_UNIQUE)  # in public variances
     spread = public.kept * public.spread + left
 
     def log_likelihood(scale: float) -> float:
@@ -318,7 +361,7 @@ def _rest_of_means(sums: MomentSums, people: float, public: PublicFactors) -> Fl
 
     scale = max(_SCALES, key=log_likelihood)
     shift: Floats = (along * scale * spread / (scale * spread + noise)) @ public.axes
-    shift += across * (scale * left / (scale * left + noise))
+    shift += across * (scale * left / (scale * left + noise)) + common
     return shift
 
 
@@ -334,7 +377,7 @@ def _assembled(
     rest = np.sqrt(public.kept * public.spread)[:, None] * public.axes
     loadings = np.concatenate([measured, rest])
     public_part = public.variances @ public.lift**2 + (rest**2).sum(axis=0)
-    unique = np.maximum(1 - public_part, _LEAST_UNIQUE)
+    unique = np.maximum(public.gene_variance - public_part, _LEAST_UNIQUE * public.gene_variance)
     deviations = np.sqrt((loadings**2).sum(axis=0) + unique)
     return FactorModel(
         columns=sums.query.columns,
