@@ -25,6 +25,7 @@ _COMMANDS = {
     "audit": ("audit", "audit", "Check what runs left behind: was what ran what was approved?"),
     "ledger": ("ledger", "ledger", "Show what was spent, and what a study would add."),
     "erase": ("erase", "erase", "Erase what a site contributed to a plan, for good."),
+    "evaluate": ("evaluate", "evaluate", "Compare synthetic rows with the real ones."),
     "describe": ("describe", "describe", "Write the protocol description for an ethics board."),
     "fmt": ("fmt", "fmt", "Write specs in the canonical layout; comments stay."),
     "explain": ("explain", "explain", "Explain the code of a diagnostic."),
