@@ -154,6 +154,13 @@ def evaluate(tables: Tables, seed: int = 0) -> Evaluation:
     Raises:
         SecgenError: SG717, fewer than two classes have enough rows.
     """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # tables are small: threads mostly wait for each other
+        return _evaluate(tables, seed)
+
+
+def _evaluate(tables: Tables, seed: int) -> Evaluation:
     tables, warnings = _with_enough_rows(tables)
     real, made, classes = tables.real, tables.synthetic, tables.classes
     test = tables.holdout or real

@@ -185,7 +185,7 @@ def finite(values: Floats, genes: Sequence[str], path: Path) -> Floats:
             place=str(path),
             next_step="give more rows: a few say nothing about a distribution",
         )
-    fine: list[bool] = list(np.isfinite(values).all(axis=0))
+    fine: list[bool] = np.asarray(np.isfinite(values).all(axis=0)).tolist()
     wrong = [gene for gene, good in zip(genes, fine, strict=True) if not good]
     if wrong:
         raise fail(
