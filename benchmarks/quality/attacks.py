@@ -1,0 +1,209 @@
+"""Membership attacks on runs with noise and without, beside the bound of the certified guarantee.
+
+    .venv/bin/python -m benchmarks.quality.attacks brca --out benchmarks/quality/results/attacks.csv
+
+Half of the silos' people take part, the other half does not; the attacker knows the public
+reference.  Three attacks: the likelihood ratio of marginals and the density ratio (DOMIAS) see the
+synthetic rows; the third sees all opened values and knows the plan, the strongest known for sums:
+the inner product of a person's own contribution with what the sums have above the reference's
+(Dwork et al., FOCS 2015, "Robust traceability").  An attack is evidence only where the same attack
+succeeds on the run without noise.
+"""
+
+import argparse
+import csv
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from benchmarks.quality.studies import STUDIES, Study
+from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from secgen_dsl.evaluation.attacks import Attack, attack_all
+from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.ir.queries import Moments, SecondMoment, VectorSum
+from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.queries.vectors import clipped_vectors
+from secgen_dsl.synthesis.synthesize import synthesize
+
+MEASURE = "moments genes by label in 12 factors from elsewhere"
+EPSILONS = ("1", "4", "10")
+SEEDS = (1, 2, 3)
+FALSE_ALARMS = (0.01, 0.1)
+FIELDS = (
+    "study", "attack", "epsilon", "seed", "auc", "p_value", "tpr_at_1", "tpr_at_10",
+    "bound_at_1", "bound_at_10",
+)  # fmt: skip
+
+Floats = NDArray[np.float64]
+
+
+class NoNoise:
+    """What no installed command can use: a run that protects nobody."""
+
+    def draw(self, _marginal: str, cells: int, _variance: Fraction) -> NDArray[np.int64]:
+        return np.zeros(cells, dtype=np.int64)
+
+    def draw_polya(
+        self, _marginal: str, cells: int, _scale: Fraction, _parts: int
+    ) -> NDArray[np.int64]:
+        return np.zeros(cells, dtype=np.int64)
+
+
+def contributions(planned: PlannedStudy, study: Study, people: pd.DataFrame) -> Floats:
+    """What each person adds to the opened sums, over the noise's deviation; (people, values)."""
+    program = planned.plan.program
+    with tempfile.TemporaryDirectory() as name:
+        files = {}
+        for silo in study.silos:
+            files[silo] = Path(name) / f"{silo}.csv"
+            # All in one silo's file: order is kept, and others are empty.
+            rows = people if silo == study.silos[0] else people.iloc[:0]
+            rows.to_csv(files[silo], index=False)
+        table = read_tables(program, files, dict.fromkeys(study.silos, bytes(32)))[study.silos[0]]
+    first = study.genes[0]
+    if not np.array_equal(table.expression[first], people[first].to_numpy(dtype=float)):
+        raise ValueError("the reader changed the order of the rows")
+    codes = study.codes(people)
+    parts = []
+    for release in planned.plan.releases():
+        query = planned.plan.query(release.query)
+        deviation = float(planned.plan.released_variance(release)) ** 0.5
+        if isinstance(query, VectorSum):
+            vectors = clipped_vectors(program, query, table).astype(float)
+        elif isinstance(query, SecondMoment):
+            moments = planned.plan.query(query.serves)
+            if not isinstance(moments, Moments):
+                raise ValueError(query.id)
+            scores = next(
+                one
+                for one in map(planned.plan.query, (r.query for r in planned.plan.releases()))
+                if isinstance(one, VectorSum) and one.content == "scores"
+            )
+            own = clipped_vectors(program, scores, table).astype(float)
+            upper = np.triu_indices(query.coordinates)
+            vectors = own[:, upper[0]] * own[:, upper[1]]
+            weights = np.where(upper[0] == upper[1], 1.0, 2.0**0.5)
+            parts.append(vectors * weights / deviation)
+            continue
+        else:
+            vectors = np.ones((len(people), 1))
+        if query.columns:
+            placed = np.zeros((len(people), len(study.labels), vectors.shape[1]))
+            placed[np.arange(len(people)), codes] = vectors
+            vectors = placed.reshape(len(people), -1)
+        parts.append(vectors / deviation)
+    return np.concatenate(parts, axis=1)
+
+
+def opened_sums(planned: PlannedStudy, measurements: Measurements) -> Floats:
+    """The opened values in the order of ``contributions``, over the noise's deviation."""
+    parts = []
+    for release in planned.plan.releases():
+        query = planned.plan.query(release.query)
+        deviation = float(planned.plan.released_variance(release)) ** 0.5
+        values = np.array(measurements.values(release.query), dtype=float)
+        if isinstance(query, SecondMoment):
+            size = query.coordinates
+            matrix = np.diag(values[:size])
+            matrix[np.triu_indices(size, 1)] = values[size:]
+            upper = np.triu_indices(size)
+            weights = np.where(upper[0] == upper[1], 1.0, 2.0**0.5)
+            parts.append(matrix[upper] * weights / deviation)
+        else:
+            parts.append(values / deviation)
+    return np.concatenate(parts)
+
+
+def attacks(
+    planned: PlannedStudy, study: Study, members: pd.DataFrame, others: pd.DataFrame,
+    measurements: Measurements, seed: int,
+) -> list[Attack]:  # fmt: skip
+    """All three on one run."""
+    samples = synthesize(
+        planned.plan,
+        measurements,
+        planned.public_files,
+        len(members),
+        np.random.default_rng(seed),
+    )
+    genes = [gene.symbol for gene in samples.genes]
+    synthetic = samples.values[:, [genes.index(gene) for gene in study.genes]]
+    public = study.reference[study.reference["label"].isin(study.labels)]
+
+    def labels(rows: pd.DataFrame) -> NDArray[np.str_]:
+        return rows["label"].to_numpy(dtype=np.str_)
+
+    found = attack_all(
+        study.values(members),
+        labels(members),
+        study.values(others),
+        labels(others),
+        synthetic,
+        samples.labels("label"),
+        study.values(public),
+        labels(public),
+    )
+    own, rest, known = (contributions(planned, study, p) for p in (members, others, public))
+    centre = known.mean(axis=0)
+    above = opened_sums(planned, measurements) - len(members) * centre
+    scores = Attack("opened values", (own - centre) @ above, (rest - centre) @ above)
+    return [*found, scores]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=list(STUDIES))
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    study = STUDIES[options.study]()
+    with options.out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        for epsilon in (*EPSILONS, "no noise"):
+            with tempfile.TemporaryDirectory() as name:
+                budget = EPSILONS[0] if epsilon == "no noise" else epsilon
+                planned = plan_spec(study.lay_out(Path(name), budget, MEASURE))
+            mu = float(mu_for_budget(Fraction(budget), Fraction(1, 10**5)))
+            for seed in SEEDS:
+                chosen = np.random.default_rng(seed).permutation(len(study.people))
+                half = len(chosen) // 2
+                members = study.people.iloc[chosen[:half]]
+                others = study.people.iloc[chosen[half:]]
+                with tempfile.TemporaryDirectory() as name:
+                    files = {silo: Path(name) / f"{silo}.csv" for silo in study.silos}
+                    for silo, path in files.items():
+                        members[members["silo"] == silo].to_csv(path, index=False)
+                    keys = dict.fromkeys(files, bytes(32))
+                    tables = read_tables(planned.plan.program, files, keys)
+                silent = {party: NoNoise() for party in planned.plan.parties}
+                noise = silent if epsilon == "no noise" else None
+                measurements = run_plaintext(planned.plan, tables, noise)
+                for one in attacks(planned, study, members, others, measurements, seed):
+                    bound = [float(norm.cdf(norm.ppf(x) + mu)) for x in FALSE_ALARMS]
+                    if epsilon == "no noise":
+                        bound = [1.0, 1.0]
+                    writer.writerow(
+                        {
+                            "study": options.study,
+                            "attack": one.name,
+                            "epsilon": epsilon,
+                            "seed": seed,
+                            "auc": f"{one.auc:.4f}",
+                            "p_value": f"{one.p_value:.3g}",
+                            "tpr_at_1": f"{one.flagged(FALSE_ALARMS[0]):.4f}",
+                            "tpr_at_10": f"{one.flagged(FALSE_ALARMS[1]):.4f}",
+                            "bound_at_1": f"{bound[0]:.4f}",
+                            "bound_at_10": f"{bound[1]:.4f}",
+                        }
+                    )
+                file.flush()
+
+
+if __name__ == "__main__":
+    main()
