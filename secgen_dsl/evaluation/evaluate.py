@@ -252,13 +252,13 @@ def _with_enough_rows(tables: Tables) -> tuple[Tables, list[Diagnostic]]:
                 "withheld; or merge classes",
             )
         )
-    if len(kept) < 2:
+    if len(kept) < 2 or not np.isin(tables.synthetic.labels, kept).any():
         raise fail(
             "SG717",
             "fewer than two classes have enough rows",
             place="evaluation",
             next_step=f"give real rows with two labels or more, {FEWEST} of each (and withheld "
-            "ones of each, if some are withheld)",
+            "ones of each, if some are withheld), and synthetic rows with the same labels",
         )
     return Tables(**{**vars(tables), "classes": kept}), warnings
 
