@@ -178,6 +178,7 @@ def attacks(found: Evaluation, privacy: Privacy) -> Picture:
         ink = f'{STROKE_1} stroke-width="2.8"'
         elements.append(path(line([x for x, _ in known], [y for _, y in known]), ink))
         entries.append((ink, f"no test is above: the plan's f-DP curve ({promise.words})"))
+    kinds: dict[str, int] = {}  # by a line's words: no line is known by its colour alone
     for number_of, attack in enumerate(privacy.attacks):
         colour = COLOURS[1 + number_of]
         for each, dashes, words in (
@@ -189,11 +190,17 @@ def attacks(found: Evaluation, privacy: Privacy) -> Picture:
             ),
         ):
             ink = f'stroke="{colour}" stroke-width="1.6"{dashes}'
-            elements.append(path(line(*_shown(each)), ink))
+            points = line(*_shown(each))
+            elements.append(path(points, ink))
+            some = range(len(points) // 6, len(points), max(len(points) // 3, 1))
+            elements.append(marks(1 + number_of, [points[place] for place in some], 4.0))
             entries.append((ink, words))
+            kinds[words] = 1 + number_of
     top = 44.0
     for ink, words in entries:
         elements.append(path([(490, top - 4), (516, top - 4)], ink))
+        if words in kinds:
+            elements.append(marks(kinds[words], [(503, top - 4)], 4.0))
         for each_line in _wrapped(words, 190):
             elements.append(text(524, top, each_line, SMALL_TEXT))
             top += 16
