@@ -4,6 +4,7 @@
 # make test-full   also the slow studies, and the mutations
 # make mutations   puts classic privacy bugs into copies of the tree: do the tests notice each?
 # make field-test   three hospitals over mutual TLS: killed, restarted, changed, stopped, audited
+# make examples    the example documents in docs/examples, from the specs
 # make docs   builds the documentation to build/site, without network
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo docs test test-full field-test mutations lint types imports lock clean
+.PHONY: setup demo docs examples test test-full field-test mutations lint types imports lock clean
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -40,6 +41,9 @@ mutations: $(READY)
 
 field-test: $(READY)
 	$(BIN)/python -m tools.field_test
+
+examples: $(READY)
+	$(BIN)/python -m tools.examples
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

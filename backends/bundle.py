@@ -208,6 +208,8 @@ def read_bundle(folder: Path) -> Bundle:
                 for name, stored in public.items()
             },
         )
+        # A number that JSON has no canonical form of has no hash: no plan of secgen holds one.
+        own = sha256_of(bundle.plan), sha256_of(bundle.study)
     except (
         OSError,
         ValueError,
@@ -224,14 +226,14 @@ def read_bundle(folder: Path) -> Bundle:
             next_step="give a spec, or a folder that `secgen compile` wrote",
         ) from error
     stated = manifest.get("plan_sha256"), manifest.get("study_sha256")
-    if stated != (sha256_of(bundle.plan), sha256_of(bundle.study)):
+    if stated != own:
         raise fail(
             "SG703",
             "the manifest belongs to another plan or study",
             place=str(folder),
             next_step="ask for the bundle again, or compile the spec",
         )
-    if bundle.certificate.plan_sha256 != sha256_of(bundle.plan):
+    if bundle.certificate.plan_sha256 != own[0]:
         raise fail(
             "SG703",
             "the certificate belongs to another plan",
@@ -256,7 +258,7 @@ def read_plan(file: Path) -> Plan:
     folder = file.parent
     try:
         plan = read_node(Plan, _read(folder.resolve(), file.name, _MAXIMUM_BYTES))
-        stated = None
+        own, stated = sha256_of(plan), None
         if file.name == "plan.json" and holds_results(folder):
             receipt = json.loads(_read(folder.resolve(), "receipt.json", _MAXIMUM_BYTES))
             stated = receipt["plan_sha256"]
@@ -267,7 +269,7 @@ def read_plan(file: Path) -> Plan:
             place=str(file),
             next_step="give a spec, a bundle, the folder of a run's results or its plan.json",
         ) from error
-    if stated not in (None, sha256_of(plan)):
+    if stated not in (None, own):
         raise fail(
             "SG703",
             "the plan is not the one of the receipt beside it",

@@ -1,20 +1,23 @@
 """What `secgen describe` adds to a plan: approvals, a site's ledger, a finished run."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from secgen_dsl.cli.description import subject_of_study
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.subject import Approval, Attested, Execution, Spending, Subject
-from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.base import read_node, sha256_of
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.certificate import Certificate
+from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import decimal_text
 
 if TYPE_CHECKING:
-    from secgen_dsl.runtime.evidence.folder import RunFolder
+    from secgen_dsl.runtime.evidence.findings import Finding
+    from secgen_dsl.runtime.evidence.site import Auditor
 
 
 def approvals_of(bundle: Path, planned: PlannedStudy, consortium: Path) -> tuple[Approval, ...]:
@@ -24,7 +27,7 @@ def approvals_of(bundle: Path, planned: PlannedStudy, consortium: Path) -> tuple
         SecgenError: the consortium cannot be read, or lacks a party of the plan; SG709, a spec has
             no approvals.
     """
-    from secgen_dsl.runtime.trust.approvals import review
+    from secgen_dsl.runtime.trust.approvals import check_approval, read_approvals, review
     from secgen_dsl.runtime.trust.consortium import read_consortium
 
     if not bundle.is_dir():
@@ -36,19 +39,32 @@ def approvals_of(bundle: Path, planned: PlannedStudy, consortium: Path) -> tuple
         )
     entries = read_consortium(consortium).of_plan(planned.plan.parties)
     found = review(bundle, planned.verified.plan_sha256, sha256_of(planned.study), entries)
-    officers = {entry.name: entry.officer for entry in entries}
+    signed_so: dict[str, bool] = {}
+    known = {entry.name: entry for entry in entries}
+    for place, one in read_approvals(bundle)[0].items():
+        if one.party in known:
+            try:
+                own = one.plan_sha256, one.study_sha256
+                check_approval(one, *own, known[one.party], place)
+                signed_so.setdefault(one.party, True)
+            except SecgenError:
+                signed_so[one.party] = False
+
+    def state(name: str) -> Literal["valid", "another", "invalid", "missing"]:
+        if name in found.approved:
+            return "valid"
+        if name in found.missing:
+            return "missing"
+        return "another" if signed_so.get(name, False) else "invalid"
+
     return tuple(
         Approval(
-            party=name,
-            officer=str(officers[name]),
-            date=found.approved[name].date if name in found.approved else "",
-            state="valid"
-            if name in found.approved
-            else "missing"
-            if name in found.missing
-            else "another",
+            party=entry.name,
+            officer=str(entry.officer),
+            date=found.approved[entry.name].date if entry.name in found.approved else "",
+            state=state(entry.name),
         )
-        for name in planned.plan.parties
+        for entry in entries
     )
 
 
@@ -87,7 +103,7 @@ def spending_of(path: Path, planned: PlannedStudy, site: Path | None) -> Spendin
             deltas.add(policy.delta)
     positive = sorted(delta for delta in deltas if delta > 0)
     return Spending(
-        site=files[0].parent.name,
+        site=files[0].resolve().parent.name,
         earlier=tuple(
             (entry.date, entry.plan_sha256[:12], decimal_text(entry.spend.epsilon))
             for entry in ledger.entries
@@ -101,14 +117,22 @@ def spending_of(path: Path, planned: PlannedStudy, site: Path | None) -> Spendin
     )
 
 
-def execution_of(results: Path, planned: PlannedStudy) -> Execution:
-    """What a folder of results says of the run.
+def execution_of(
+    results: Path, planned: PlannedStudy, consortium: Path | None, ledger: Path | None
+) -> Execution:
+    """What a folder of results says of the run, and whether an audit of it holds.
+
+    Args:
+        consortium: with the keys that signatures are checked with; None: those in the folder.
+        ledger: of a site that ran; None: entries of ledgers are not looked up.
 
     Raises:
         SecgenError: SG531, it is no folder of results; SG709, of another plan.
     """
+    from secgen_dsl.runtime.evidence import course
     from secgen_dsl.runtime.evidence.folder import find_runs
     from secgen_dsl.runtime.evidence.results import read_results
+    from secgen_dsl.runtime.evidence.runs import audit_runs
 
     receipt = read_results(results)
     plan_sha256 = str(receipt.get("plan_sha256", ""))
@@ -120,65 +144,85 @@ def execution_of(results: Path, planned: PlannedStudy) -> Execution:
             place=str(results),
             next_step="give the spec or bundle that was run",
         )
-    kind = {"mpyc": "local", "plaintext": "single"}.get(str(receipt.get("backend")), "local")
-    if receipt.get("signed"):
-        kind = "field"
-    bytes_sent: dict[str, Any] = dict(receipt.get("bytes_sent", {}))
-    attested: dict[str, Attested] = {}
-    deviations: list[str] = []
-    for run in find_runs(results):
-        one = _attested(run)
-        if one is not None:
-            attested[one.name] = one
-            deviations += [f"{one.name}: {each}" for each in _deviations(run)]
+    sites, findings = audit_runs(find_runs(results), _auditor(planned, consortium, ledger))
+    attested = {
+        one.receipt.party: Attested(
+            name=one.receipt.party,
+            outcome=one.receipt.outcome,
+            transcript_sha256=one.receipt.transcript_sha256,
+            ledger_entry=one.receipt.ledger_entry,
+            bytes_sent=one.receipt.bytes_sent,
+        )
+        for one in sites
+        if one.receipt is not None
+    }
+    records = {one.name: one.transcript[1] for one in sites if one.transcript is not None}
+    sent = receipt.get("bytes_sent")
+    bytes_sent = {name: number for name, number in _table(sent).items() if isinstance(number, int)}
     return Execution(
-        kind=kind,  # type: ignore[arg-type]
+        kind=_kind(receipt),
         date=str(receipt.get("date", "")),
-        plan_sha256=plan_sha256,
         parties=tuple(
-            attested.get(name, Attested(name, "", "", "", int(bytes_sent.get(name, 0))))
+            attested.get(name, Attested(name, "", "", "", bytes_sent.get(name)))
             for name in planned.plan.parties
         ),
-        files={str(name): str(digest) for name, digest in dict(receipt["files"]).items()},
-        deviations=tuple(deviations),
+        files={name: str(digest) for name, digest in _table(receipt.get("files")).items()},
+        records=tuple(records),
+        deviations=tuple(
+            f"{name}: {one}" for name, lines in records.items() for one in course.deviations(lines)
+        ),
+        held=sum(one.outcome == "holds" for one in findings),
+        failed=_words_of(findings, "fails"),
+        unchecked=_words_of(findings, "could not be checked"),
+        keys_known=consortium is not None,
         invented=receipt.get("data") == "invented",
     )
 
 
-def _attested(run: "RunFolder") -> Attested | None:
-    from secgen_dsl.runtime.evidence.folder import RECEIPT_FILE
-    from secgen_dsl.runtime.evidence.receipt import PartyReceipt
+def _auditor(planned: PlannedStudy, consortium: Path | None, ledger: Path | None) -> "Auditor":
+    """Whoever audits a run of a plan that was verified just now; rows are not made again."""
+    from secgen_dsl.backends.mpyc.generate import generate_program
+    from secgen_dsl.cli.ledger import store_files
+    from secgen_dsl.runtime.database import read_ledger_file
+    from secgen_dsl.runtime.evidence.site import Auditor, Remade
+    from secgen_dsl.runtime.trust.consortium import read_consortium
+    from secgen_dsl.verifier import verify
 
-    data = run.read(RECEIPT_FILE)
-    if data is None:
-        return None
-    try:
-        receipt = read_node(PartyReceipt, data)
-    except ValueError:
-        return None  # an audit says what is wrong with it
-    return Attested(
-        name=receipt.party,
-        outcome=receipt.outcome,
-        transcript_sha256=receipt.transcript_sha256,
-        ledger_entry=receipt.ledger_entry,
-        bytes_sent=receipt.bytes_sent,
+    def verified(plan: Plan, _: Certificate | None) -> None:
+        if sha256_of(plan) != planned.verified.plan_sha256:
+            verify(plan)
+
+    files = [] if ledger is None else store_files(ledger)
+    return Auditor(
+        consortium=None if consortium is None else read_consortium(consortium),
+        ledgers=[read_ledger_file(path, read_only=True) for path in files],
+        verify=verified,
+        generate=generate_program,
+        remake=lambda _: Remade(),
     )
 
 
-def _deviations(run: "RunFolder") -> Iterator[str]:
-    from secgen_dsl.runtime.evidence import course
-    from secgen_dsl.runtime.evidence.folder import TRANSCRIPT_FILE
-    from secgen_dsl.runtime.evidence.transcript import read_transcript
+def _kind(receipt: dict[str, Any]) -> Literal["field", "local", "single"]:
+    if receipt.get("signed"):
+        return "field"
+    return "single" if receipt.get("backend") == "plaintext" else "local"
 
-    data = run.read(TRANSCRIPT_FILE)
-    if data is None:
-        return
-    try:
-        _, lines = read_transcript(data)
-    except ValueError:
-        yield "its transcript cannot be read"
-        return
-    yield from course.deviations(lines)
+
+def _table(data: object) -> dict[str, Any]:
+    return {str(name): entry for name, entry in data.items()} if isinstance(data, dict) else {}
+
+
+def _words_of(findings: "Sequence[Finding]", outcome: str) -> tuple[str, ...]:
+    """Each check once, with the sites it is about."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in findings:
+        if one.outcome == outcome:
+            found.setdefault((one.check, one.words), []).append(one.site)
+    return tuple(
+        f"{', '.join(dict.fromkeys(filter(None, sites))) or 'all sites'}: {check}"
+        + (f" ({words})" if words else "")
+        for (check, words), sites in found.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -225,20 +269,22 @@ def subject_with(
         SecgenError: SG709, the day is none, or an addition does not go with the plan; whatever the
             additions' own readers say.
     """
-    from secgen_dsl.cli.comparison import compare_with
+    from secgen_dsl.cli.comparison import sides_with
     from secgen_dsl.verifier.certify import certify
 
     certificate = certify(planned.plan, planned.verified, independent=True)
     subject = subject_of_study(planned, certificate, _day(day))
     changes: dict[str, Any] = {"additions": additions.names}
     if additions.against is not None:
-        changes["against"] = compare_with(additions.against, planned)
+        changes["against"] = sides_with(additions.against, planned)
     if additions.consortium is not None:
         changes["approvals"] = approvals_of(spec, planned, additions.consortium)
     if additions.ledger is not None:
         changes["spending"] = spending_of(additions.ledger, planned, additions.site)
     if additions.results is not None:
-        changes["execution"] = execution_of(additions.results, planned)
+        changes["execution"] = execution_of(
+            additions.results, planned, additions.consortium, additions.ledger
+        )
     return replace(subject, **changes)
 
 

@@ -46,9 +46,10 @@ def plan(
 
     planned = plan_of(spec)
     if against is not None:
-        from secgen_dsl.cli.comparison import compare_with, difference_json, print_difference
+        from secgen_dsl.cli.comparison import difference_json, print_difference, sides_with
+        from secgen_dsl.describe.difference import difference
 
-        found = compare_with(against, planned)
+        found = difference(sides_with(against, planned))
         if output != "full":
             succeed(output, planned.warnings, difference_json(found))
         else:

@@ -1,10 +1,10 @@
 """What a document is about: the plan, and what is known beside it.  Nothing here is worked out."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from secgen_dsl.describe.difference import Difference
+from secgen_dsl.describe.difference import Sides
 from secgen_dsl.ir.certificate import Certificate
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import Study
@@ -35,13 +35,14 @@ class Approval:
         party: the site.
         officer: fingerprint of the officer's key.
         date: day in UTC of a valid signature; else empty.
-        state: ``valid``: it covers this plan and study; ``another``: it does not; ``missing``.
+        state: ``valid``: it covers this plan and study; ``another``: the officer signed another
+            plan or study; ``invalid``: not signed so with the officer's key; ``missing``.
     """
 
     party: str
     officer: str
     date: str
-    state: Literal["valid", "another", "missing"]
+    state: Literal["valid", "another", "invalid", "missing"]
 
     @property
     def verified(self) -> bool:
@@ -77,14 +78,14 @@ class Attested:
         outcome: ``complete``, or the code that ended it; empty: its receipt is not there.
         transcript_sha256: of its record of messages; empty: not there.
         ledger_entry: hash of the entry that paid; empty: a helper, or not there.
-        bytes_sent: to all others.
+        bytes_sent: to all others; None: not known.
     """
 
     name: str
     outcome: str
     transcript_sha256: str
     ledger_entry: str
-    bytes_sent: int
+    bytes_sent: int | None
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,27 @@ class Execution:
     Attributes:
         kind: ``field`` between sites, ``local`` on one machine, ``single`` in one process.
         date: day in UTC.
-        plan_sha256: that was executed.
         parties: what each attests.
         files: file of the results → SHA-256.
-        deviations: what went otherwise than in a smooth run, in words; empty: nothing.
+        records: parties whose records of messages are there.
+        deviations: what these say went otherwise than in a smooth run, in words.
+        held: how many checks of the evidence held.
+        failed: checks that failed, in the audit's words.
+        unchecked: checks that could not be made.
+        keys_known: signatures were checked with keys from outside of the results' folder.
         invented: the rows were invented: a rehearsal.
     """
 
     kind: Literal["field", "local", "single"]
     date: str
-    plan_sha256: str
     parties: tuple[Attested, ...]
     files: dict[str, str]
+    records: tuple[str, ...]
     deviations: tuple[str, ...]
+    held: int
+    failed: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    keys_known: bool
     invented: bool
 
 
@@ -122,8 +131,7 @@ class Subject:
         approvals: of all parties that must sign; empty: none are known.
         spending: of the site that describes; None: no ledger was given.
         execution: None: it has not run.
-        versions: package → version, of what made the document or ran.
-        against: what changes from the plan that was approved; None: nothing was compared.
+        against: the plan that was approved, beside this one; None: nothing was compared.
         date: day in UTC of the document; empty: none is stated.
         additions: the options that added to the plan, for the record.
     """
@@ -139,8 +147,7 @@ class Subject:
     approvals: tuple[Approval, ...] = ()
     spending: Spending | None = None
     execution: Execution | None = None
-    against: Difference | None = None
-    versions: dict[str, str] = field(default_factory=dict)
+    against: Sides | None = None
     additions: str = ""
 
     @property

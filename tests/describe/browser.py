@@ -12,6 +12,14 @@ from typing import Any, Self
 
 CHROMIUM = Path("/usr/bin/chromium")
 
+# Links that lead nowhere.
+LOST = """[...document.querySelectorAll("a[href]")].map(a => a.getAttribute("href"))
+  .filter(to => !to.startsWith("#") || !document.getElementById(to.slice(1)))"""
+
+# What axe-core, which was run into the page, complains of.
+FAULTS = """axe.run(document, {resultTypes: ["violations"]}).then(found =>
+  found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html}`)))"""
+
 # The browser reads commands from descriptor 3 and writes to 4.
 _LAUNCH = """
 import fcntl, os, sys

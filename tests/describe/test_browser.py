@@ -5,9 +5,6 @@
 
 import io
 import os
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,21 +12,13 @@ import pypdf
 import pytest
 
 from secgen_dsl.describe.render.html import render_html
-from tests.describe.browser import CHROMIUM, Browser
+from tests.describe.browser import CHROMIUM, FAULTS, LOST, Browser
 from tests.describe.samples import sample
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM} (Debian: chromium)"),
 ]
-
-_AXE = "axe-core@4.14.1"  # MPL-2.0: fetched, not copied
-
-_LOST = """[...document.querySelectorAll("a[href]")].map(a => a.getAttribute("href"))
-  .filter(to => !to.startsWith("#") || !document.getElementById(to.slice(1)))"""
-
-_FAULTS = """axe.run(document, {resultTypes: ["violations"]}).then(found =>
-  found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html}`)))"""
 
 
 @pytest.fixture(scope="module")
@@ -45,23 +34,6 @@ def browser(page: Path) -> Iterator[Browser]:
         browser.size(1400, 900)
         browser.open(page)
         yield browser
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The checker's source, from npm."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip(f"no npm to fetch {_AXE} with")
-    folder = tmp_path_factory.mktemp("axe")
-    packed = subprocess.run([npm, "pack", "--silent", _AXE], cwd=folder, check=False)
-    archives = list(folder.glob("axe-core-*.tgz"))
-    if packed.returncode or not archives:
-        pytest.skip(f"npm could not fetch {_AXE}")
-    with tarfile.open(archives[0]) as archive:
-        member = archive.extractfile("package/axe.min.js")
-        assert member is not None
-        return member.read().decode()
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +62,14 @@ def test_a_request_would_be_noticed(tmp_path: Path) -> None:
 
 def test_every_anchor_resolves(browser: Browser) -> None:
     assert browser.run("document.querySelectorAll('a[href]').length") > 20
-    assert browser.run(_LOST) == []
+    assert browser.run(LOST) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault(browser: Browser, axe: str, scheme: str) -> None:
     browser.media("screen", scheme)
     browser.run(f"{axe};0")
-    assert browser.run(_FAULTS) == []
+    assert browser.run(FAULTS) == []
 
 
 @pytest.mark.parametrize("width", [1400, 390])

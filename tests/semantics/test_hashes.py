@@ -113,16 +113,16 @@ def test_several_changes_change_the_hash(edits: list[tuple[str, str]]) -> None:
 
 PROSE = [
     ("Colorectal subtypes", "Another title"),
-    ("Profiles that train", "Data that train"),
+    ("Invented records", "Data"),
     ("IRB-2026-0142", "IRB-1"),
     ("privacy@consortium.example", "a@b.example"),
-    ("primary tumour", "any tumour"),
+    ("bowel cancer (", "cancer ("),
     ("One primary", "Two"),
     ("Clinical decisions", "Sale"),
     ("90 days", "9 days"),
     ("European sites", "Sites"),
-    ("Institutional biobank", "A biobank"),
-    ('  contact    "privacy@consortium.example"\n', ""),
+    ("TCGA COAD, READ", "A biobank"),
+    ('  contact    "Consortium\'s study office, privacy@consortium.example"\n', ""),
 ]
 
 

@@ -42,7 +42,7 @@ def test_study_a_who() -> None:
     assert [line.kind for line in block.lines] == [
         "purpose", "reference", "contact", "cohort", "inclusion", "not_for", "retention",
     ]  # fmt: skip
-    assert block.lines[5].text.text == "Clinical decisions; re-identification"
+    assert block.lines[5].text.text == "Clinical decisions; finding out who took part"
     silos = one(spec, tree.SilosBlock)
     assert silos.hold.text == "patients"
     assert [(s.name.text, s.title and s.title.text) for s in silos.silos] == [
@@ -54,7 +54,7 @@ def test_study_a_who() -> None:
     assert isinstance(terms, tree.TermsClause)
     assert (terms.kind, terms.reference) == ("open", None)
     assert isinstance(source, tree.SourceClause)
-    assert source.text.text == "Institutional biobank"
+    assert source.text.text == "TCGA COAD, READ; consent to research"
     assert [x.number.value for x in one(spec, tree.TrustBlock).lines] == [1]
     key, *bounds = one(spec, tree.PersonBlock).lines
     assert isinstance(key, tree.PersonKey)

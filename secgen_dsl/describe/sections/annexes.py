@@ -1,7 +1,10 @@
 """Annexes: the plan, the spec, a glossary, what was executed, and where figures come from."""
 
+from collections.abc import Sequence
+
 from secgen_dsl.describe.catalogue import Part, code, given
-from secgen_dsl.describe.document import Block, Items, Listing, Section, Text
+from secgen_dsl.describe.document import Block, Items, Listing, Section, Table
+from secgen_dsl.describe.subject import Execution
 from secgen_dsl.describe.writer import Writer, listed
 from secgen_dsl.ir.base import canonical_json, pretty_json
 
@@ -70,36 +73,59 @@ def execution(w: Writer) -> Section:
     found = subject.execution
     if found is None:
         return w.section("execution", "D", w.paragraph("execution.not_yet"))
-    same = found.plan_sha256 == subject.certificate.plan_sha256
     blocks: list[Block | None] = [
         w.paragraph("execution.invented") if found.invented else None,
-        w.paragraph(
-            "execution.same_plan" if same else "execution.other_plan", hash=code(found.plan_sha256)
-        ),
+        w.paragraph("execution.same_plan", hash=code(subject.certificate.plan_sha256)),
         w.paragraph(f"execution.{found.kind}") if found.kind != "field" else None,
+        _parties(w, found),
     ]
-    others = len(subject.plan.parties) - 1
-    expected = say.integer(others * sum(one.size for one in subject.messages))
-    missing = say("execution.no_evidence")
-    rows: list[list[Text]] = [
-        [
-            (given(one.name),),
-            (code(one.outcome),) if one.outcome else missing,
-            (code(one.transcript_sha256),) if one.transcript_sha256 else missing,
-            (code(one.ledger_entry),) if one.ledger_entry else missing,
-            w.say("execution.number", number=say.integer(one.bytes_sent)),
-            w.say("execution.number", number=expected),
-        ]
-        for one in found.parties
-    ]
-    columns = ("party", "outcome", "transcript", "entry", "sent", "predicted")
-    blocks.append(w.table("execution.parties_caption", columns, rows, numeric=(4, 5)))
-    if found.deviations:
-        blocks.append(w.paragraph("execution.deviations"))
-        blocks.append(Items(items=tuple((given(one),) for one in found.deviations)))
-    else:
-        blocks.append(w.paragraph("execution.no_deviations"))
+    if not found.records:
+        blocks.append(w.paragraph("execution.deviations_unknown"))
+    elif found.deviations:
+        blocks += [w.paragraph("execution.deviations"), _listed(found.deviations)]
+    elif not found.failed:
+        blocks.append(w.paragraph("execution.no_deviations", parties=listed(found.records)))
+    blocks.append(
+        w.paragraph(
+            "execution.checks_known" if found.keys_known else "execution.checks",
+            held=say.integer(found.held),
+        )
+    )
+    if found.failed:
+        blocks += [w.paragraph("execution.failed"), _listed(found.failed)]
+    if found.unchecked:
+        blocks += [w.paragraph("execution.unchecked"), _listed(found.unchecked)]
     if found.files:
         files = [[code(name), code(digest)] for name, digest in sorted(found.files.items())]
         blocks.append(w.table("execution.files_caption", ("file", "hash"), files))
     return w.section("execution", "D", *blocks)
+
+
+def _parties(w: Writer, found: Execution) -> Table:
+    """What each party attests, beside what the plan predicts."""
+    say = w.say
+    others = len(w.subject.plan.parties) - 1
+    expected = say.integer(others * sum(one.size for one in w.subject.messages))
+    missing = say("execution.no_evidence")
+    silos = {silo.name for silo in w.subject.plan.program.silos}
+    rows: list[list[Part]] = [
+        [
+            given(one.name),
+            code(one.outcome) if one.outcome else missing,
+            code(one.transcript_sha256) if one.transcript_sha256 else missing,
+            code(one.ledger_entry)
+            if one.ledger_entry
+            else missing
+            if one.name in silos
+            else say("execution.no_ledger"),
+            missing if one.bytes_sent is None else say.integer(one.bytes_sent),
+            expected,
+        ]
+        for one in found.parties
+    ]
+    columns = ("party", "outcome", "transcript", "entry", "sent", "predicted")
+    return w.table("execution.parties_caption", columns, rows, numeric=(4, 5))
+
+
+def _listed(lines: Sequence[str]) -> Items:
+    return Items(items=tuple((given(one),) for one in lines))

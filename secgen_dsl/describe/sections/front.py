@@ -35,12 +35,14 @@ def cover(w: Writer) -> Table:
 
 
 def status(w: Writer) -> Text:
-    """Draft, approved, executed, or void."""
+    """Draft, approved, executed (and whether checks failed), or void."""
     subject, say = w.subject, w.say
     if subject.against is not None and not subject.against.same:
         return say("cover.void")
     if subject.execution is not None:
         kind = "rehearsed" if subject.execution.invented else "executed"
+        if subject.execution.failed:
+            kind = "failed"
         return say(f"cover.{kind}", date=subject.execution.date)
     signed = sum(approval.verified for approval in subject.approvals)
     if not signed:
@@ -62,13 +64,14 @@ def summary(w: Writer) -> Section:
     accuracy = w.integer(odds.right, "plan: rounds[].releases[].noise", "accuracy")
     flagged = w.integer(odds.flagged, "plan: rounds[].releases[].noise", "flagged")
     leaves = "summary.leaves_sums" if sums else "summary.leaves"
+    made = "_totals" if plan.program.samples is None else ""
     pieces = "summary.pieces_one" if plan.threshold == 1 else "summary.pieces_many"
     promised = [
         say("summary.not_members"),
         say("summary.not_relatives"),
         say("summary.not_honest"),
         say("summary.not_collude", number=more, parties=parties),
-        say("summary.not_accurate"),
+        say("summary.not_accurate" + made),
         say("summary.not_other"),
         say("summary.not_machine"),
     ]
@@ -107,7 +110,7 @@ def summary(w: Writer) -> Section:
         Items(items=tuple(promised)),
         w.heading("summary.withdraw_title"),
         w.paragraph("summary.withdraw_before"),
-        w.paragraph("summary.benefit"),
+        w.paragraph("summary.benefit" + made),
         w.paragraph("summary.call", contact=w.prose(study.contact, "study.contact")),
     )
 

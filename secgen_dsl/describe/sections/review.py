@@ -6,8 +6,12 @@ from functools import lru_cache
 from importlib.resources import files
 
 from secgen_dsl.describe.catalogue import Part, code, given
-from secgen_dsl.describe.document import Block, Items, Plain, Section, Text
+from secgen_dsl.describe.changes import Change
+from secgen_dsl.describe.difference import Sides, difference
+from secgen_dsl.describe.document import Block, Heading, Items, Paragraph, Plain, Section, Text
+from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.describe.writer import Writer, join
+from secgen_dsl.ir.program import decimal_text
 
 RULES = ("hipaa", "gdpr", "nist", "nih", "common_rule")
 """What the document is compared with, in order."""
@@ -16,22 +20,55 @@ RULES = ("hipaa", "gdpr", "nist", "nih", "common_rule")
 def deviations(w: Writer) -> Section:
     """Section 14: what changed since the plan that was approved."""
     subject = w.subject
-    found = subject.against
-    if found is None:
+    if subject.against is None:
         digest = code(subject.certificate.plan_sha256)
         return w.section("deviations", "14", w.paragraph("deviations.none_compared", hash=digest))
+    found = difference(subject.against, w.say)
     blocks: list[Block] = []
     if found.same:
         blocks.append(w.paragraph("deviations.same"))
     else:
         blocks.append(w.paragraph("deviations.changed", new=code(found.after_sha256)))
-        for section in found.sections:
-            blocks.append(w.paragraph("deviations.section", title=given(section.title)))
-            blocks.append(Items(items=tuple((given(one.words()),) for one in section.changes)))
+        blocks.append(_odds(w, subject.against))
+    for section in found.sections:
+        title = (Plain(text=section.title[:1].upper() + section.title[1:]),)
+        blocks.append(Heading(id=f"deviations-{section.key}", text=title))
+        blocks.append(_changes(w, section.changes))
     if found.prose:
         blocks.append(w.paragraph("deviations.prose"))
-        blocks.append(Items(items=tuple((given(one.words()),) for one in found.prose)))
+        blocks.append(_changes(w, found.prose))
+    if found.prose is None:
+        blocks.append(w.paragraph("deviations.prose_unknown"))
     return w.section("deviations", "14", *blocks)
+
+
+def _changes(w: Writer, changes: Sequence[Change]) -> Items:
+    return Items(items=tuple((given(one.words(w.say)),) for one in changes))
+
+
+def _odds(w: Writer, sides: Sides) -> Paragraph:
+    """What the change is worth to an attacker."""
+    before, after = (odds_of(side.verified.composition) for side in (sides.old, sides.new))
+    was, now = ((each.right, each.flagged) for each in (before, after))
+    way = "same" if was == now else "rise" if now > was else "fall"
+    epsilons = [
+        w.say.decimal(decimal_text(side.plan.program.privacy.epsilon))
+        for side in (sides.old, sides.new)
+    ]
+    changed = epsilons[0] != epsilons[1]
+    new, old = "plan: rounds[].releases[].noise", "approved plan: rounds[].releases[].noise"
+    return w.paragraph(
+        f"deviations.odds_{way}",
+        epsilon=w.say(
+            "deviations.epsilon" if changed else "deviations.epsilon_same",
+            before=epsilons[0],
+            after=epsilons[1],
+        ),
+        before=w.value(w.say.percent(before.right / 1000), old, "accuracy"),
+        after=w.value(w.say.percent(after.right / 1000), new, "accuracy"),
+        flagged_before=w.integer(before.flagged, old, "flagged"),
+        flagged=w.integer(after.flagged, new, "flagged"),
+    )
 
 
 def crosswalk(w: Writer, sections: Sequence[Section]) -> Section:

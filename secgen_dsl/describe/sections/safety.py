@@ -98,7 +98,8 @@ def risks(w: Writer) -> Section:
 def validation(w: Writer) -> Section:
     """Section 12: what was checked, by which programs."""
     certificate = w.subject.certificate
-    versions = {"secgen": certificate.secgen_version, **w.subject.versions}
+    others = (one.version.rpartition(" ") for one in certificate.accountings)
+    versions = {"secgen": certificate.secgen_version} | {name: v for name, _, v in others}
     pure = w.subject.plan.program.privacy.mechanism == "laplace"
     return w.section(
         "validation",
