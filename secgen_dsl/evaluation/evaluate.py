@@ -1,7 +1,7 @@
 """The whole evaluation of a synthetic table: every metric, with what it was computed from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -260,7 +260,7 @@ def _with_enough_rows(tables: Tables) -> tuple[Tables, list[Diagnostic]]:
             next_step=f"give real rows with two labels or more, {FEWEST} of each (and withheld "
             "ones of each, if some are withheld), and synthetic rows with the same labels",
         )
-    return Tables(**{**vars(tables), "classes": kept}), warnings
+    return replace(tables, classes=kept), warnings
 
 
 def _fidelity(tables: Tables, seed: int) -> Fidelity:

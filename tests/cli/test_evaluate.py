@@ -141,6 +141,35 @@ def test_any_two_tables_can_be_compared(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "evaluation.html").exists()
 
 
+def test_formats_and_a_site(results: Path, tmp_path: Path) -> None:
+    """Parquet and h5ad hold the same rows as CSV; a site.toml maps its own names."""
+    import anndata
+
+    made, real = rows(0), rows(1)
+    made.to_csv(tmp_path / "made.csv", index=False)
+    real.to_csv(tmp_path / "real.csv", index=False)
+    real.to_parquet(tmp_path / "real.parquet")
+    anndata.AnnData(
+        real.drop(columns="kind").to_numpy(),
+        obs=real[["kind"]].set_index(real.index.astype(str)),
+        var=pd.DataFrame(index=real.columns[1:]),
+    ).write_h5ad(tmp_path / "real.h5ad")
+    same = [
+        secgen(
+            "evaluate", tmp_path / "made.csv", "--real", tmp_path / f"real.{kind}", "--json"
+        ).json["evaluation"]
+        for kind in ("csv", "parquet", "h5ad")
+    ]
+    assert same[0] == same[1] == same[2]
+    silo = pd.read_csv(DATA / "europe.csv.gz").rename(columns={"subtype": "kind"})
+    silo.to_csv(tmp_path / "silo.csv", index=False)
+    site = tmp_path / "site.toml"
+    site.write_text('[files]\nexpression = "silo.csv"\n[columns]\nsubtype = "kind"\n')
+    ended = secgen("evaluate", results, "--site", site, "--label", "subtype", "--json")
+    assert ended.json["evaluation"]["rows"]["real"] == 221
+    assert secgen("evaluate", results, "--real", tmp_path / "silo.csv").codes() == ["SG413"]
+
+
 def test_a_hostile_name_is_no_markup(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
     tables = [
