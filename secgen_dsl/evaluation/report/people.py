@@ -258,7 +258,7 @@ def attack_table(found: Evaluation, privacy: Privacy) -> Grid:
         return (
             name,
             number(attack.auc),
-            number(attack.p_value, 4),
+            "< 0.0001" if attack.p_value < 1e-4 else number(attack.p_value, 4),
             *(percent(attack.flagged(rate)) for rate in RARE),
             above,
             counts,
