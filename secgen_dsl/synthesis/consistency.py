@@ -45,6 +45,9 @@ then within √(2·10⁻⁶) ≈ .0014 standard errors of the optimum, in root m
 ENOUGH = 1e-3
 """The same, of a fit that rounding or the limit on steps ended before: .045 standard errors."""
 
+_NOBODY = 1e-6
+"""Cells of fewer people are empty: samples never have a value that the tables leave empty."""
+
 MOST_STEPS = 20_000
 _PATIENCE = 5
 """Steps of the interior-point method that may bring nothing more, because of rounding."""
@@ -137,6 +140,8 @@ def fit_tables(
             next_step="report this with the plan and the measurements: both hold noised "
             "values only",
         )
+    # Inside the border no cell is empty; what is next to nobody is nobody.
+    counts = tree.calibrated([np.where(table < _NOBODY, 0.0, table) for table in counts])
     complete = {view.clique for view in views if not view.summed}
     if complete != set(range(len(tree.cliques))):
         counts = _largest_entropy(tree, views, counts, people)

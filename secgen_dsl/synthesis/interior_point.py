@@ -32,9 +32,7 @@ _REGULAR = 1e-12
 
 def rows_of(tree: JunctionTree, views: Sequence[TableView]) -> int:
     """Rows of the system: measured cells, entries of separators, and the number of people."""
-    return (
-        sum(view.target.size for view in views) + sum(prod(s.shape) for s in tree.separators) + 1
-    )
+    return sum(view.target.size for view in views) + sum(prod(s.shape) for s in tree.separators) + 1
 
 
 def interior_points(
@@ -76,6 +74,7 @@ def interior_points(
 
         def direction(
             complement: Floats,
+            slacks: Floats = slacks,
             factor: tuple[Floats, bool] = factor,
             ratio: Floats = ratio,
             off_primal: Floats = off_primal,

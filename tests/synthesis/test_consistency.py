@@ -214,6 +214,23 @@ def test_columns_of_a_set_lie_in_one_clique_though_no_table_holds_them() -> None
     np.testing.assert_allclose(joined.marginal(fitted, ["a", "c"]) * people, 60 / 9, atol=1e-3)
 
 
+def test_cells_that_the_nearest_tables_leave_empty_have_nobody() -> None:
+    """A value of a column that two cliques share, and that both say nobody has."""
+    ab = np.array([[40.0, 22.0], [30.0, 25.0], [-9.0, -7.0]])
+    ac = np.array([[35.0, 28.0], [25.0, 29.0], [-8.0, -11.0]])
+    sizes = {"a": 3, "b": 2, "c": 2}
+    fitted, _ = joint_counts(sizes, [table("ab", ab, 9.0), table("ac", ac, 25.0)])
+    assert (fitted[2] == 0).all()
+    assert fitted[:2].min() > 7
+    # The same where the tables of a clique are a loop.
+    bc = np.array([[30.0, 30.0], [25.0, 25.0]])
+    fitted, _ = joint_counts(
+        sizes | {"d": 2},
+        [table("ab", ab, 9.0), table("ac", ac, 25.0), table("bc", bc), table("ad", ab)],
+    )
+    assert (fitted[2] == 0).all()
+
+
 def test_noise_alone_leaves_at_least_one_person() -> None:
     fitted, people = joint_counts({"a": 3}, [table("a", [-5.0, -9.0, 2.0], 30.0)])
     assert people == 1
@@ -244,7 +261,7 @@ def test_precisions_far_apart_are_no_obstacle(seed: int) -> None:
 def test_both_methods_of_the_fit_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     for graph in ("chain of triples", "loop of five", "tables within tables"):
         sizes, tables = noisy(GRAPHS[graph], 3)
-        one, people = joint_counts(sizes, tables)
+        one, _ = joint_counts(sizes, tables)
         with monkeypatch.context() as context:
             context.setattr("secgen_dsl.synthesis.consistency.MOST_ROWS", 0)
             other, _ = joint_counts(sizes, tables)
