@@ -13,8 +13,8 @@ The same noisy tables fitted by mbi 2 in float64, in an environment that holds b
 secgen's own environment has no mbi).  The joints that it finds are what the tests compare with.
 
 One core of a busy machine: 26 of 28 predictions are right within a factor of four, among them all
-of the nine of half a second or more (at most 3.7 times too long, 1.8 times too short; a loop of four
-columns of 40 values takes 76 s).  The other two are fits of .2 s predicted as .03 s.  The time
+of the nine of half a second or more (at most 3.7 times too long, 1.8 times too short; a loop of
+four columns of 40 values takes 76 s).  The other two are fits of .2 s predicted as .03 s.  The time
 depends on the noise: a second loop of that size, of precisions far apart, took 142 s.  With mbi
 2.0.0: the 16 joints differ by at most .0062 people in any cell, ½χ² by at most .0018.
 """
