@@ -59,6 +59,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG315": "a marginal that others hold already",
         "SG316": "as many samples as people",
         "SG317": "sums that are too great for the shares' field",
+        "SG319": "a class that noise drowns",
         "SG320": "the plan does not verify",
         "SG321": "the second accountant does not confirm the budget",
         "SG322": "a target that is no accuracy",

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
-from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
 from secgen_dsl.ir.program import Panel, Person, Program, Study
 from secgen_dsl.ir.queries import Asked, Marginal, Moments, PairMarginal
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
+from secgen_dsl.semantics.connected import check_cliques
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
 from secgen_dsl.semantics.moments import check_limit
 from secgen_dsl.semantics.pairs import resolve_sets
@@ -119,7 +119,7 @@ def _run(reader: Reader) -> Resolved:
     binner.read_all(panels)
     check_limit(reader)
     if samples is not None and measure is not None:
-        _check_cliques(reader, measure, columns, queries)
+        check_cliques(reader, measure.span, columns.columns, queries, spans)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
     study = _study(reader, study_block, silos_block, helpers) if study_block is not None else None
@@ -249,26 +249,6 @@ def _check_sampled(
                 f"add, for example: marginal {labels} * {query.panel} in 4 learned bins; or take "
                 "the moments from measurements.csv",
             )
-
-
-def _check_cliques(
-    reader: Reader, block: tree.MeasureBlock, columns: Columns, queries: Sequence[Asked]
-) -> None:
-    """The measured tables can be joined: found here, before any budget is spent."""
-    sizes = {column.name: len(column.values) for column in columns.columns}
-    measured = [query.columns for query in queries if isinstance(query, Marginal)]
-    names, cells = largest_clique(sizes, measured)
-    if cells > MAX_CLIQUE_CELLS:
-        reader.found.error(
-            "SG601",
-            "the marginals connect "
-            + " × ".join(f"{name} ({sizes[name]})" for name in names)
-            + f": samples would need a joint table of {cells:,} cells",
-            Span(block.span.source, block.span.start, block.span.start + len("measure")),
-            f"at most {MAX_CLIQUE_CELLS:,}",
-            "leave out the marginal that closes the ring, or merge rare values of the columns with "
-            "the most values",
-        )
 
 
 def _version(reader: Reader) -> None:
