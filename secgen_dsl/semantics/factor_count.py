@@ -16,7 +16,7 @@ LEAST_CHOSEN = 3
 _PEOPLE = 1_000
 """If the spec states no bound."""
 
-_LABEL_PART = Fraction(1, 10)
+_LABEL_PART = Fraction(3, 20)
 """Of a factor's public variance, what labels are taken to explain."""
 
 _RARE = 3
