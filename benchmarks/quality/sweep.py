@@ -144,9 +144,7 @@ def measure(study: Study, train: pd.DataFrame, test: pd.DataFrame, rows: Rows) -
         learner="logistic",
     )
     pairs = coexpression(real, values)
-    tpr, fpr = mean_rates(
-        differential_expression(real, real_labels, values, labels, study.labels)
-    )
+    tpr, fpr = mean_rates(differential_expression(real, real_labels, values, labels, study.labels))
     return {
         "accuracy": tested.accuracy,
         "balanced_accuracy": tested.balanced_accuracy,
@@ -171,7 +169,13 @@ def _lines(
         for epsilon in [""] if alone else epsilons:
             for fold in range(folds):
                 for seed in [0] if alone else seeds:
-                    yield dict(study=name, method=method, epsilon=epsilon, fold=fold, seed=seed)
+                    yield {
+                        "study": name,
+                        "method": method,
+                        "epsilon": epsilon,
+                        "fold": fold,
+                        "seed": seed,
+                    }
 
 
 def main() -> None:

@@ -41,7 +41,6 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "SG219": "a conversion that mixes people, or not of counts",
         "SG220": "statements that do not go together",
         "SG221": "a column, group or panel that nothing measures",
-        "SG222": "genes that the samples will not hold",
         "SG223": "values that other patients decide too",
         "SG301": "epsilon is out of range",
         "SG302": "delta is out of range",

@@ -13,7 +13,7 @@ noisy second moment of f, and noisy sums of the genes.  The model is
    in unknown shares: what the noisy means say of who belongs to which class, and what the public
    people then say of the means, are iterated (EM: Dempster, Laird, Rubin, J. R. Statist. Soc. B 39
    (1977) 1; labelled and unlabelled data: Nigam et al., Machine Learning 39 (2000) 103).  A public
-   person counts as .3 of a patient, for the reference is another population, of which a shift is
+   person counts as .1 of a patient, for the reference is another population, of which a shift is
    estimated too.  No label of the reference is used.
 3. *Covariance within labels*: second moment, shrunk to the public one entry by entry (a normal
    prior of the scale of largest marginal likelihood), less the means' part; eigenvalues relative
@@ -43,7 +43,7 @@ from secgen_dsl.synthesis.shrinkage import MAX_REFERENCE_ROWS
 _SCALES = (0.0, *(10.0 ** (power / 8) for power in range(-24, 5)))
 """Candidates for α and κ, in public variances."""
 
-_PUBLIC_WEIGHT = 0.3
+_PUBLIC_WEIGHT = 0.1
 _ROUNDS = 40
 _LEAST_PART = 0.15
 """Of a factor's public variance, what is left of it within labels at least."""
