@@ -50,12 +50,12 @@ def approvals_of(bundle: Path, planned: PlannedStudy, consortium: Path) -> tuple
             except SecgenError:
                 signed_so[one.party] = False
 
-    def state(name: str) -> Literal["valid", "another", "invalid", "missing"]:
+    def state(name: str) -> Literal["valid", "another", "unsigned", "missing"]:
         if name in found.approved:
             return "valid"
         if name in found.missing:
             return "missing"
-        return "another" if signed_so.get(name, False) else "invalid"
+        return "another" if signed_so.get(name, False) else "unsigned"
 
     return tuple(
         Approval(

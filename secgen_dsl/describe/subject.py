@@ -42,7 +42,7 @@ class Approval:
     party: str
     officer: str
     date: str
-    state: Literal["valid", "another", "invalid", "missing"]
+    state: Literal["valid", "another", "unsigned", "missing"]
 
     @property
     def verified(self) -> bool:

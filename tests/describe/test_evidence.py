@@ -65,7 +65,7 @@ def test_approvals_are_verified(approved: Path, tmp_path: Path) -> None:
     shutil.copyfile(approval_path(tmp_path / "b2", "south"), south)
     text = secgen("describe", bundle, *consortium, "--language", "en").out
     assert [row[2:] for row in rows_of(text, ".** Approvals signed by")] == [
-        ["", "not valid: not what this key has signed"],
+        ["", "no approval: not what this key has signed"],
         ["", "not valid: signed for another plan or study"],
         ["", "not signed"],
     ]
