@@ -34,7 +34,7 @@ from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.queries.vectors import clipped_vectors
 from secgen_dsl.synthesis.synthesize import synthesize
 
-MEASURE = "moments genes by label in 12 factors from elsewhere"
+MEASURE = "moments genes by label in factors from elsewhere"
 EPSILONS = ("1", "4", "10")
 SEEDS = (1, 2, 3)
 FALSE_ALARMS = (0.01, 0.1)
