@@ -1,4 +1,4 @@
-"""The published recipe, from its description (arXiv 2604.27456; "DP-PGM" in SYNTHESIS): NOT private.
+"""The published recipe, from its description (arXiv 2604.27456, "DP-PGM"): NOT private.
 
 Half of the budget on one-way tables of every gene and of the label, half on label × gene tables;
 bins cut at the four *exact* quantiles of the silos' own values, and decoded to *exact* means of the
@@ -66,7 +66,7 @@ def fit_recipe(
             one-way tables, √genes for the others.
         rng: of the noise; this is no release.
     """
-    people, genes = values.shape
+    genes = values.shape[1]
     edges = np.quantile(values, [k / BINS for k in range(1, BINS)], axis=0)
     codes = (values[None] >= edges[:, None]).sum(axis=0)
     half = mu / np.sqrt(2)

@@ -117,7 +117,12 @@ METHODS: dict[str, Method] = {
     "reference only": _reference,
     "recipe (not private)": _recipe,
     "tables": secgen("marginal label * genes in 4 bins from elsewhere"),
-    "factors": secgen("moments genes by label in 12 factors from elsewhere"),
+    "factors": secgen("moments genes by label in factors from elsewhere"),
+    "factors and tables": secgen(
+        "moments genes by label in factors from elsewhere share 70%\n"
+        "marginal label * genes in 4 bins from elsewhere"
+    ),
+    "no reference": secgen("moments genes by label in factors from hallmark"),
 }
 """The first two depend neither on epsilon nor on a seed."""
 
@@ -169,7 +174,13 @@ def _lines(
         for epsilon in [""] if alone else epsilons:
             for fold in range(folds):
                 for seed in [0] if alone else seeds:
-                    yield dict(study=name, method=method, epsilon=epsilon, fold=fold, seed=seed)
+                    yield {
+                        "study": name,
+                        "method": method,
+                        "epsilon": epsilon,
+                        "fold": fold,
+                        "seed": seed,
+                    }
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "approvals": ("approvals", "approvals", "Show who has approved a bundle."),
     "run": ("run", "run", "Run all parties on this machine and make synthetic data."),
     "synthesize": ("synthesize", "synthesize", "Draw more synthetic rows from a finished run."),
+    "evaluate": ("evaluate", "evaluate", "Compare synthetic rows with the real ones."),
     "doctor": ("doctor", "doctor", "Check keys, clocks, ports and plans of all sites."),
     "party": ("party", "party", "Run one party of a study between sites."),
     "relay": ("relay", "relay", "Let parties meet that cannot be dialled."),

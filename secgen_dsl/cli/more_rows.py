@@ -75,7 +75,7 @@ def draw_more(
     from secgen_dsl.synthesis.synthesize import model_of
     from secgen_dsl.verifier import verify
 
-    plan, measurements, title = _opened(results)
+    plan, measurements, title = opened_run(results)
     verify(plan)
     release = plan.program.samples
     formats = request.formats or (release.formats if release else ("csv",))
@@ -109,8 +109,12 @@ def draw_more(
     return record, (*written, out / RECORD)
 
 
-def _opened(results: Path) -> tuple[Plan, Measurements, str]:
-    """Plan, opened values and title of a run's results."""
+def opened_run(results: Path) -> tuple[Plan, Measurements, str]:
+    """Plan, opened values and title of a run's results.
+
+    Raises:
+        SecgenError: SG531, the folder holds no results of a run; SG703, its plan cannot be read.
+    """
     if not holds_results(results):
         raise fail(
             "SG531",

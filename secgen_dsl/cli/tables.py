@@ -1,6 +1,7 @@
 """The tables that `check` and `plan` print, and their JSON."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import sqrt
 from types import MappingProxyType
 
@@ -25,6 +26,7 @@ from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Noise, Plan
 from secgen_dsl.ir.program import Program, decimal_text
 from secgen_dsl.ir.queries import Asked, Marginal, PairMarginal, SecondMoment, VectorSum
+from secgen_dsl.planner.fit_time import column_model
 from secgen_dsl.planner.mechanism import more_exact
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.privacy.accountants import certified_epsilons
@@ -66,6 +68,7 @@ def plan_json(planned: PlannedStudy) -> dict[str, object]:
         "tolerated_colluding": plan.threshold,
         "rounds_of_messages": predicted_rounds(plan),
         "bytes_sent_by_each_party": predicted_bytes(plan),
+        "column_model": _column_json(plan.program),
         "defaults": list(planned.defaults),
         "queries": [_prediction_json(planned, prediction) for prediction in predict(plan)],
     }
@@ -110,6 +113,11 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
         "rounds": list(release_rounds(planned.plan, release)),
         "bytes_sent_by_each_party": release_bytes(planned.plan, release),
     }
+
+
+def _column_json(program: Program) -> dict[str, object] | None:
+    model = column_model(program)
+    return None if model is None else asdict(model)
 
 
 def _noise_json(noise: Noise) -> dict[str, object]:
@@ -220,6 +228,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         *_sums_lines(plan),
         f"messages     {predicted_rounds(plan)} rounds, "
         f"{predicted_bytes(plan):,} bytes sent by each party",
+        *_column_lines(plan.program),
         f"plan         {planned.verified.plan_sha256}",
     ]
     lines += other_mechanism_lines(plan) + contribution_lines(plan.program)
@@ -238,6 +247,22 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         click.echo(CERTIFIED_NOTE)
         if has_estimates(found):
             click.echo(ESTIMATE_NOTE)
+
+
+def _column_lines(program: Program) -> list[str]:
+    """The largest joint table where marginals close a loop, and the time of the fit if that counts.
+
+    Elsewhere every joint table is that of a marginal.
+    """
+    model = column_model(program)
+    if model is None or not (model.triangulated or model.seconds >= 1):
+        return []
+    seconds = "less than a second" if model.seconds < 1 else f"about {model.seconds:.2g} seconds"
+    why = "columns form a loop: the" if model.triangulated else "the"
+    return [
+        f"samples      {why} largest joint table is {' × '.join(model.largest)} with "
+        f"{model.cells:,} cells; predicted fit: {seconds}"
+    ]
 
 
 def _sums_lines(plan: Plan) -> list[str]:

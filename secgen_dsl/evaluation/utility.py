@@ -21,6 +21,10 @@ LEARNERS: tuple[Learner, ...] = ("logistic", "boosting")
 _GENES = 100
 """That boosting learns from: those whose means differ most between the training rows' classes."""
 
+_PENALTY = 0.01
+"""C of the linear learner.  With more genes than rows a weaker penalty learns the noise of either
+table; on real BRCA rows .01 and 1 reach the same accuracy."""
+
 _ROUNDS = 40
 """Of boosting: more change the scores of 1,089 × 978 by less than the folds do."""
 
@@ -84,7 +88,7 @@ def train_and_test(
 ) -> Scores:
     """Train on one table, test on another.
 
-    Logistic regression: one class against the rest, L2 penalty with C = 1, genes scaled to mean 0
+    Logistic regression: one class against the rest, L2 penalty with C = .01, genes scaled to mean 0
     and variance 1 over the training rows.  Boosting: gradient boosting of trees on the 100 genes of
     greatest F statistic over the training rows.  A class without training rows is never called.
 
@@ -148,7 +152,7 @@ def classifier(learner: Learner, reduction: Any, seed: int = 0) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     if learner == "logistic":
-        linear = OneVsRestClassifier(LogisticRegression(max_iter=2_000))
+        linear = OneVsRestClassifier(LogisticRegression(C=_PENALTY, max_iter=2_000))
         return make_pipeline(StandardScaler(), linear)
 
     from sklearn.ensemble import HistGradientBoostingClassifier

@@ -10,11 +10,12 @@ No numerical library is needed: the compiler looks for cliques too large before 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import prod
 
 MAX_CLIQUE_CELLS = 2**20
-"""Largest joint table of the columns of one clique: 8 MB an array, and some 13 s to fit."""
+"""Largest joint table of the columns of one clique: 8 MB an array, and a minute or more to fit."""
 
 
 def cliques(sizes: Mapping[str, int], sets: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
@@ -59,6 +60,53 @@ def largest_clique(
     """
     found = {clique: prod(sizes[name] for name in clique) for clique in cliques(sizes, sets)}
     return max(found.items(), key=lambda item: item[1], default=((), 1))
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Two neighbours in a tree of cliques.
+
+    Attributes:
+        child: position of a clique in ``CliqueTree.cliques``.
+        parent: of its parent, < ``child``.
+        shared: the columns of both, in the child's order; none where the tree is joined from trees
+            of columns that nothing connects.
+    """
+
+    child: int
+    parent: int
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CliqueTree:
+    """The cliques, parents before children, and an edge for each but the first, in their order."""
+
+    cliques: tuple[tuple[str, ...], ...]
+    edges: tuple[Edge, ...]
+
+
+def clique_tree(found: Sequence[tuple[str, ...]]) -> CliqueTree:
+    """A junction tree of the cliques of a chordal graph, at least one.
+
+    That is a spanning tree with the largest separators (Jensen, Jensen, UAI 1994), found by Prim's
+    algorithm.
+    """
+    ordered = [found[0]]
+    edges: list[Edge] = []
+    # For each clique not yet in the tree, where it would hang: (columns shared, parent).
+    left = {clique: (len(set(clique) & set(found[0])), 0) for clique in found[1:]}
+    while left:
+        chosen = max(left, key=lambda clique: left[clique][0])
+        _, parent = left.pop(chosen)
+        shared = tuple(name for name in chosen if name in ordered[parent])
+        ordered.append(chosen)
+        edges.append(Edge(len(ordered) - 1, parent, shared))
+        for clique, (most, _) in left.items():
+            common = len(set(clique) & set(chosen))
+            if common > most:
+                left[clique] = (common, len(ordered) - 1)
+    return CliqueTree(tuple(ordered), tuple(edges))
 
 
 def _next_to_eliminate(sizes: Mapping[str, int], neighbours: Mapping[str, set[str]]) -> str:

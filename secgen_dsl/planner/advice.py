@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import floor
 
-from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Span
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, Span
 from secgen_dsl.ir.plan import GaussianNoise, Plan, Release
 from secgen_dsl.ir.program import Program, decimal_text
 from secgen_dsl.ir.queries import Marginal, PairMarginal, SecondMoment, Table, VectorSum, as_table
+from secgen_dsl.planner.classes import drowned_classes
 from secgen_dsl.planner.epsilons import first, rising, with_epsilon
-from secgen_dsl.planner.plan import draft
+from secgen_dsl.planner.plan import drafted
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.planner.redundant import redundant
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE, WARNING_PARTY_VARIANCE
@@ -43,6 +44,7 @@ def plan_warnings(
     return (
         *_little_noise(plan, certified, epsilon),
         *_drowned(plan, predictions, spans),
+        *drowned_classes(plan, predictions, spans, _too_noisy(predictions)),
         *redundant(plan, predictions, spans),
     )
 
@@ -96,7 +98,7 @@ def _same_noise(plan: Plan, certified: float) -> Fraction | None:
     for epsilon in _three_digits_up(Fraction(certified)):
         if epsilon >= plan.program.privacy.epsilon:
             return None
-        other = _drafted(with_epsilon(plan.program, epsilon))
+        other = drafted(with_epsilon(plan.program, epsilon))
         if other is not None and other.rounds == plan.rounds:
             return epsilon
     return None
@@ -112,12 +114,17 @@ def _at_floor(plan: Plan, release: Release) -> bool:
 
 
 def _all_ample(program: Program, epsilon: Fraction) -> bool:
-    plan = _drafted(with_epsilon(program, epsilon))
+    plan = drafted(with_epsilon(program, epsilon))
     return plan is not None and all(
         isinstance(release.noise, GaussianNoise)
         and release.noise.party_variance >= WARNING_PARTY_VARIANCE
         for release in plan.releases()
     )
+
+
+def _too_noisy(predictions: Sequence[Prediction]) -> set[str]:
+    """Ids of queries with too great an error on average."""
+    return {p.query.id for p in predictions if (p.relative_error or 0) > GREATEST_ERROR}
 
 
 def _drowned(
@@ -130,11 +137,9 @@ def _drowned(
     worst: dict[tuple[str, int], Prediction] = {}
     for prediction in predictions:
         query, error = prediction.query, prediction.relative_error
-        if isinstance(query, VectorSum | SecondMoment):
+        if error is None or isinstance(query, VectorSum | SecondMoment):
             continue
-        if not prediction.asked or error is None or error <= GREATEST_ERROR:
-            continue
-        if query.importance.error is None:
+        if prediction.asked and error > GREATEST_ERROR and query.importance.error is None:
             span = spans[query.id]
             place = span.source.name, span.start
             if place not in worst or error > (worst[place].relative_error or 0):
@@ -220,7 +225,7 @@ class _Remedies:
     def _epsilon(self, query: Table) -> Iterator[str]:
         def enough(epsilon: Fraction) -> bool:
             if epsilon not in self._by_epsilon:
-                plan = _drafted(with_epsilon(self._program, epsilon))
+                plan = drafted(with_epsilon(self._program, epsilon))
                 found = {p.query.id: p for p in predict(plan)} if plan is not None else {}
                 self._by_epsilon[epsilon] = found
             prediction = self._by_epsilon[epsilon].get(query.id)
@@ -245,17 +250,10 @@ class _Remedies:
         return self._program.model_copy(update={"queries": queries})
 
     def _error(self, program: Program, name: str) -> float | None:
-        plan = _drafted(program)
+        plan = drafted(program)
         if plan is None:
             return None
         return next(p.relative_error for p in predict(plan) if p.query.id == name)
-
-
-def _drafted(program: Program) -> Plan | None:
-    try:
-        return draft(program)
-    except (SecgenError, ValueError):
-        return None
 
 
 def _percent(prediction: Prediction) -> str:

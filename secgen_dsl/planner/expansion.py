@@ -18,7 +18,7 @@ from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
 MOMENTS_SPLIT = (Fraction(9, 49), Fraction(25, 49), Fraction(15, 49))
 """Of what moments get beside their histogram: gene means, scores by label, second moment.
 
-18 : 50 : 30 of a hundred, 2 being the histogram's (SYNTHESIS, prototype)."""
+As 18 : 50 : 30 of the prototype (SYNTHESIS)."""
 
 _ROUND_SECONDS = 2
 _VALUES_A_SECOND = 2_000_000

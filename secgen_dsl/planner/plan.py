@@ -98,6 +98,14 @@ def draft(program: Program) -> Plan:
     return _plan(program, ACCOUNTING_RESERVE)
 
 
+def drafted(program: Program) -> Plan | None:
+    """The same; None if there is no such plan."""
+    try:
+        return draft(program)
+    except (SecgenError, ValueError):
+        return None
+
+
 def _certified_epsilon(plan: Plan) -> Fraction:
     """What the accountant will find: an upper bound on ε at the plan's δ."""
     try:

@@ -60,14 +60,21 @@ class ExpectedCell:
     """A label cell whose size the spec's expectations give.
 
     Attributes:
-        label: for example ``subtype MSI``.
+        column: of the expectation.
+        value: of that column.
         people: expected, of the bound on people.
         relative_error: of one cell of the query, over ``people``.
     """
 
-    label: str
+    column: str
+    value: str
     people: float
     relative_error: float
+
+    @property
+    def label(self) -> str:
+        """For example ``subtype MSI``."""
+        return f"{self.column} {self.value}"
 
 
 def predict(plan: Plan) -> tuple[Prediction, ...]:
@@ -132,8 +139,7 @@ def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell
     for expectation in program.expectations:
         if expectation.column in query.columns:
             size = _people(program, query, expectation, people)
-            label = f"{expectation.column} {expectation.value}"
-            cells.append(ExpectedCell(label, size, error / size))
+            cells.append(ExpectedCell(expectation.column, expectation.value, size, error / size))
     return cells
 
 

@@ -322,12 +322,13 @@ def _of_moments(program: Program, query: Moments) -> Measured:
 
 
 def _moments_burden(program: Program, query: Moments) -> Fraction:
-    """What moments add to their histogram's coefficient: it gets 2% of what they get.
+    """What moments add to their histogram's coefficient: it gets a sixth of what they get.
 
-    Costs are as √(a·T²): the histogram's are 1/50 of the moments' with a = w·L·(G/50)².
+    Costs are as √(a·T²): the histogram's are 1/6 of the moments' with a = w·L·(G/6)².  Every sum of
+    a label is divided by its people: a rare label's means are as wrong as its number (decision 18).
     """
     genes = len(program.genes(query))
-    return query.importance.weight * program.label_cells(query) * Fraction(genes, 50) ** 2
+    return query.importance.weight * program.label_cells(query) * Fraction(genes, 6) ** 2
 
 
 def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) -> Measured:

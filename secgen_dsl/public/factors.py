@@ -25,6 +25,9 @@ _VALUE_UNIT = 2**8
 _SPREAD = Fraction(2, 5)
 """a = .4: scores are divided by λ^a (SYNTHESIS)."""
 
+_VARIANCE_OF_SETS = Fraction(9, 16)
+"""Of a set's scores around the middle of the range, in sixths of half the range: half of one."""
+
 
 def standard_of_range(low: Fraction, high: Fraction, genes: int) -> Standard:
     """The scale without a public table: the middle and a sixth of the panel's range, to 1/1024."""
@@ -167,19 +170,28 @@ def _power(variance: Fraction) -> Fraction:
 def factors_of_sets(
     sets: Sequence[Sequence[int]], genes: int
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """A factor for each gene set: the sum of its genes over the root of their number.
+    """A factor for each gene set: its genes against all others, orthogonal to earlier factors.
+
+    Loadings are orthogonal to the constant vector too.  Without a public table values lie far from
+    the middle of the range, most of them to the same side: a sum of genes would be large for
+    everybody, and the noise with it; a contrast leaves only what differs between genes.
 
     Args:
         sets: positions of the genes of each set, at least two.
         genes: G.
 
     Returns:
-        As ``principal_factors``; divisors and variances are 1, for nothing public is known.
+        As ``principal_factors``; divisors are 1, variances ``_VARIANCE_OF_SETS``, for nothing
+        public is known.
     """
-    loadings = []
-    for positions in sets:
-        weight = isqrt(LOADING_ONE**2 // len(positions))
-        chosen = set(positions)
-        loadings.append(tuple(weight if gene in chosen else 0 for gene in range(genes)))
-    ones = (Fraction(1),) * len(sets)
-    return tuple(loadings), ones, ones
+    members = np.zeros((genes, len(sets) + 1), dtype=np.int64)
+    members[:, 0] = _UNIT
+    for number, positions in enumerate(sets, start=1):
+        members[list(positions), number] = _UNIT
+    contrasts = _orthonormal(members)[:, 1:]
+    loadings = tuple(tuple(_rescaled(int(v)) for v in contrast) for contrast in contrasts.T)
+    return (
+        loadings,
+        (Fraction(1),) * len(sets),
+        (_VARIANCE_OF_SETS,) * len(sets),
+    )

@@ -6,10 +6,11 @@ from fractions import Fraction
 from math import prod
 
 from secgen_dsl.diagnostics.diagnostic import Span, nearest
-from secgen_dsl.ir.program import CategoryColumn, NumberColumn, Panel, Person
+from secgen_dsl.ir.program import CategoryColumn, NumberColumn, Panel, Person, Privacy
 from secgen_dsl.ir.queries import Asked, Importance, Marginal, Moments, PairMarginal
 from secgen_dsl.ir.statement import canonical_statement
 from secgen_dsl.semantics.binning import Binner
+from secgen_dsl.semantics.factor_count import Means
 from secgen_dsl.semantics.importance import check_shares, resolve_importance
 from secgen_dsl.semantics.moments import resolve_moments
 from secgen_dsl.semantics.pairs import GeneSetFiles, resolve_pairs
@@ -32,6 +33,8 @@ class Vocabulary:
 
     Attributes:
         groups: name of a mutation line → its columns.
+        parties: m, silos and helpers.
+        tolerated: t; 0 after an error.
     """
 
     columns: Sequence[CategoryColumn | NumberColumn]
@@ -39,6 +42,9 @@ class Vocabulary:
     panels: Sequence[Panel]
     sets: GeneSetFiles
     person: Person | None
+    privacy: Privacy | None
+    parties: int
+    tolerated: int
 
 
 def resolve_queries(
@@ -129,10 +135,33 @@ class _Queries:
         if panel is None or unknown or repeated:
             return
         found = resolve_moments(
-            self.reader, line, panel, self.vocabulary.sets, self.binner, importance
+            self.reader,
+            line,
+            panel,
+            self.vocabulary.sets,
+            self.binner,
+            importance,
+            self.means(line, importance),
         )
         if found is not None:
             self.append(line, found, ("moments", panel.name, found.source, found.columns))
+
+    def means(self, line: tree.MomentsLine, importance: Importance) -> Means | None:
+        """What moments have to spend; lines without a share are taken to get equal parts."""
+        vocabulary = self.vocabulary
+        person, privacy = vocabulary.person, vocabulary.privacy
+        if person is None or privacy is None or privacy.mechanism != "gaussian":
+            return None
+        lines = [q for block in self.reader.spec.all(tree.MeasureBlock) for q in block.queries]
+        return Means(
+            privacy=privacy,
+            part=importance.share or Fraction(1, len(lines)),
+            people=person.people_bound,
+            labels=prod(len(self.columns[factor.text].values) for factor in line.labels),
+            samples=person.samples * person.silos,
+            parties=vocabulary.parties,
+            tolerated=vocabulary.tolerated,
+        )
 
     def marginal(
         self,

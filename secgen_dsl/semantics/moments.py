@@ -1,4 +1,4 @@
-"""`moments PANEL by LABELS in K factors from SOURCE`, and the public scale of learned bins."""
+"""`moments PANEL by LABELS in [K] factors from SOURCE`, and the public scale of learned bins."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from secgen_dsl.ir.program import Panel
 from secgen_dsl.ir.queries import Importance, LearnedBins, Moments, Standard
+from secgen_dsl.semantics.factor_count import MOST_CHOSEN, Means, choose_count
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
@@ -28,9 +29,17 @@ def resolve_moments(
     sets: "GeneSetFiles",
     binner: "Binner",
     importance: Importance,
+    means: Means | None,
 ) -> Moments | None:
-    """The moments of a panel; None after an error.  Its columns are filled in by the caller."""
-    count = reader.whole(line.count, 1, MAXIMUM_FACTORS, "the number of factors")
+    """The moments of a panel; None after an error.
+
+    Args:
+        means: by which the number of factors is chosen where the line gives none; None if the
+            spec has errors elsewhere.
+    """
+    count = None
+    if line.count is not None:
+        count = reader.whole(line.count, 1, MAXIMUM_FACTORS, "the number of factors")
     if not _summable(reader, panel, line.panel):
         return None
     for clause in line.importance:
@@ -53,12 +62,13 @@ def resolve_moments(
         return None
     ordered = [columns[gene] for gene in panel.genes]
     most = min(len(ordered[0]), len(ordered))
-    if count >= most:
+    place = line.reference.span if line.count is None else line.count.span
+    if (count or 1) >= most:
         reader.found.error(
             "SG214",
-            f"{count} factors cannot be found in {len(ordered[0])} public samples of "
+            f"{count or 1} factors cannot be found in {len(ordered[0])} public samples of "
             f"{len(ordered)} genes",
-            line.count.span,
+            place,
             f"fewer than {most}",
             f"write: in {max(min(12, most - 1), 1)} factors from {line.reference.text}",
         )
@@ -68,6 +78,13 @@ def resolve_moments(
         return None
     from secgen_dsl.public.factors import principal_factors  # loads numpy
 
+    if count is None:
+        if means is None:
+            return None
+        tried = min(MOST_CHOSEN, most - 1)
+        _, divisors, variances = principal_factors(ordered, standard, tried)
+        count = choose_count(variances, divisors, means)
+        reader.defaults.append(f"moments of {panel.name}: {count} factors")
     loadings, divisors, variances = principal_factors(ordered, standard, count)
     return _moments(line, panel, standard, loadings, divisors, variances, importance)
 
@@ -77,7 +94,7 @@ def _from_sets(
     line: tree.MomentsLine,
     panel: Panel,
     sets: "GeneSetFiles",
-    count: int,
+    count: int | None,
     importance: Importance,
 ) -> Moments | None:
     from secgen_dsl.public.factors import factors_of_sets, standard_of_range
@@ -87,12 +104,15 @@ def _from_sets(
         for genes in sets.sets.get(line.reference.text, {}).values()
     ]
     useful = [positions for positions in members if len(positions) >= 2]
+    if count is None and 0 < len(useful) <= MAXIMUM_FACTORS:
+        count = len(useful)
+        reader.defaults.append(f"moments of {panel.name}: {count} factors")
     if count != len(useful):
         reader.found.error(
             "SG220",
             f'"{line.reference.text}" has {len(useful)} sets with two genes or more of the panel, '
-            f"so that many factors, not {count}",
-            line.count.span,
+            f"so that many factors, not {count or 'any'}",
+            line.reference.span if line.count is None else line.count.span,
             "another number",
             f"write: in {len(useful)} factors, or name a file with the sets that are meant"
             if 0 < len(useful) <= MAXIMUM_FACTORS

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
-from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
-from secgen_dsl.ir.program import Panel, Person, Program, Study
+from secgen_dsl.ir.program import Person, Program, Study
 from secgen_dsl.ir.queries import Asked, Marginal, Moments, PairMarginal
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
+from secgen_dsl.semantics.connected import check_cliques
 from secgen_dsl.semantics.marginals import Vocabulary, resolve_queries
 from secgen_dsl.semantics.moments import check_limit
 from secgen_dsl.semantics.pairs import resolve_sets
@@ -112,14 +112,23 @@ def _run(reader: Reader) -> Resolved:
                 "add a line: marginal COLUMN",
             )
         if any(reader.spec.all(tree.ColumnsBlock)):
-            vocabulary = Vocabulary(columns.columns, columns.groups, panels, sets, person)
+            vocabulary = Vocabulary(
+                columns.columns,
+                columns.groups,
+                panels,
+                sets,
+                person,
+                privacy,
+                parties=len(silos) + len(helpers),
+                tolerated=tolerated or 0,
+            )
             queries, spans = resolve_queries(reader, measure, vocabulary, binner)
     if privacy is not None and privacy.mechanism == "laplace":
         _check_countable(reader, queries, spans)
     binner.read_all(panels)
     check_limit(reader)
     if samples is not None and measure is not None:
-        _check_cliques(reader, measure, columns, queries)
+        check_cliques(reader, measure.span, columns.columns, queries, spans)
     check_name_spaces(reader, columns, panels)
     simulate = resolve_simulate(reader, silos)
     study = _study(reader, study_block, silos_block, helpers) if study_block is not None else None
@@ -128,8 +137,6 @@ def _run(reader: Reader) -> Resolved:
     if study is None or person is None or privacy is None:  # pragma: no cover
         raise AssertionError("a missing block was not reported")
     _check_measured(reader, columns, person, queries)
-    if samples is not None:
-        _check_sampled(reader, panels, queries, spans)
     program = Program(
         format="secgen.program/3",
         silos=silos,
@@ -218,57 +225,6 @@ def _check_measured(
                 "every site needs it, no result holds it",
                 f"measure it: {form}; or remove it here",
             )
-
-
-def _check_sampled(
-    reader: Reader, panels: Sequence[Panel], queries: Sequence[Asked], spans: Mapping[str, Span]
-) -> None:
-    """Warn of panels whose genes no sample will hold: moments alone measure them."""
-    genes = {panel.name: panel.genes for panel in panels}
-    held: set[str] = set()
-    for query in queries:
-        if isinstance(query, PairMarginal):
-            held.update(query.genes)
-        elif isinstance(query, Marginal) and query.panel is not None:
-            held.update(genes[query.panel] if query.gene is None else (query.gene,))
-    warned: set[str] = set()
-    for query in queries:
-        if not isinstance(query, Moments) or query.panel in warned:
-            continue
-        warned.add(query.panel)
-        own = genes[query.panel]
-        absent = sum(gene not in held for gene in own)
-        if absent:
-            labels = " * ".join(query.columns)
-            reader.found.warn(
-                "SG222",
-                f"the samples will not hold {absent:,} of the {len(own):,} genes of "
-                f'"{query.panel}"',
-                spans[query.id],
-                "moments alone measure them, and this release draws no samples from moments",
-                f"add, for example: marginal {labels} * {query.panel} in 4 learned bins; or take "
-                "the moments from measurements.csv",
-            )
-
-
-def _check_cliques(
-    reader: Reader, block: tree.MeasureBlock, columns: Columns, queries: Sequence[Asked]
-) -> None:
-    """The measured tables can be joined: found here, before any budget is spent."""
-    sizes = {column.name: len(column.values) for column in columns.columns}
-    measured = [query.columns for query in queries if isinstance(query, Marginal)]
-    names, cells = largest_clique(sizes, measured)
-    if cells > MAX_CLIQUE_CELLS:
-        reader.found.error(
-            "SG601",
-            "the marginals connect "
-            + " × ".join(f"{name} ({sizes[name]})" for name in names)
-            + f": samples would need a joint table of {cells:,} cells",
-            Span(block.span.source, block.span.start, block.span.start + len("measure")),
-            f"at most {MAX_CLIQUE_CELLS:,}",
-            "leave out the marginal that closes the ring, or merge rare values of the columns with "
-            "the most values",
-        )
 
 
 def _version(reader: Reader) -> None:

@@ -357,7 +357,9 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         return tree.PairsLine(panel, within, _binning(rest), keep, _clauses(rest), self._span(meta))
 
     def moments(self, meta: Meta, children: list[Any]) -> tree.MomentsLine:
-        panel, labels, count, reference, *rest = children
+        panel, labels, *rest = children
+        count = rest.pop(0) if isinstance(rest[0], tree.Number) else None
+        reference, *rest = rest
         return tree.MomentsLine(panel, labels, count, reference, _clauses(rest), self._span(meta))
 
     def measure(self, meta: Meta, children: list[Any]) -> tree.MeasureBlock:

@@ -446,11 +446,11 @@ class PairsLine:
 
 @dataclass(frozen=True)
 class MomentsLine:
-    """``moments PANEL by COLUMN in K factors from NAME``."""
+    """``moments PANEL by COLUMN in K factors from NAME``; ``count`` is None without a K."""
 
     panel: Name
     labels: tuple[Factor, ...]
-    count: Number
+    count: Number | None
     reference: Name
     importance: tuple[ImportanceClause, ...]
     span: Span

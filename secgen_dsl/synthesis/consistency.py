@@ -18,24 +18,39 @@ problem over agreeing clique tables has the same optimum.  Its end is certified 
 after which the tables agree exactly.  Step 3 is exact and needs no iteration where every clique
 is some table's set of columns; else it ends within a thousandth of a standard error.
 
-On one clique this is the whole problem, by an accelerated projected gradient.  Where one table
-holds all its columns the optimum is the Euclidean projection of the precision-weighted least
-squares solution; the closed form is a test of the general one.
+Loops of tables (a*b, b*c, a*c) are triangulated (``ir.cliques``) and need nothing else.  Several
+cliques are fitted by an interior-point method, one clique and very large ones by an accelerated
+projected gradient.  Where one table holds all columns of a clique the optimum is the Euclidean
+projection of the precision-weighted least squares solution; the closed form is a test of the
+general one, and so are the joints that Private-PGM's library finds (decision 0019).
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from math import prod
 
 import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.synthesis.interior_point import MOST_ROWS, interior_points, rows_of
 from secgen_dsl.synthesis.junction import JunctionTree, Separator, junction_tree
 from secgen_dsl.synthesis.measured import CategoryCounts, Floats
+from secgen_dsl.synthesis.views import TableView
 
 GAP = 1e-6
 """Optimality gap at which the fit ends, in units of ½χ² for each measured cell: fitted tables are
 then within √(2·10⁻⁶) ≈ .0014 standard errors of the optimum, in root mean square over the cells
 (f is 1/v-strongly convex in each table)."""
+
+ENOUGH = 1e-3
+"""The same, of a fit that rounding or the limit on steps ended before: .045 standard errors."""
+
+_NOBODY = 1e-6
+"""Cells of fewer people are empty: samples never have a value that the tables leave empty."""
+
+MOST_STEPS = 20_000
+_PATIENCE = 5
+"""Steps of the interior-point method that may bring nothing more, because of rounding."""
 
 _AGREEMENT = 0.1
 """A round of gradient steps ends when its last step is so much shorter than the tables disagree."""
@@ -96,7 +111,7 @@ def fit_tables(
     sizes: Mapping[str, int],
     sets: Sequence[Sequence[str]],
     tables: Sequence[CategoryCounts],
-    steps: int = 20_000,
+    steps: int = MOST_STEPS,
 ) -> tuple[JunctionTree, tuple[Floats, ...], float]:
     """The distribution of connected columns, and the number of people N.
 
@@ -104,7 +119,7 @@ def fit_tables(
         sizes: column → number of values.
         sets: columns that shall lie in one clique, beside those of each table.
         tables: at least one.  Tables and sets together connect all columns.
-        steps: limit on gradient steps.
+        steps: limit on steps, of either method.
 
     Returns:
         The junction tree; the probabilities of its cliques, which agree exactly on separators up
@@ -115,8 +130,8 @@ def fit_tables(
     """
     tree = junction_tree(sizes, [*(table.columns for table in tables), *sets])
     people = estimate_people(tables)
-    views = [_TableView(tree, table) for table in tables]
-    counts = _LeastSquares(tree, views, people).solve(steps)
+    views = [TableView(tree, table) for table in tables]
+    counts = _nearest(tree, views, people, steps)
     if counts is None:
         raise fail(
             "SG609",
@@ -125,30 +140,30 @@ def fit_tables(
             next_step="report this with the plan and the measurements: both hold noised "
             "values only",
         )
+    # Inside the border no cell is empty; what is next to nobody is nobody.
+    counts = tree.calibrated([np.where(table < _NOBODY, 0.0, table) for table in counts])
     complete = {view.clique for view in views if not view.summed}
     if complete != set(range(len(tree.cliques))):
         counts = _largest_entropy(tree, views, counts, people)
     return tree, tuple(table / counts[0].sum() for table in counts), people
 
 
-class _TableView:
-    """A table as a linear map A of a clique's table: sums over the columns that it lacks."""
-
-    def __init__(self, tree: JunctionTree, table: CategoryCounts) -> None:
-        self.clique = tree.clique_of(table.columns)
-        columns, shape = tree.cliques[self.clique], tree.shapes[self.clique]
-        held = [name for name in columns if name in table.columns]
-        own_sizes = [tree.sizes[name] for name in table.columns]
-        order = [table.columns.index(name) for name in held]
-        kept = tuple(n if c in table.columns else 1 for c, n in zip(columns, shape, strict=True))
-        self.summed = tuple(i for i, name in enumerate(columns) if name not in table.columns)
-        self.target = table.counts.reshape(own_sizes).transpose(order).reshape(kept)
-        self.precision = 1 / table.variance
-        self.cells_per_entry = prod(shape) / table.counts.size
-
-    def sum(self, table: Floats) -> Floats:
-        """A q, with length-1 axes for the columns that were summed over."""
-        return table.sum(axis=self.summed, keepdims=True) if self.summed else table
+def _nearest(
+    tree: JunctionTree, views: Sequence[TableView], people: float, steps: int
+) -> list[Floats] | None:
+    """Step 2; None if there is no answer within ``ENOUGH``."""
+    problem = _LeastSquares(tree, views, people)
+    if not tree.separators or rows_of(tree, views) > MOST_ROWS:
+        return problem.solve(steps)
+    best, least, waited = None, problem.tolerance * ENOUGH / GAP, 0
+    for counts in islice(interior_points(tree, views, people), steps):
+        found = tree.calibrated(counts)
+        gap, waited = problem.gap(found), waited + 1
+        if gap <= least:
+            best, least, waited = found, gap, 0
+        if gap <= problem.tolerance or (best is not None and waited == _PATIENCE):
+            break
+    return best
 
 
 class _LeastSquares:
@@ -162,9 +177,9 @@ class _LeastSquares:
     eigenvalues, cells/entries of AᵀA, and ‖a − b‖² ≤ 2‖a‖² + 2‖b‖².
     """
 
-    def __init__(self, tree: JunctionTree, views: Sequence[_TableView], people: float) -> None:
+    def __init__(self, tree: JunctionTree, views: Sequence[TableView], people: float) -> None:
         self._tree, self._views, self._people = tree, views, people
-        self._tolerance = GAP * sum(view.target.size for view in views)
+        self.tolerance = GAP * sum(view.target.size for view in views)
         self._multipliers = [np.zeros(separator.shape) for separator in tree.separators]
         self._penalties = [self._scale(separator) for separator in tree.separators]
         self._current = [np.full(shape, people / prod(shape)) for shape in tree.shapes]
@@ -176,7 +191,7 @@ class _LeastSquares:
         before: list[float] = []
         while True:
             found = self._tree.calibrated(self._current)
-            if self._gap(found) <= self._tolerance:
+            if self.gap(found) <= self.tolerance:
                 return found
             settled = False
             for _ in range(20):
@@ -190,7 +205,7 @@ class _LeastSquares:
                 if settled:
                     break
             if taken >= steps:
-                return None
+                return found if self.gap(found) <= self.tolerance * ENOUGH / GAP else None
             if self._multipliers:
                 self._tighten(apart, before if settled else [])
                 before = apart
@@ -257,7 +272,7 @@ class _LeastSquares:
             for s in self._tree.separators
         ]
 
-    def _gap(self, tables: Sequence[Floats]) -> float:
+    def gap(self, tables: Sequence[Floats]) -> float:
         """``⟨∇f(q), q⟩ − min ⟨∇f(q), ·⟩`` over all joints, at least f(q) − f* (Jaggi, ICML 2013).
 
         The least value of a sum of clique tables is found along the tree, from leaves to root.
@@ -273,7 +288,7 @@ class _LeastSquares:
 
 
 def _largest_entropy(
-    tree: JunctionTree, views: Sequence[_TableView], counts: Sequence[Floats], people: float
+    tree: JunctionTree, views: Sequence[TableView], counts: Sequence[Floats], people: float
 ) -> list[Floats]:
     """Step 3: iterative proportional fitting from the uniform joint, along the tree.
 

@@ -6,13 +6,21 @@ import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.plan import Measurements, Plan
-from secgen_dsl.ir.program import NumberColumn, Program
+from secgen_dsl.ir.program import NumberColumn, Panel, Program
 from secgen_dsl.public.reference import ReferenceValues
 from secgen_dsl.synthesis.consistency import connected_columns, estimate_people, fit_tables
-from secgen_dsl.synthesis.decoding import bin_curve, number_curve
-from secgen_dsl.synthesis.measured import CategoryCounts, Floats, GeneContrasts, read_measurements
+from secgen_dsl.synthesis.decoding import BinCurve, bin_curve, number_curve
+from secgen_dsl.synthesis.factors import describe_factors, fit_factors, moment_curve
+from secgen_dsl.synthesis.measured import (
+    CategoryCounts,
+    Floats,
+    GeneContrasts,
+    MomentSums,
+    read_measurements,
+)
 from secgen_dsl.synthesis.model import (
     Component,
+    FactorModel,
     GeneTable,
     SyntheticGene,
     TableModel,
@@ -51,6 +59,7 @@ def fit_model(
             next_step="add a marginal",
         )
     labels = [contrasts.columns for contrasts in measured.genes]
+    labels += [sums.query.columns for sums in measured.moments]
     groups = [table.columns for table in measured.categories] + labels
     components = tuple(
         _fit_component(program, set(names), measured.categories, labels)
@@ -59,7 +68,11 @@ def fit_model(
     contrasts = [*measured.genes, *single_genes(measured)]
     everyone = [table for table in measured.categories if not table.columns]
     tables = tuple(_fit_genes(program, c, components, everyone, references) for c in contrasts)
-    genes = _choose_sources(program, contrasts, references)
+    factors = tuple(
+        _fit_moments(sums, components, everyone, references.get(sums.query.source, {}))
+        for sums in measured.moments
+    )
+    genes = _choose_sources(program, contrasts, measured.moments, factors, references)
     held = {name for group in groups for name in group}
     columns = tuple(column for column in program.columns if column.name in held)
     return TableModel(
@@ -73,6 +86,7 @@ def fit_model(
         tables=tables,
         genes=genes,
         latent=fit_correlations(program, measured.pairs, components, tables, genes, references),
+        factors=factors,
     )
 
 
@@ -96,8 +110,7 @@ def _fit_genes(
     references: Mapping[str, ReferenceValues],
 ) -> GeneTable:
     share = label_distribution(components, measured.columns)
-    own = [c.people for c in components if set(measured.columns) & set(c.tree.sizes)]
-    people = own[0] if own else estimate_people(everyone)
+    people = _people_of(measured.columns, components, everyone)
     public = public_bins(
         program, measured.panel, measured.reference, measured.genes, measured.edges, references
     )
@@ -110,43 +123,97 @@ def _fit_genes(
     return GeneTable(measured.columns, rows, np.einsum("tlb,l->tb", rows, share))
 
 
+def _people_of(
+    columns: Sequence[str], components: Sequence[Component], everyone: Sequence[CategoryCounts]
+) -> float:
+    own = [c.people for c in components if set(columns) & set(c.tree.sizes)]
+    return own[0] if own else estimate_people(everyone)
+
+
+def _fit_moments(
+    sums: MomentSums,
+    components: Sequence[Component],
+    everyone: Sequence[CategoryCounts],
+    reference: ReferenceValues,
+) -> FactorModel:
+    columns = [reference[gene] for gene in sums.genes if gene in reference]
+    values = np.stack(columns, axis=1) if len(columns) == len(sums.genes) else np.zeros((0, 1))
+    shares = label_distribution(components, sums.query.columns)
+    people = _people_of(sums.query.columns, components, everyone)
+    return fit_factors(sums, shares, people, describe_factors(sums, values))
+
+
 def _choose_sources(
     program: Program,
     measured: Sequence[GeneContrasts],
+    moments: Sequence[MomentSums],
+    factors: Sequence[FactorModel],
     references: Mapping[str, ReferenceValues],
 ) -> tuple[SyntheticGene, ...]:
-    """Which tables every gene is drawn from, and its curve.
+    """Which tables and factors every gene is drawn from, and its curve.
 
     A symbol in several panels of one unit is one gene.  Among tables of it, those over the edges of
     the most precise one are kept (least noise on the gene's pooled counts, L·s²; at a tie the
-    earlier).  Tables over other edges are left out: no one distribution of bins fits both.
+    earlier).  Tables over other edges are left out: no one distribution of bins fits both.  Of
+    several moments those with the least noise of a gene's mean are kept (at a tie the earlier).
     """
     order = [panel.name for panel in program.panels]
-    rows = [{gene: row for row, gene in enumerate(table.genes)} for table in measured]
-    places: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for panel in program.panels:
-        for gene in panel.genes:
-            for index, table in enumerate(measured):
-                if table.panel.name == panel.name and gene in rows[index]:
-                    places.setdefault((gene, panel.unit), []).append((index, rows[index][gene]))
+    tables = _places([(table.panel, table.genes) for table in measured])
+    sums = _places([(one.panel, one.genes) for one in moments])
     genes: list[SyntheticGene] = []
-    for (symbol, unit), found in places.items():
-        best = min(found, key=lambda p: measured[p[0]].variance * measured[p[0]].contrasts.shape[1])
-        table, edges = measured[best[0]], measured[best[0]].edges[best[1]]
-        same = tuple(p for p in found if np.array_equal(measured[p[0]].edges[p[1]], edges))
-        source = reference_of(program, table.panel, table.reference, symbol, references)
-        values = None if source is None else _finite(references[source][symbol])
-        names = {measured[index].panel.name for index, _ in found}
-        genes.append(
-            SyntheticGene(
-                symbol=symbol,
-                panel=min(names, key=order.index),
-                unit=unit,
-                sources=same,
-                curve=bin_curve(edges, float(table.panel.low), float(table.panel.high), values),
+    for panel in program.panels:
+        for symbol in panel.genes:
+            key = (symbol, panel.unit)
+            found, factor = tables.pop(key, []), sums.pop(key, [])
+            if not (found or factor):
+                continue
+            names = {measured[index].panel.name for index, _ in found}
+            names |= {moments[index].panel.name for index, _ in factor}
+            best = min(factor, key=lambda p: moments[p[0]].means_variance, default=None)
+            if found:
+                sources, curve = _table_sources(program, symbol, found, measured, references)
+            elif best is not None:
+                sums_of_best = moments[best[0]]
+                values = references.get(sums_of_best.query.source, {}).get(symbol)
+                sources = ()
+                curve = moment_curve(sums_of_best, factors[best[0]], best[1], _finite(values))
+            genes.append(
+                SyntheticGene(
+                    symbol=symbol,
+                    panel=min(names, key=order.index),
+                    unit=panel.unit,
+                    sources=sources,
+                    curve=curve,
+                    factors=best,
+                )
             )
-        )
     return tuple(genes)
+
+
+def _places(
+    tables: Sequence[tuple[Panel, Sequence[str]]],
+) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """(Symbol, unit) → the tables that hold the gene, and its row there."""
+    places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for index, (panel, genes) in enumerate(tables):
+        for row, gene in enumerate(genes):
+            places.setdefault((gene, panel.unit), []).append((index, row))
+    return places
+
+
+def _table_sources(
+    program: Program,
+    symbol: str,
+    found: Sequence[tuple[int, int]],
+    measured: Sequence[GeneContrasts],
+    references: Mapping[str, ReferenceValues],
+) -> tuple[tuple[tuple[int, int], ...], BinCurve]:
+    best = min(found, key=lambda p: measured[p[0]].variance * measured[p[0]].contrasts.shape[1])
+    table, edges = measured[best[0]], measured[best[0]].edges[best[1]]
+    same = tuple(p for p in found if np.array_equal(measured[p[0]].edges[p[1]], edges))
+    source = reference_of(program, table.panel, table.reference, symbol, references)
+    values = None if source is None else _finite(references[source][symbol])
+    return same, bin_curve(edges, float(table.panel.low), float(table.panel.high), values)
 
 
 def _finite(values: Floats | None) -> Floats | None:

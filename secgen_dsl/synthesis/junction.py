@@ -17,7 +17,7 @@ from math import prod
 import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
-from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, cliques
+from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, Edge, clique_tree, cliques
 from secgen_dsl.synthesis.measured import Floats
 
 
@@ -167,9 +167,6 @@ def conditional(table: Floats, separator: Separator) -> Floats:
 def junction_tree(sizes: Mapping[str, int], sets: Sequence[Sequence[str]]) -> JunctionTree:
     """The junction tree of columns that the sets connect.
 
-    A spanning tree of the cliques with the largest separators (Prim's algorithm) is a junction
-    tree (Jensen, Jensen, UAI 1994).
-
     Args:
         sizes: column → number of values; every column is in a set.
         sets: at least one; together they connect all columns.
@@ -182,26 +179,15 @@ def junction_tree(sizes: Mapping[str, int], sets: Sequence[Sequence[str]]) -> Ju
         shape = [sizes[name] for name in clique]
         if prod(shape) > MAX_CLIQUE_CELLS:
             raise too_large(clique, shape)
-    ordered = [found[0]]
-    separators: list[Separator] = []
-    # For each clique not yet in the tree, where it would hang: (columns shared, parent).
-    left = {clique: (len(set(clique) & set(found[0])), 0) for clique in found[1:]}
-    while left:
-        chosen = max(left, key=lambda clique: left[clique][0])
-        _, parent = left.pop(chosen)
-        ordered.append(chosen)
-        separators.append(_separator(sizes, ordered, len(ordered) - 1, parent))
-        for clique, (most, _) in left.items():
-            shared = len(set(clique) & set(chosen))
-            if shared > most:
-                left[clique] = (shared, len(ordered) - 1)
-    return JunctionTree(dict(sizes), tuple(ordered), tuple(separators))
+    tree = clique_tree(found)
+    separators = tuple(_separator(sizes, tree.cliques, edge) for edge in tree.edges)
+    return JunctionTree(dict(sizes), tree.cliques, separators)
 
 
 def _separator(
-    sizes: Mapping[str, int], ordered: Sequence[tuple[str, ...]], child: int, parent: int
+    sizes: Mapping[str, int], ordered: Sequence[tuple[str, ...]], edge: Edge
 ) -> Separator:
-    shared = tuple(name for name in ordered[child] if name in ordered[parent])
+    shared = edge.shared
 
     def axes(clique: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(axis for axis, name in enumerate(clique) if name not in shared)
@@ -210,14 +196,14 @@ def _separator(
         return tuple(sizes[name] if name in shared else 1 for name in clique)
 
     return Separator(
-        child=child,
-        parent=parent,
+        child=edge.child,
+        parent=edge.parent,
         columns=shared,
         shape=tuple(sizes[name] for name in shared),
-        child_axes=axes(ordered[child]),
-        parent_axes=axes(ordered[parent]),
-        along_child=along(ordered[child]),
-        along_parent=along(ordered[parent]),
+        child_axes=axes(ordered[edge.child]),
+        parent_axes=axes(ordered[edge.parent]),
+        along_child=along(ordered[edge.child]),
+        along_parent=along(ordered[edge.parent]),
     )
 
 

@@ -6,7 +6,8 @@ on every raw cell, ``A`` the identity, the row-centring or the double-centring. 
 
 * *category counts*: noisy numbers of people in the combinations of some columns' values;
 * *gene contrasts*: for each gene and label cell the row of B bin counts minus its mean;
-* *pair counts*: for each pair of genes the noisy numbers of people in the bins of both.
+* *pair counts*: for each pair of genes the noisy numbers of people in the bins of both;
+* *moment sums*: of a panel's genes and of factors of them, in public standard deviations.
 
 A plain gene table holds categories and contrasts.  A centred one holds contrasts only; its labels
 come from a histogram of their own.  After the row's mean is removed the noise of a row has the
@@ -27,7 +28,8 @@ from secgen_dsl.ir.learned import with_learned_edges
 from secgen_dsl.ir.main_effects import main_effects
 from secgen_dsl.ir.plan import Measurements, Plan, Release
 from secgen_dsl.ir.program import Panel, Program
-from secgen_dsl.ir.queries import PairMarginal, SecondMoment, VectorSum, as_table
+from secgen_dsl.ir.queries import Moments, PairMarginal, SecondMoment, Vector, VectorSum, as_table
+from secgen_dsl.ir.vectors import QUANTUM
 
 Floats = NDArray[np.float64]
 
@@ -96,12 +98,42 @@ class PairCounts:
 
 
 @dataclass(frozen=True)
+class MomentSums:
+    """Noisy sums over people of clipped vectors, in public standard deviations.
+
+    Attributes:
+        query: the moments: factors, scale and labels.
+        panel: of the genes.
+        genes: of the panel.
+        means: shape (genes,): sums of standardised genes.
+        means_variance: of each entry's noise; > 0.
+        scores: shape (label cells, K): sums of divided factor scores.
+        scores_variance: of each entry's noise; > 0.
+        products: shape (K, K), symmetric: sums of products of divided scores.
+        products_variance: of a square's noise; a product of two factors has half of it.  > 0.
+        clip: of the divided scores.
+    """
+
+    query: Moments
+    panel: Panel
+    genes: tuple[str, ...]
+    means: Floats
+    means_variance: float
+    scores: Floats
+    scores_variance: float
+    products: Floats
+    products_variance: float
+    clip: float
+
+
+@dataclass(frozen=True)
 class MeasuredTables:
     """All releases of a run."""
 
     categories: tuple[CategoryCounts, ...]
     genes: tuple[GeneContrasts, ...]
     pairs: tuple[PairCounts, ...]
+    moments: tuple[MomentSums, ...] = ()
 
 
 def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
@@ -128,18 +160,20 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
     genes: list[GeneContrasts] = []
     pairs: list[PairCounts] = []
     own_tables: dict[str, GeneContrasts] = {}
+    vectors: dict[str, list[tuple[Vector, Floats, float]]] = {}
     interactions: list[tuple[PairMarginal, Floats, float]] = []
     checked = {release.query: _opened_values(release, measurements) for release in plan.releases()}
     learned = with_learned_edges(plan, {name: measurements.values(name) for name in checked})
     for release in plan.releases():
         query = plan.query(release.query)
         values = checked[release.query]
+        variance = float(plan.released_variance(release))
         if isinstance(query, VectorSum | SecondMoment):
-            continue  # they decided bins; what moments tell of genes is not used yet
+            vectors.setdefault(query.serves, []).append((query, values, variance))
+            continue
         if query not in plan.added:
             query = as_table(learned.query(query.id))
         shape = plan.program.shape(query)
-        variance = float(plan.released_variance(release))
         edges = np.array([[float(edge) for edge in gene] for gene in query.edges])
         if query.panel is None:
             categories.append(CategoryCounts(query.columns, values, variance))
@@ -176,7 +210,12 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
         pairs.append(
             _with_main_effects(plan.program, query, interaction, variance, own_tables, categories)
         )
-    return MeasuredTables(tuple(categories), tuple(genes), tuple(pairs))
+    moments = [
+        _moment_sums(plan.program, query, vectors[query.id])
+        for query in plan.program.queries
+        if isinstance(query, Moments)
+    ]
+    return MeasuredTables(tuple(categories), tuple(genes), tuple(pairs), tuple(moments))
 
 
 def undo_centring(values: Floats, shape: tuple[int, int, int]) -> Floats:
@@ -243,6 +282,40 @@ def _with_main_effects(
         reference=query.reference,
         counts=counts + people / bins**2,
         variance=variance,
+    )
+
+
+def _moment_sums(
+    program: Program, query: Moments, vectors: Sequence[tuple[Vector, Floats, float]]
+) -> MomentSums:
+    """The three sums of moments, from whole numbers of 1/1024 of a public deviation."""
+    factors = len(query.loadings)
+    means, scores, products = np.zeros(0), np.zeros((0, factors)), np.zeros((factors, factors))
+    noise = {"means": 0.0, "scores": 0.0, "products": 0.0}
+    clip = 1.0
+    for vector, values, variance in vectors:
+        if isinstance(vector, SecondMoment):
+            first, second = np.triu_indices(factors, k=1)
+            products[first, second] = products[second, first] = values[factors:] / QUANTUM**2
+            np.fill_diagonal(products, values[:factors] / QUANTUM**2)
+            noise["products"] = variance / QUANTUM**4
+        elif vector.content == "scores":
+            scores = values.reshape(-1, factors) / QUANTUM
+            noise["scores"], clip = variance / QUANTUM**2, vector.clip / QUANTUM
+        else:
+            means = values[:-1] / QUANTUM  # the last counts people: the histogram is better
+            noise["means"] = variance / QUANTUM**2
+    return MomentSums(
+        query=query,
+        panel=program.panel(query.panel),
+        genes=program.genes(query),
+        means=means,
+        means_variance=noise["means"],
+        scores=scores,
+        scores_variance=noise["scores"],
+        products=products,
+        products_variance=noise["products"],
+        clip=clip,
     )
 
 

@@ -1,7 +1,7 @@
 """The fitted model: connected columns, bins of genes given labels, dependence between genes.
 
 Labels and genes form stars: genes are independent given the labels that they were measured with,
-but for the latent correlations that come from measured pairs.
+but for what moments and measured pairs say of how they vary together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,8 @@ class SyntheticGene:
         unit: of its values.
         sources: (index of a table of the model, row in it); several were measured over the same
             edges, and are combined.
-        curve: from bins to values.
+        curve: from bins to values; of a gene without tables, from its quantiles in 0..1.
+        factors: (index of a factor model, column in it), or None.  A gene without tables has one.
     """
 
     symbol: str
@@ -64,6 +65,37 @@ class SyntheticGene:
     unit: str
     sources: tuple[tuple[int, int], ...]
     curve: BinCurve
+    factors: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class FactorModel:
+    """How genes vary together: normal given the labels, with means of their own in a label cell.
+
+    ``means[cell] + deviations·(factors @ loadings + unique·noise)``, in public standard deviations;
+    factors and noise are standard normal.
+
+    Attributes:
+        columns: names of the label columns.
+        shares: shape (L,): of the label cells; sums to 1.
+        means: shape (L, genes).
+        deviations: shape (genes,), > 0: within a label cell.
+        loadings: shape (factors, genes).
+        unique: shape (genes,), > 0: Σ loadings² + unique² is 1 for every gene.
+    """
+
+    columns: tuple[str, ...]
+    shares: Floats
+    means: Floats
+    deviations: Floats
+    loadings: Floats
+    unique: Floats
+
+    def pooled(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation over all labels, each of shape (genes,)."""
+        mean = self.shares @ self.means
+        between = self.shares @ (self.means - mean) ** 2
+        return mean, np.sqrt(between + self.deviations**2)
 
 
 @dataclass(frozen=True)
@@ -90,7 +122,8 @@ class TableModel:
         components: every column is in exactly one.
         tables: the gene marginals.
         genes: in order of panels and of genes in them.
-        latent: correlations between genes given the labels.
+        latent: correlations between genes given the labels, from tables of pairs.
+        factors: what moments say of how genes vary together.
     """
 
     columns: tuple[Column, ...]
@@ -99,6 +132,7 @@ class TableModel:
     tables: tuple[GeneTable, ...]
     genes: tuple[SyntheticGene, ...]
     latent: LatentCorrelations
+    factors: tuple[FactorModel, ...] = ()
 
 
 def label_distribution(components: Sequence[Component], columns: Sequence[str]) -> Floats:
@@ -135,9 +169,14 @@ def label_cells(
 
 
 def gene_groups(genes: Sequence[SyntheticGene]) -> dict[tuple[int, ...], list[int]]:
-    """Positions of the genes that are drawn from the same tables, by the tables' indices."""
+    """Positions of the genes that are drawn from the same tables, by the tables' indices.
+
+    Genes without tables are left out.
+    """
     groups: dict[tuple[int, ...], list[int]] = {}
     for position, gene in enumerate(genes):
+        if not gene.sources:
+            continue
         groups.setdefault(tuple(table for table, _ in gene.sources), []).append(position)
     return groups
 

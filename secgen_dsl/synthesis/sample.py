@@ -11,6 +11,7 @@ from secgen_dsl.diagnostics.diagnostic import fail
 from secgen_dsl.ir.program import Column, NumberColumn
 from secgen_dsl.synthesis.decoding import decode_numbers
 from secgen_dsl.synthesis.junction import conditional
+from secgen_dsl.synthesis.latent import draw_latent, latent_quantiles
 from secgen_dsl.synthesis.measured import Floats
 from secgen_dsl.synthesis.model import (
     Component,
@@ -62,10 +63,13 @@ def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samp
       n·p on average.  Multinomial draws would add noise for nothing; the largest remainder would
       never draw many small cells.
     * Numbers: in each bin one from each n-th of its curve.
-    * Genes: Latin hypercube sampling (McKay, Beckman, Conover, Technometrics 21 (1979) 239): among
-      the n rows of a label cell every gene takes one value from each n-th of its distribution, in
-      the order of latent normal variables (as Iman, Conover, Commun. Statist. B 11 (1982) 311).
-      These have the model's correlations.  Each value still has exactly its distribution.
+    * Genes of tables: Latin hypercube sampling (McKay, Beckman, Conover, Technometrics 21 (1979)
+      239): among the n rows of a label cell every gene takes one value from each n-th of its
+      distribution, in the order of latent normal variables (as Iman, Conover, Commun. Statist. B
+      11 (1982) 311).  These have the model's correlations (``latent``).  Each value still has
+      exactly its distribution.
+    * Genes of moments only: the quantile of the latent variable among all labels' people, on the
+      gene's curve.
     * Rows are in random order.
 
     Args:
@@ -84,9 +88,11 @@ def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samp
             next_step="ask for 1 row or more",
         )
     codes = _draw_labels(model, rows, rng)
-    latent = _draw_latent(model, rows, rng)
-    values = np.empty((rows, len(model.genes)))
     sizes = {column.name: len(column.values) for column in model.columns}
+    latent = draw_latent(model, sizes, codes, rng)
+    values = np.empty((rows, len(model.genes)))
+    for position, quantiles in latent_quantiles(model, sizes, codes, latent):
+        values[:, position] = model.genes[position].curve.decode(quantiles)
     for tables, positions in gene_groups(model.genes).items():
         columns = [model.tables[table].columns for table in tables]
         cells = np.stack([label_cells(own, sizes, codes) for own in columns], axis=1)
@@ -145,14 +151,6 @@ def _systematic(probabilities: Floats, rows: int, rng: np.random.Generator) -> C
     cells = np.searchsorted(bounds, points, side="right")
     # Rounding may lift the last point onto the last bound.
     return rng.permutation(np.minimum(cells, np.flatnonzero(probabilities)[-1]))
-
-
-def _draw_latent(model: TableModel, rows: int, rng: np.random.Generator) -> Floats:
-    """Standard normal variables with the model's correlations, shape (rows, genes)."""
-    latent = rng.standard_normal((rows, len(model.genes)))
-    held = list(model.latent.genes)
-    latent[:, held] = latent[:, held] @ np.linalg.cholesky(model.latent.matrix).T
-    return latent
 
 
 def _draw_numbers(model: TableModel, codes: Codes, rng: np.random.Generator) -> dict[str, Floats]:

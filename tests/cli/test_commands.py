@@ -31,7 +31,8 @@ RESULTS = {
 }  # fmt: skip
 PLAN_FIELDS = {
     "ok", "diagnostics", "plan_sha256", "program_sha256", "study_sha256", "budget", "parties",
-    "tolerated_colluding", "rounds_of_messages", "bytes_sent_by_each_party", "defaults", "queries",
+    "tolerated_colluding", "rounds_of_messages", "bytes_sent_by_each_party", "column_model",
+    "defaults", "queries",
     "guarantees",
 }  # fmt: skip
 QUERY_FIELDS = {

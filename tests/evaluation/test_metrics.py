@@ -12,6 +12,7 @@ from secgen_dsl.evaluation.attacks import (
     closest_distances,
     density_ratio,
     marginal_likelihood_ratio,
+    mean_likelihood_ratio,
 )
 from secgen_dsl.evaluation.biology import (
     correlation,
@@ -241,11 +242,12 @@ def test_the_roc_counted_by_hand() -> None:
     assert x.tolist() == [0, 0, 0.5, 1, 1]
     assert y.tolist() == [0, 0.25, 0.75, 0.75, 1]
     assert attack.auc == pytest.approx((2 + 1.5 + 1.5 + 0) / 8)
-    assert attack.flagged(0.01) == 0.25
+    assert attack.flagged(0.3) == 0.25
     assert attack.flagged(0.5) == 0.75
     blind = Attack("x", np.ones(9), np.ones(9))
     assert (blind.auc, blind.p_value, blind.succeeds) == (0.5, 1.0, False)
-    assert blind.flagged(0.01) == 0
+    assert blind.flagged(0.1) == 0
+    assert isnan(blind.flagged(0.01))  # of nine, none is 1%
 
 
 def test_attacks_succeed_on_rows_that_are_the_members_and_not_on_others() -> None:
@@ -261,6 +263,31 @@ def test_attacks_succeed_on_rows_that_are_the_members_and_not_on_others() -> Non
     apart = rng.normal(size=(40, 60))
     for attack in attack_all(*parts, apart, labels[:40], *known):
         assert not attack.succeeds, attack.name
+
+
+def test_an_attack_above_a_curve_is_told_from_chance() -> None:
+    grid = np.linspace(0, 1, 101)
+    rng = np.random.default_rng(0)
+    strong = Attack("x", rng.normal(2, 1, 500), rng.normal(0, 1, 500))
+    assert strong.exceeds(grid, grid)
+    assert not strong.exceeds(grid, np.minimum(1, 3 * grid + 0.6))
+    assert not Attack("x", strong.members[:5], strong.others[:5]).exceeds(grid, grid)
+    assert not Attack("x", rng.normal(size=500), rng.normal(size=500)).exceeds(grid, grid)
+
+
+def test_the_ratio_of_means_is_fishers_discriminant() -> None:
+    rng = np.random.default_rng(0)
+    mix = np.array([[1, 0.9], [0.9, 1]])
+    reference = rng.multivariate_normal([0, 0], mix, 4000)
+    synthetic = rng.multivariate_normal([0.2, -0.2], mix, 4000)
+    people = np.array([[1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    names, one = np.full(4000, "A"), np.full(3, "A")
+    found = mean_likelihood_ratio(people, one, synthetic, names, reference, names)
+    apart = np.array([0.2, -0.2])
+    weights = np.linalg.solve(mix, apart)
+    expected = (people - apart / 2) @ weights / np.sqrt(apart @ weights)
+    assert found == pytest.approx(expected, rel=0.15, abs=0.3)
+    assert found[1] == pytest.approx(expected[1], abs=0.3)  # what both genes share says little
 
 
 def test_the_likelihood_ratio_by_hand() -> None:

@@ -519,13 +519,25 @@ def test_study_b_plans(folder: Path) -> None:
 
 
 def test_moments_of_gene_sets(folder: Path) -> None:
-    """Each set is a factor: its genes with equal loadings, on the scale of the range."""
+    """Each set is a contrast of its genes with the others, orthogonal to those before it."""
     measure = "measure { moments p by sex in 2 factors from hallmark; marginal subtype }"
     query = program_of(folder, measure=measure).queries[0]
     assert isinstance(query, Moments)
     assert query.standard.reference == ""
     assert set(query.standard.scales) == {Fraction(round(Fraction(20, 6) * 1024), 1024)}
-    assert query.loadings == ((11585, 11585, 0), (0, 11585, 11585))  # 2^14/√2
+    assert query.loadings == ((6688, 6688, -13377), (-11585, 11585, 0))  # 2^14/√6, 2^14/√2
+
+
+def test_the_number_of_factors_is_chosen(folder: Path) -> None:
+    """By predicted error, from public facts alone; said, and part of the statement."""
+    for source, count in (("r", 2), ("hallmark", 2)):
+        measure = f"measure {{ moments p by sex in factors from {source}; marginal subtype }}"
+        found = resolved(folder, measure=measure)
+        query = found.program.queries[0]
+        assert isinstance(query, Moments)
+        assert len(query.loadings) == count
+        assert f"moments of p: {count} factors" in found.defaults
+        assert query.statement == f"moments p by sex in {count} factors from {source}"
 
 
 def test_the_budgets_part_for_learning_is_kept(folder: Path) -> None:
@@ -537,23 +549,3 @@ def test_the_budgets_part_for_learning_is_kept(folder: Path) -> None:
         learning = costs["means of subtype*p"] + costs["squares of subtype*p"]
         own = learning + costs["subtype*p"]
         assert part * Fraction(99, 100) < learning / own <= part
-
-
-@pytest.mark.parametrize(
-    ("measure", "genes"),
-    [
-        ("moments p by subtype in 2 factors from r", "3 of the 3"),
-        (
-            "moments p by subtype in 2 factors from r; marginal sex * p.B in 2 equal bins",
-            "2 of the 3",
-        ),
-        ("moments p by subtype in 2 factors from r; marginal sex * p in 2 equal bins", ""),
-    ],
-)
-def test_samples_without_genes_are_warned_of(folder: Path, measure: str, genes: str) -> None:
-    text = f"measure {{ {measure}; marginal subtype }}"
-    warnings = {w.code: w.message for w in resolved(folder, measure=text).warnings}
-    assert ("SG222" in warnings) is bool(genes)
-    assert genes in warnings.get("SG222", "")
-    release = "release { measurements to silos }"
-    assert "SG222" not in {w.code for w in resolved(folder, measure=text, release=release).warnings}

@@ -1,4 +1,5 @@
-from math import prod
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from secgen_dsl.synthesis.consistency import (
 )
 from secgen_dsl.synthesis.measured import CategoryCounts, Floats
 
+from .graphs import GRAPHS, LOOPS, noisy, scattered
 from .joint import fit_joint, laid_out, misfit, table
 
 
@@ -117,44 +119,6 @@ def test_a_loop_fits_tables_that_agree() -> None:
         np.testing.assert_allclose(joint.sum(axis=axis), truth.sum(axis=axis), atol=0.05)
 
 
-GRAPHS = {
-    "star": ["ab", "ac", "ad", "ae"],
-    "chain": ["ab", "bc", "cd", "de"],
-    "chain of triples": ["abc", "bcd", "cde"],
-    "triangle": ["ab", "bc", "ac"],
-    "two triangles": ["ab", "bc", "ac", "bd", "cd"],
-    "loop of four": ["ab", "bc", "cd", "da"],
-    "loop of five": ["ab", "bc", "cd", "de", "ea"],
-    "tables within tables": ["abc", "a", "bc", "cd", "d", "ce", "dce"],
-}
-LOOPS = ("triangle", "two triangles", "loop of four", "loop of five")
-SIZES = {"a": 3, "b": 2, "c": 3, "d": 2, "e": 3}
-
-
-def noisy(sets: list[str], seed: int) -> tuple[dict[str, int], list[CategoryCounts]]:
-    """Few people and much noise: many counts are negative, and tables clash."""
-    rng = np.random.default_rng(seed)
-    sizes = {n: k for n, k in SIZES.items() if any(n in s for s in sets)}
-    truth = rng.dirichlet(np.full(prod(sizes.values()), 0.2)).reshape(tuple(sizes.values())) * 150
-    tables = []
-    for columns in sets:
-        variance = float(rng.uniform(4, 200))
-        summed = tuple(i for i, name in enumerate(sizes) if name not in columns)
-        counts = truth.sum(axis=summed)
-        tables.append(
-            table(
-                columns_in_order(sizes, columns),
-                counts + rng.normal(0, variance**0.5, counts.shape),
-                variance,
-            )
-        )
-    return sizes, tables
-
-
-def columns_in_order(sizes: dict[str, int], columns: str) -> str:
-    return "".join(name for name in sizes if name in columns)
-
-
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_fit_over_cliques_is_that_over_the_joint(graph: str, seed: int) -> None:
@@ -250,11 +214,75 @@ def test_columns_of_a_set_lie_in_one_clique_though_no_table_holds_them() -> None
     np.testing.assert_allclose(joined.marginal(fitted, ["a", "c"]) * people, 60 / 9, atol=1e-3)
 
 
+def test_cells_that_the_nearest_tables_leave_empty_have_nobody() -> None:
+    """A value of a column that two cliques share, and that both say nobody has."""
+    ab = np.array([[40.0, 22.0], [30.0, 25.0], [-9.0, -7.0]])
+    ac = np.array([[35.0, 28.0], [25.0, 29.0], [-8.0, -11.0]])
+    sizes = {"a": 3, "b": 2, "c": 2}
+    fitted, _ = joint_counts(sizes, [table("ab", ab, 9.0), table("ac", ac, 25.0)])
+    assert (fitted[2] == 0).all()
+    assert fitted[:2].min() > 7
+    # The same where the tables of a clique are a loop.
+    bc = np.array([[30.0, 30.0], [25.0, 25.0]])
+    fitted, _ = joint_counts(
+        sizes | {"d": 2},
+        [table("ab", ab, 9.0), table("ac", ac, 25.0), table("bc", bc), table("ad", ab)],
+    )
+    assert (fitted[2] == 0).all()
+
+
 def test_noise_alone_leaves_at_least_one_person() -> None:
     fitted, people = joint_counts({"a": 3}, [table("a", [-5.0, -9.0, 2.0], 30.0)])
     assert people == 1
     assert fitted.sum() == pytest.approx(1)
     assert fitted[2] == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_precisions_far_apart_are_no_obstacle(seed: int) -> None:
+    """Variances from 1 to 2,000 in one graph; a few steps, whatever they are."""
+    sizes, tables = scattered(8, 5, 12, 800, 2000.0, 3, seed)
+    assert max(t.variance for t in tables) > 20 * min(t.variance for t in tables)
+    tree, fitted, people = fit_tables(sizes, [], tables, steps=40)
+    assert len(tree.cliques) > 2
+    residuals = [
+        float(
+            ((tree.marginal(fitted, t.columns).ravel() * people - t.counts) ** 2).sum()
+            / t.variance
+            / t.counts.size
+        )
+        for t in tables
+    ]
+    # χ² a cell of the truth is 1; the nearest tables are nearer in sum.
+    cells = np.array([t.counts.size for t in tables])
+    assert (np.array(residuals) * cells).sum() < 1.1 * cells.sum()
+
+
+def test_both_methods_of_the_fit_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    for graph in ("chain of triples", "loop of five", "tables within tables"):
+        sizes, tables = noisy(GRAPHS[graph], 3)
+        one, _ = joint_counts(sizes, tables)
+        with monkeypatch.context() as context:
+            context.setattr("secgen_dsl.synthesis.consistency.MOST_ROWS", 0)
+            other, _ = joint_counts(sizes, tables)
+        assert misfit(sizes, one, tables) == pytest.approx(misfit(sizes, other, tables), abs=2e-3)
+        np.testing.assert_allclose(one, other, atol=0.05)
+
+
+MBI = json.loads((Path(__file__).parents[1] / "fixtures" / "mbi.json").read_text())
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_private_pgm_finds_the_same_joint(graph: str, seed: int) -> None:
+    """What ``benchmarks/graphs.py --mbi`` recorded of mbi: every cell of the joint, in people."""
+    sizes, tables = noisy(GRAPHS[graph], seed)
+    recorded = MBI["joints"][f"{graph} {seed}"]
+    ours, people = joint_counts(sizes, tables)
+    assert people == pytest.approx(recorded["people"])
+    theirs = np.array(recorded["cells"]).reshape(ours.shape)
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+    assert misfit(sizes, ours, tables) <= misfit(sizes, theirs, tables) + 3e-3
 
 
 def test_a_fit_that_does_not_converge_is_an_error_not_an_answer() -> None:

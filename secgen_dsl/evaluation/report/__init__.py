@@ -1,0 +1,1 @@
+"""An evaluation as a page: words, figures, one file of HTML."""
