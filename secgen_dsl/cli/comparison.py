@@ -9,7 +9,7 @@ from secgen_dsl.backends.mpyc.cost import predicted_bytes, predicted_rounds
 from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.changes import Change
 from secgen_dsl.describe.difference import Difference, Side, Sides, difference
-from secgen_dsl.diagnostics.diagnostic import printable
+from secgen_dsl.diagnostics.diagnostic import fail, printable
 from secgen_dsl.verifier import verify
 
 
@@ -24,6 +24,13 @@ def sides_with(old: Path, new: PlannedStudy) -> Sides:
     Raises:
         SecgenError: the old plan cannot be read, or does not verify.
     """
+    if old.suffix.lower() in (".html", ".md", ".pdf"):
+        raise fail(
+            "SG709",
+            "this is a document, from which no plan can be read",
+            place=str(old),
+            next_step="give what it describes: the spec, the bundle or the results",
+        )
     if holds_results(old):
         old = old / "plan.json"
     if old.suffix != ".json":

@@ -49,7 +49,7 @@ def describe(
     is made again from the same plan and the same options, and every figure compared.
     """
     from secgen_dsl.cli.describing import Additions, subject_with
-    from secgen_dsl.cli.documents import check_document, write_documents
+    from secgen_dsl.cli.documents import check_document, failed_checks, write_documents
     from secgen_dsl.cli.study import plan_of
 
     planned = plan_of(spec)
@@ -65,7 +65,7 @@ def describe(
         return
     subject = subject_with(planned, spec, additions, date)
     text, written, warnings = write_documents(subject, language, out)
-    warnings = (*planned.warnings, *warnings)
+    warnings = (*planned.warnings, *warnings, *failed_checks(subject, results))
     if output != "full":
         data: dict[str, object] = {"plan_sha256": planned.verified.plan_sha256}
         data |= {"description": text} if out is None else {"written": written}

@@ -289,8 +289,8 @@ def subject_with(
 
 
 def _day(text: str | None) -> str:
-    if text is None:
-        return datetime.now(UTC).date().isoformat()
+    if not text:  # None: today; empty: the record of a document without a day
+        return datetime.now(UTC).date().isoformat() if text is None else ""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:

@@ -216,8 +216,25 @@ def _warnings(missing: tuple[str, ...]) -> tuple[Diagnostic, ...]:
             "SG712",
             f"not stated: {', '.join(missing)}",
             place="the spec's prose",
-            next_step="say it in the spec (`study { … }`, `silo … from`), or complete it by hand: "
-            "the document marks each place",
+            next_step='say it in the spec: cohort "…", not for "…" in `study { … }`, source "…" '
+            "after the terms of a silo; what is written into the document by hand no longer "
+            "passes --check",
+            severity="warning",
+        ),
+    )
+
+
+def failed_checks(subject: Subject, results: Path | None) -> tuple[Diagnostic, ...]:
+    """A warning if checks of what the run left behind fail: the document says so, too."""
+    if subject.execution is None or not subject.execution.failed:
+        return ()
+    return (
+        Diagnostic(
+            "SG532",
+            f"{len(subject.execution.failed)} checks of what the run left behind fail: the "
+            "document says so on its cover, and which in annex D",
+            place=str(results),
+            next_step="use no results until it is known why: `secgen audit` has the details",
             severity="warning",
         ),
     )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secgen_dsl import __version__
 from secgen_dsl.backends.bundle import holds_results, read_plan, write_file
-from secgen_dsl.diagnostics.diagnostic import fail
+from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
 from secgen_dsl.ir.base import Node, read_node, sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.ir.program import SampleFormat, Study
 from secgen_dsl.rehearsal import MARK
 from secgen_dsl.runtime.evidence.folder import MEASUREMENTS_FILE, PLAN_FILE, STUDY_FILE
+from secgen_dsl.runtime.evidence.results import read_results
 from secgen_dsl.runtime.regular import UnreadError, read_regular
 
 if TYPE_CHECKING:
@@ -130,6 +131,15 @@ def opened_run(results: Path) -> tuple[Plan, Measurements, str]:
             next_step="give the results of a run; to rehearse with more rows, change `samples` in "
             "the spec and rehearse again",
         )
+    stated = dict(read_results(results).get("files", {})).get(MEASUREMENTS_FILE)
+    data = _bytes_of(results / MEASUREMENTS_FILE)
+    if stated != hashlib.sha256(data).hexdigest():
+        raise fail(
+            "SG531",
+            "the opened values are not those of the receipt beside them: the file was changed",
+            place=str(results / MEASUREMENTS_FILE),
+            next_step="give the folder as the run left it; `secgen audit` says what else differs",
+        )
     return (
         read_plan(results / PLAN_FILE),
         _read(results / MEASUREMENTS_FILE, Measurements),
@@ -139,22 +149,41 @@ def opened_run(results: Path) -> tuple[Plan, Measurements, str]:
 
 def _read(path: Path, model: type[NodeT]) -> NodeT:
     try:
-        return read_node(model, read_regular(path))
-    except (UnreadError, ValueError) as error:
-        words = str(error) if isinstance(error, UnreadError) else "it is not what a run writes"
-        raise fail(
-            "SG531",
-            f"the file cannot be used: {words}",
-            place=str(path),
-            next_step="give the folder as the run left it",
-        ) from error
+        return read_node(model, _bytes_of(path))
+    except ValueError as error:
+        raise _unusable(path, "it is not what a run writes") from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return read_regular(path)
+    except UnreadError as error:
+        raise _unusable(path, str(error)) from error
+
+
+def _unusable(path: Path, words: str) -> SecgenError:
+    return fail(
+        "SG531",
+        f"the file cannot be used: {words}",
+        place=str(path),
+        next_step="give the folder as the run left it",
+    )
 
 
 def _public_files(plan: Plan, spec: Path | None) -> "dict[str, PublicFile]":
     if spec is not None:
         from secgen_dsl.cli.study import plan_of
 
-        return plan_of(spec).public_files
+        planned = plan_of(spec)
+        if planned.verified.plan_sha256 != sha256_of(plan):
+            raise fail(
+                "SG607",
+                f"the spec is the plan {planned.verified.plan_sha256[:12]}…, and the run was of "
+                f"{sha256_of(plan)[:12]}…",
+                place=str(spec),
+                next_step="give the spec or bundle that was run",
+            )
+        return planned.public_files
     if plan.program.references:
         names = ", ".join(f'"{one.name}"' for one in plan.program.references)
         raise fail(

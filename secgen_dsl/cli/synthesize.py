@@ -1,5 +1,6 @@
 """`secgen synthesize`: more synthetic rows from a finished run, of the labels that are wanted."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,11 +78,18 @@ def synthesize(
     """
     from secgen_dsl.cli.more_rows import Request, draw_more
 
+    pairs, parts = _pairs(where, "--where", "COLUMN=VALUE"), _parts(part)
+    named = Counter([*(column for column, _ in pairs), *balance, *parts])
+    twice = [column for column, times in named.items() if times > 1]
+    if twice:
+        raise click.UsageError(
+            f'"{twice[0]}" is named twice: a column has one of --where, --balance and --part'
+        )
     wished = Request(
         rows=rows,
-        where=_pairs(where, "--where", "COLUMN=VALUE"),
+        where=pairs,
         balance=balance,
-        parts=_parts(part),
+        parts=parts,
         seed=seed,
         formats=tuple(dict.fromkeys(formats)),
     )
@@ -99,9 +107,6 @@ def _pairs(texts: tuple[str, ...], option: str, form: str) -> tuple[tuple[str, s
     for text, pair in zip(texts, pairs, strict=True):
         if len(pair) != 2 or not all(pair):
             raise click.UsageError(f"{option} {text}: write {option} {form}")
-    columns = [pair[0] for pair in pairs]
-    if option == "--where" and len(set(columns)) < len(columns):
-        raise click.UsageError("--where names a column twice: a row has one value of it")
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 

@@ -198,5 +198,6 @@ def test_a_record_names_no_files(tmp_path: Path) -> None:
     assert secgen("describe", spec, "-o", document).code == 0
     text = document.read_text(encoding="utf-8")
     assert '"language": "en"' in text
-    document.write_text(text.replace('"language": "en"', f'"language": "{tmp_path}"'), encoding="utf-8")
+    forged = text.replace('"language": "en"', f'"language": "{tmp_path}"')
+    document.write_text(forged, encoding="utf-8")
     assert secgen("describe", spec, "--check", document).codes() == ["SG709"]

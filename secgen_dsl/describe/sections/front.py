@@ -40,7 +40,9 @@ def status(w: Writer) -> Text:
     if subject.against is not None and not subject.against.same:
         return say("cover.void")
     if subject.execution is not None:
-        kind = "rehearsed" if subject.execution.invented else "executed"
+        kind = "executed" if subject.execution.kind == "field" else "executed_here"
+        if subject.execution.invented:
+            kind = "rehearsed"
         if subject.execution.failed:
             kind = "failed"
         return say(f"cover.{kind}", date=subject.execution.date)
