@@ -88,7 +88,7 @@ PEERS: dict[str, Method] = {
     "SmartNoise AIM, reference bins (central)": peer("smartnoise", "aim"),
     "dpmm PrivBayes, reference bins (central)": peer("dpmm", "privbayes"),
     "dpmm MST, reference bins (central)": peer("dpmm", "mst"),
-    "dpmm MST, own bins (central)": peer("dpmm", "mst", own_bins=True),
+    "dpmm PrivBayes, own bins (central)": peer("dpmm", "privbayes", own_bins=True),
 }
 
 if __name__ == "__main__":

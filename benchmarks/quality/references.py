@@ -46,11 +46,11 @@ def _subset(people: int, seed: int) -> Layout:
     return lay_out
 
 
-def subset(people: int) -> Method:
+def subset(people: int, measure: str = FACTORS) -> Method:
     """Factors from so many people of TCGA's other regions, drawn by the task's seed."""
 
     def run(task: Task) -> Rows:
-        return secgen(FACTORS, _subset(people, task.seed))(task)
+        return secgen(measure, _subset(people, task.seed))(task)
 
     return run
 
@@ -88,6 +88,7 @@ REFERENCES: dict[str, Method] = {
     "factors, TCGA 100 people": subset(100),
     "factors, TCGA 50 people": subset(50),
     "factors, TCGA 20 people": subset(20),
+    "7 factors, TCGA 50 people": subset(50, FACTORS.replace("factors", "7 factors")),
     "factors, SCAN-B by moments of 220": secgen(FACTORS, _by_moments(220)),
     "factors, SCAN-B by moments of 20": secgen(FACTORS, _by_moments(20)),
     "factors, SCAN-B one shift": secgen(FACTORS, _one_shift),
