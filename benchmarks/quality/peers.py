@@ -26,9 +26,9 @@ BINNING_SHARE = 0.1
 """Of epsilon, where the peer finds its own bins: dpmm's default."""
 
 DPMM_STEPS = 300
-"""Of mirror descent at the end; its default is 5,000.  PrivBayes computes 20 s on 50 columns with 300
-and 95 s with 1,500, which was no better: once it has converged, each step is a line search that
-fails 25 times.  (MST's 2,500 steps before its choice of pairs cannot be set.)"""
+"""Of mirror descent at the end; its default is 5,000.  PrivBayes on 50 columns computes for 20 s
+with 300 and 95 s with 1,500, which was no better: once it has converged, each step is a line search
+that fails 25 times.  (MST's 2,500 steps before its choice of pairs cannot be set.)"""
 
 Domain = dict[str, dict[str, Any]]
 
