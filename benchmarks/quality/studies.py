@@ -4,7 +4,7 @@ The tables may not be committed: they are read from the project's shared data fo
 one that SECGEN_SHARED_DATA names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -138,7 +138,37 @@ def colorectal() -> Study:
     )
 
 
-STUDIES = {"brca": brca, "colorectal": colorectal}
+def brca50() -> Study:
+    """BRCA on 50 genes, for methods that do not run on 978.
+
+    The genes of four breast cancer signatures that the table holds (PAM50, Oncotype DX,
+    EndoPredict, MammaPrint: 24), and the first of the late oestrogen response by the alphabet.
+    """
+    whole = brca()
+    panels = _read("gene_panels.csv.gz")
+    signature = set(panels.loc[~panels["panel"].str.contains("L1000"), "symbol"])
+    sets = _shared("hallmark_v6.2.symbols.gmt").read_text(encoding="utf-8").splitlines()
+    response = next(row for row in sets if row.startswith("HALLMARK_ESTROGEN_RESPONSE_LATE"))
+    genes = [gene for gene in whole.genes if gene in signature]
+    others = sorted((set(response.split("\t")[2:]) & set(whole.genes)) - signature)
+    return replace(whole, name="BRCA50", genes=(*genes, *others[: 50 - len(genes)]))
+
+
+def brca730() -> Study:
+    """BRCA on the 730 L1000 genes that SCAN-B measured too."""
+    whole = brca()
+    other = set(scanb().columns)
+    return replace(
+        whole, name="BRCA730", genes=tuple(gene for gene in whole.genes if gene in other)
+    )
+
+
+def scanb() -> pd.DataFrame:
+    """400 breast cancers of another country and platform, log2(FPKM + 0.1)."""
+    return _read("scanb_gse96058_400.csv.gz")
+
+
+STUDIES = {"brca": brca, "colorectal": colorectal, "brca50": brca50, "brca730": brca730}
 
 
 def _study(

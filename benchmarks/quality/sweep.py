@@ -74,10 +74,14 @@ def _recipe(task: Task) -> Rows:
     return values, np.array(task.study.labels)[codes]
 
 
+Layout = Callable[[Study, Path, str, str], Path]
+"""Writes the spec with its public files; arguments and result as of ``Study.lay_out``."""
+
+
 @cache
-def _planned(study_name: str, epsilon: str, measure: str) -> PlannedStudy:
+def _planned(study_name: str, epsilon: str, measure: str, layout: Layout) -> PlannedStudy:
     with tempfile.TemporaryDirectory() as name:
-        return plan_spec(_study(study_name).lay_out(Path(name), epsilon, measure))
+        return plan_spec(layout(_study(study_name), Path(name), epsilon, measure))
 
 
 @cache
@@ -85,11 +89,11 @@ def _study(name: str) -> Study:
     return STUDIES[name]()
 
 
-def secgen(measure: str) -> Method:
+def secgen(measure: str, layout: Layout = Study.lay_out) -> Method:
     """What secgen makes of a spec that measures this."""
 
     def run(task: Task) -> Rows:
-        planned = _planned(task.study.name.lower(), task.epsilon, measure)
+        planned = _planned(task.study.name.lower(), task.epsilon, measure, layout)
         with tempfile.TemporaryDirectory() as name:
             files = {}
             for silo in task.study.silos:
@@ -183,11 +187,12 @@ def _lines(
                     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(methods: dict[str, Method], about: str | None) -> None:
+    """The command line of a module of methods, ``about`` which it tells."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("study", choices=list(STUDIES))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--method", action="append", choices=list(METHODS))
+    parser.add_argument("--method", action="append", choices=list(methods))
     parser.add_argument("--epsilon", action="append")
     parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--folds", type=int, default=FOLDS)
@@ -200,7 +205,7 @@ def main() -> None:
             done = {tuple(line[key] for key in FIELDS[:5]) for line in csv.DictReader(file)}
     wanted = _lines(
         options.study,
-        options.method or list(METHODS),
+        options.method or list(methods),
         options.epsilon or list(EPSILONS),
         options.seed or list(SEEDS),
         options.folds,
@@ -215,7 +220,7 @@ def main() -> None:
             train, test = study.split(int(str(line["fold"])))
             task = Task(study, train, str(line["epsilon"]), int(str(line["seed"])))
             start = time.monotonic()
-            rows = METHODS[str(line["method"])](task)
+            rows = methods[str(line["method"])](task)
             line["seconds"] = round(time.monotonic() - start, 2)
             found = measure(study, train, test, rows)
             writer.writerow({**line, **{key: f"{value:.6g}" for key, value in found.items()}})
@@ -223,4 +228,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(METHODS, __doc__)
