@@ -123,21 +123,33 @@ def _sensitivity(release: Release) -> float:
     return sqrt(noise.sensitivity_squared)
 
 
-def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
-    """A cell for each expected value of the query's columns, other columns taken as uniform."""
+def expected_people(program: Program, query: Marginal | VectorSum) -> list[tuple[str, float]]:
+    """Label and people for each expected value of the query's columns; none without a bound.
+
+    Other columns are taken as uniform, and the bound on people as their number.
+    """
     people = program.person.people_bound
-    if people is None or not isinstance(query, Marginal):
+    if people is None:
         return []
-    cells = []
-    for expectation in program.expectations:
-        if expectation.column in query.columns:
-            size = _people(program, query, expectation, people)
-            label = f"{expectation.column} {expectation.value}"
-            cells.append(ExpectedCell(label, size, error / size))
-    return cells
+    return [
+        (f"{one.column} {one.value}", _people(program, query, one, people))
+        for one in program.expectations
+        if one.column in query.columns
+    ]
 
 
-def _people(program: Program, query: Marginal, expectation: Expectation, people: int) -> float:
+def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
+    if not isinstance(query, Marginal):
+        return []
+    return [
+        ExpectedCell(label, people, error / people)
+        for label, people in expected_people(program, query)
+    ]
+
+
+def _people(
+    program: Program, query: Marginal | VectorSum, expectation: Expectation, people: int
+) -> float:
     others = [name for name in query.columns if name != expectation.column]
     return float(people * expectation.share) / prod(
         len(program.column(name).values) for name in others
