@@ -151,15 +151,17 @@ def _reads(w: Writer) -> Text:
     libraries = [panel.counts.library_column for panel in program.panels if panel.counts]
     if named := list(dict.fromkeys(name for name in libraries if name is not None)):
         texts.append(say("people.reads_library", columns=listed(named)))
-    return join([*texts, say("people.reads_sample")])
+    texts.append(say("people.reads_sample"))
+    return join(texts if program.panels else [*texts, say("people.reads_rest")])
 
 
 def _reads_genes(w: Writer) -> Text:
     """The genes of the panels, and all of the file where a library size is their sum."""
     panels = w.subject.plan.program.panels
     summed = any(panel.counts and panel.counts.library_column is None for panel in panels)
-    texts = [w.say("people.reads_genes")]
-    return join([*texts, w.say("people.reads_all_genes")] if summed else texts)
+    keys = ("reads_genes", "reads_all_genes", "reads_rest")
+    kept = [key for key in keys if summed or key != "reads_all_genes"]
+    return join([w.say(f"people.{key}") for key in kept])
 
 
 def _made(w: Writer) -> Paragraph:
