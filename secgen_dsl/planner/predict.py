@@ -123,28 +123,28 @@ def _sensitivity(release: Release) -> float:
     return sqrt(noise.sensitivity_squared)
 
 
-def expected_people(program: Program, query: Marginal | VectorSum) -> list[tuple[str, float]]:
-    """Label and people for each expected value of the query's columns; none without a bound.
+def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
+    """A cell for each expected value of the query's columns, other columns taken as uniform."""
+    people = program.person.people_bound
+    if people is None or not isinstance(query, Marginal):
+        return []
+    cells = []
+    for expectation in program.expectations:
+        if expectation.column in query.columns:
+            size = _people(program, query, expectation, people)
+            label = f"{expectation.column} {expectation.value}"
+            cells.append(ExpectedCell(label, size, error / size))
+    return cells
 
-    Other columns are taken as uniform, and the bound on people as their number.
+
+def expected_people(program: Program, query: VectorSum) -> list[tuple[Expectation, float]]:
+    """The people of each expected value of a vector sum's labels; none without a bound.
+
+    Other labels are taken as uniform, and the bound on people as their number.
     """
     people = program.person.people_bound
-    if people is None:
-        return []
-    return [
-        (f"{one.column} {one.value}", _people(program, query, one, people))
-        for one in program.expectations
-        if one.column in query.columns
-    ]
-
-
-def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
-    if not isinstance(query, Marginal):
-        return []
-    return [
-        ExpectedCell(label, people, error / people)
-        for label, people in expected_people(program, query)
-    ]
+    expected = [one for one in program.expectations if one.column in query.columns]
+    return [] if people is None else [(e, _people(program, query, e, people)) for e in expected]
 
 
 def _people(

@@ -128,7 +128,8 @@ def _groups(w: Writer, prediction: Prediction) -> list[list[Part]]:
         return rows
     program = w.subject.plan.program
     if isinstance(prediction.query, VectorSum):
-        for label, people in expected_people(program, prediction.query):
+        for one, people in expected_people(program, prediction.query):
+            label = f"{one.column} {one.value}"
             mean = replace(prediction, mean_error=prediction.standard_error / people)
             words = w.value(error_words(mean, say), field, "expected_error")
             size = w.value(say.short(people), expected, "people_expected")
