@@ -6,13 +6,14 @@ an empty string, for the institution.  The registry is in English.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from secgen_dsl.describe.catalogue import Catalogue
 from secgen_dsl.describe.subject import Subject
-from secgen_dsl.ir.program import Program, decimal_text
+from secgen_dsl.ir.program import Audience, Program, decimal_text
 
 Record = dict[str, object]
+Words = Callable[..., str]
 
 
 def registry_of(subject: Subject) -> Record:
@@ -21,7 +22,6 @@ def registry_of(subject: Subject) -> Record:
     study, plan, program = subject.study, subject.plan, subject.plan.program
     pure = program.privacy.delta == 0
     rows = "" if program.samples is None else f"{program.samples.rows:,}"
-    audience = program.samples.audience if program.samples is not None else program.measurements
     parameters: Record = {"epsilon": float(program.privacy.epsilon)}
     if not pure:
         parameters["delta"] = float(program.privacy.delta)
@@ -31,7 +31,7 @@ def registry_of(subject: Subject) -> Record:
         "threshold": str(plan.threshold),
         "epsilon": decimal_text(program.privacy.epsilon),
         "delta": decimal_text(program.privacy.delta),
-        "samples": str(program.person.samples),
+        "contribution": _contribution(program, say),
         "mu": subject.certificate.mu,
         "plan": subject.certificate.plan_sha256,
         "version": subject.certificate.secgen_version,
@@ -60,7 +60,7 @@ def registry_of(subject: Subject) -> Record:
             "dp_variant": {
                 "variant_name": "Pure DP" if pure else "Approximate DP",
                 "data_domain": say("registry.domain", columns=_columns(program)),
-                "unprotected_quantities": say("registry.unprotected", bound=_bound(program)),
+                "unprotected_quantities": say("registry.unprotected", bound=_bound(program, say)),
             },
             "privacy_loss": {
                 "privacy_unit": "Person",
@@ -89,7 +89,7 @@ def registry_of(subject: Subject) -> Record:
                 "data_source_type": "Static",
                 "data_source_type_details": "",
                 "access_type": "Non-interactive",
-                "access_type_details": say(f"audience.{audience.kind}", name=audience.name),
+                "access_type_details": _access(program, say),
             },
             "implementation": {
                 "preprocessing_and_hyperparameter_tuning": say("registry.preprocessing"),
@@ -138,9 +138,42 @@ def _columns(program: Program) -> str:
     return "; ".join([*columns, *panels])
 
 
-def _bound(program: Program) -> str:
+def _bound(program: Program, say: Words) -> str:
     bound = program.person.people_bound
-    return "" if bound is None else f"{bound:,}"
+    if bound is None:
+        return say("registry.unbounded")
+    exact = program.privacy.adjacency == "replace-one"
+    return say("registry.exact" if exact else "registry.bound", people=f"{bound:,}")
+
+
+def _access(program: Program, say: Words) -> str:
+    """Who receives the rows, and who the totals."""
+
+    def who(audience: Audience) -> str:
+        return say(f"audience.{audience.kind}", name=audience.name)
+
+    measurements = who(program.measurements)
+    if program.samples is None:
+        return say("registry.access_totals", measurements=measurements)
+    rows = who(program.samples.audience)
+    return say("registry.access_rows", samples=rows, measurements=measurements)
+
+
+def _contribution(program: Program, say: Words) -> str:
+    """How many samples of a person count, and which."""
+    person = program.person
+    one = person.samples == 1
+    return "".join(
+        [
+            say("people.samples_one" if one else "people.samples_many", number=str(person.samples)),
+            "" if person.per is None else say("people.per", column=person.per),
+            say("people.keep_hash" if person.keep is None else "people.keep_date",
+                column=person.keep or ""),
+            " ",
+            say("people.one_silo" if person.silos == 1 else "people.many_silos",
+                number=str(person.silos)),
+        ]
+    )  # fmt: skip
 
 
 def _accountants(subject: Subject) -> str:

@@ -17,7 +17,7 @@ from secgen_dsl.describe.document import (
     Value,
 )
 from secgen_dsl.describe.subject import Subject
-from secgen_dsl.ir.program import decimal_text
+from secgen_dsl.ir.program import Audience, decimal_text
 
 Cells = Sequence[Sequence[Part]]
 
@@ -88,6 +88,10 @@ class Writer:
         if text and text.rstrip()[-1:] not in tuple(".!?\u3002\u06d4"):
             return (*words, Plain(text="."))
         return words
+
+    def audience(self, audience: Audience) -> Text:
+        """Who an audience is."""
+        return self.say(f"audience.{audience.kind}", name=given(audience.name))
 
     # -- blocks ----------------------------------------------------------------------------------
 

@@ -143,7 +143,19 @@ def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell
     return cells
 
 
-def _people(program: Program, query: Marginal, expectation: Expectation, people: int) -> float:
+def expected_people(program: Program, query: VectorSum) -> list[tuple[Expectation, float]]:
+    """The people of each expected value of a vector sum's labels; none without a bound.
+
+    Other labels are taken as uniform, and the bound on people as their number.
+    """
+    people = program.person.people_bound
+    expected = [one for one in program.expectations if one.column in query.columns]
+    return [] if people is None else [(e, _people(program, query, e, people)) for e in expected]
+
+
+def _people(
+    program: Program, query: Marginal | VectorSum, expectation: Expectation, people: int
+) -> float:
     others = [name for name in query.columns if name != expectation.column]
     return float(people * expectation.share) / prod(
         len(program.column(name).values) for name in others

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +14,13 @@ import pytest
 from secgen_dsl.cli.description import subject_of_study
 from secgen_dsl.cli.study import plan_of
 from secgen_dsl.describe.catalogue import LANGUAGES, keys
-from secgen_dsl.describe.document import Document, Table, plain
+from secgen_dsl.describe.document import Document, Paragraph, Table, plain
+from secgen_dsl.describe.registry import registry_of
 from secgen_dsl.describe.render.markdown import render_markdown
 from secgen_dsl.describe.render.pdf import render_pdf
 from secgen_dsl.describe.sections import document_of
 from secgen_dsl.describe.subject import Subject
+from secgen_dsl.ir.program import Counts, Expectation
 from secgen_dsl.verifier.certify import certify
 from tests.cli.commands import secgen
 from tests.conftest import SPECS
@@ -119,6 +123,94 @@ def test_every_row_of_the_crosswalks_is_answered(name: str) -> None:
     assert count > 40
 
 
+def section(about: Subject, name: str, language: str = "en") -> str:
+    """The words of a section."""
+    document, _ = document_of(about, language)
+    (found,) = [one for one in document.sections if one.id == name]
+    words = []
+    for block in found.blocks:
+        if isinstance(block, Paragraph):
+            words.append(plain(block.text))
+        elif isinstance(block, Table):
+            words += [plain(cell) for row in block.rows for cell in row]
+    return "\n".join(words)
+
+
+def with_program(about: Subject, **changes: object) -> Subject:
+    program = about.plan.program.model_copy(update=changes)
+    return replace(about, plan=about.plan.model_copy(update={"program": program}))
+
+
+@pytest.mark.parametrize(
+    ("name", "totals", "rows"),
+    [
+        ("brca_structure", "the public", "the public"),
+        ("colorectal", "only the parties", "the public"),
+        ("pseudobulk", "only the parties", "the parties and Members of the consortium"),
+    ],
+)
+def test_who_sees_the_totals_is_whom_they_are_released_to(
+    name: str, totals: str, rows: str
+) -> None:
+    document, _ = document_of(subject(name))
+    found = {plain(row[-1]) for row in table(document, "disclosure-caption").rows}
+    assert found == {totals}
+    record = json.dumps(registry_of(subject(name)))
+    assert f"Synthetic rows: {rows}. Noised totals and model: {totals}." in record
+
+
+def test_every_column_that_is_read_is_named() -> None:
+    about = subject("pseudobulk")
+    words = section(about, "people")
+    for column in ("cell_type", "disease", "donor", "collected", "total_counts"):
+        assert column in words
+    assert "every gene in the file" not in words
+    (panel,) = about.plan.program.panels
+    summed = panel.model_copy(update={"counts": Counts(library_column=None)})
+    words = section(with_program(about, panels=(summed,)), "people")
+    assert "the counts of every gene in the file" in words
+    assert "total_counts" not in words
+    assert "collected" not in section(subject("colorectal"), "people")
+
+
+def test_delta_is_held_against_the_stated_number_of_people() -> None:
+    about = subject("colorectal")
+    assert "at most 1,000, is 0.001, far below one" in section(about, "risks")
+    person = about.plan.program.person
+    many = with_program(about, person=person.model_copy(update={"people_bound": 30_000}))
+    assert "at most 30,000, is 0.03. That is not small" in section(many, "risks")
+    assert "Not known: the study states no bound" in section(subject("two_hospitals"), "risks")
+    assert "None from δ" in section(subject("pure"), "risks")
+
+
+def test_errors_say_for_which_groups_they_are() -> None:
+    about = subject("brca_structure")
+    basal = Expectation(column="pam50", value="Basal", share=Fraction(1, 10), provenance="")
+    document, _ = document_of(with_program(about, expectations=(basal,)))
+    rows = {
+        plain(row[0]).partition(" of")[0]: [plain(cell) for cell in row[1:4]]
+        for row in table(document, "utility-caption").rows
+    }
+    means = next(cells for name, cells in rows.items() if name == "scores")
+    assert means[:2] == ["pam50 Basal", "110"]
+    even, _ = document_of(about)
+    evenly = {plain(row[0]): row for row in table(even, "utility-caption").rows}
+    (scores,) = [row for name, row in evenly.items() if name.startswith("scores")]
+    assert [plain(cell) for cell in scores[1:3]] == ["any, if people were spread evenly", "220"]
+    errors = [float(re.findall(r"[\d.]+", one)[0]) for one in (means[2], plain(scores[3]))]
+    assert errors[0] == pytest.approx(2 * errors[1], rel=0.01)
+    (pairs,) = [row for name, row in evenly.items() if "pairs" in name]
+    assert plain(pairs[1]) == "a bin of the first gene, if people were spread evenly"
+    (total,) = [row for name, row in evenly.items() if name.startswith("second moment")]
+    assert [plain(cell) for cell in total[1:3]] == ["all people", "1,100"]
+
+
+def test_the_officers_of_helpers_sign_too() -> None:
+    document, _ = document_of(subject("two_hospitals"))
+    roles = [plain(row[0]) for row in table(document, "signoff-caption").rows]
+    assert any("university" in role for role in roles)
+
+
 _PLACES = re.compile(r"\{[a-z_]+\}|\[\[[^|]+")
 
 
@@ -173,10 +265,21 @@ def test_the_registrys_record_has_its_fields(tmp_path: Path) -> None:
     assert set(record) == {"url_slug", "deployment"}
     assert record["deployment"]["dp_variant"]["variant_name"] == "Pure DP"
     assert "delta" not in record["deployment"]["privacy_loss"]["privacy_parameters"]
+    text = json.dumps(record)
+    assert "()" not in text
+    assert "1 samples" not in text
     assert set(record["deployment"]) == {
         "basic", "dp_variant", "privacy_loss", "deployment_model", "implementation",
         "administrative",
     }  # fmt: skip
+
+
+def test_the_registrys_record_says_which_samples_count() -> None:
+    text = json.dumps(registry_of(subject("pseudobulk")))
+    assert "At most one sample of a person counts at a site for each value of cell_type" in text
+    assert "the earliest by collected" in text
+    assert "keyed hash" not in text
+    assert "No bound on the people is stated" in json.dumps(registry_of(subject("two_hospitals")))
 
 
 def test_changes_void_an_approval(tmp_path: Path) -> None:

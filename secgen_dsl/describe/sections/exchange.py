@@ -26,6 +26,7 @@ def messages(w: Writer, figure: Figure | None) -> Section:
         ),
         figure,
         _messages(w),
+        _other_messages(w),
         w.paragraph("messages.transport"),
     )
 
@@ -59,6 +60,16 @@ def _messages(w: Writer) -> Table:
     return w.table("messages.caption", columns, rows, numeric=(0, 3))
 
 
+def _other_messages(w: Writer) -> Table:
+    """What a run that goes through has no need of, and what is sent beside a run."""
+    rows = [
+        [w.say(f"messages.{name}{part}") for part in ("", "_receiver", "_content", "_dependence")]
+        for name in ("again", "abort", "check", "relay", "evidence")
+    ]
+    columns = ("message", "receiver", "content", "protection")
+    return w.table("messages.others_caption", columns, rows)
+
+
 def disclosure(w: Writer) -> Section:
     """Section 4: exactly the plan's openings."""
     plan, say = w.subject.plan, w.say
@@ -85,6 +96,7 @@ def disclosure(w: Writer) -> Section:
         Items(items=tuple(reading)),
         w.paragraph("disclosure.learned", statements=listed(learned)) if learned else None,
         _openings(w, laplace=laplace),
+        w.paragraph("disclosure.unprotected"),
     )
 
 
@@ -144,7 +156,7 @@ def _opening(w: Writer, prediction: Prediction, *, laplace: bool) -> list[Part]:
         ),
         w.value(say.percent(prediction.budget_share), field + "noise", "budget_share"),
         w.value(error_words(prediction, say), field + "noise", "expected_error"),
-        say("disclosure.parties"),
+        w.audience(w.subject.plan.program.measurements),
     ]
 
 

@@ -5,7 +5,7 @@ from secgen_dsl.describe.document import Items, Paragraph, Section, Table, Text
 from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.describe.writer import Writer, join, listed
 from secgen_dsl.ir.base import sha256_of
-from secgen_dsl.ir.program import Audience, CategoryColumn, Panel, Terms, decimal_text
+from secgen_dsl.ir.program import CategoryColumn, Panel, Terms, decimal_text
 from secgen_dsl.ir.queries import SecondMoment, VectorSum
 from secgen_dsl.privacy.bound import compose
 
@@ -133,13 +133,9 @@ def people(w: Writer) -> Section:
         "people",
         "2",
         _parties(w),
-        w.paragraph(
-            "people.reads",
-            columns=listed([column.name for column in program.columns]),
-            key=given(program.person.key),
-        ),
+        Paragraph(text=_reads(w)),
         w.table("people.labels_caption", ("column", "values"), columns) if columns else None,
-        w.paragraph("people.reads_genes") if program.panels else None,
+        Paragraph(text=_reads_genes(w)) if program.panels else None,
         _panels(w) if program.panels else None,
         w.joined(_samples(w), _silos(w)),
         Paragraph(text=_people(w, "people")),
@@ -147,9 +143,27 @@ def people(w: Writer) -> Section:
     )
 
 
-def audience_words(w: Writer, audience: Audience) -> Text:
-    """Who an audience is."""
-    return w.say(f"audience.{audience.kind}", name=given(audience.name))
+def _reads(w: Writer) -> Text:
+    """The columns that a party takes from its site's files (``runtime.site.columns``)."""
+    say, program = w.say, w.subject.plan.program
+    names = [column.name for column in program.columns]
+    texts = [say("people.reads", columns=listed(names), key=given(program.person.key))]
+    if program.person.keep is not None:
+        texts.append(say("people.reads_date", column=given(program.person.keep)))
+    libraries = [panel.counts.library_column for panel in program.panels if panel.counts]
+    if named := list(dict.fromkeys(name for name in libraries if name is not None)):
+        texts.append(say("people.reads_library", columns=listed(named)))
+    texts.append(say("people.reads_sample"))
+    return join(texts if program.panels else [*texts, say("people.reads_rest")])
+
+
+def _reads_genes(w: Writer) -> Text:
+    """The genes of the panels, and all of the file where a library size is their sum."""
+    panels = w.subject.plan.program.panels
+    summed = any(panel.counts and panel.counts.library_column is None for panel in panels)
+    keys = ("reads_genes", "reads_all_genes", "reads_rest")
+    kept = [key for key in keys if summed or key != "reads_all_genes"]
+    return join([w.say(f"people.{key}") for key in kept])
 
 
 def _made(w: Writer) -> Paragraph:
@@ -161,10 +175,10 @@ def _made(w: Writer) -> Paragraph:
 
 def _who_sees(w: Writer) -> Paragraph:
     program = w.subject.plan.program
-    measurements = audience_words(w, program.measurements)
+    measurements = w.audience(program.measurements)
     if program.samples is None:
         return w.paragraph("summary.who_sees_totals", measurements=measurements)
-    samples = audience_words(w, program.samples.audience)
+    samples = w.audience(program.samples.audience)
     return w.paragraph("summary.who_sees", measurements=measurements, samples=samples)
 
 

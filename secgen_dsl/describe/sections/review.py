@@ -11,6 +11,7 @@ from secgen_dsl.describe.difference import Sides, difference
 from secgen_dsl.describe.document import Block, Heading, Items, Paragraph, Plain, Section, Text
 from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.describe.writer import Writer, join
+from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.program import decimal_text
 
 RULES = ("hipaa", "gdpr", "nist", "nih", "common_rule")
@@ -141,12 +142,18 @@ def signoff(w: Writer) -> Section:
     for silo in subject.plan.program.silos:
         roles.append(say("signoff.officer", site=given(silo.name)))
         roles.append(say("signoff.custodian", site=given(silo.name)))
+    for helper in subject.plan.program.helpers:
+        roles.append(say("signoff.helper", site=given(helper)))
     names = ("security", "statistician", "protection", "public_inputs", "chair")
     roles += [say(f"signoff.{name}") for name in names]
     columns = ("role", "name", "decision", "date", "signature")
     rows: list[list[Part]] = [[role, "", "", "", ""] for role in roles]
     blocks: list[Block] = [
-        w.paragraph("signoff.intro", hash=code(subject.certificate.plan_sha256)),
+        w.paragraph(
+            "signoff.intro",
+            hash=code(subject.certificate.plan_sha256),
+            study=code(sha256_of(subject.study)),
+        ),
         w.table("signoff.caption", columns, rows),
     ]
     if subject.approvals:

@@ -1,9 +1,14 @@
 """Section 8, the threat model; 11, residual risks; 12, validation; 13, retention."""
 
+from fractions import Fraction
+
 from secgen_dsl.describe.document import Paragraph, Section, Text
 from secgen_dsl.describe.writer import Writer
 from secgen_dsl.ir.certificate import Observer
 from secgen_dsl.privacy.rounding import three_digits_up
+
+SMALL = Fraction(1, 100)
+"""δ times the people is called far below one up to here."""
 
 
 def threats(w: Writer) -> Section:
@@ -18,6 +23,9 @@ def threats(w: Writer) -> Section:
         ("more", _limit(w, "all-others")),
         ("recipients", _limit(w, "outsiders")),
         ("network", say("threats.network_guarantee")),
+        ("relay", say("threats.network_guarantee")),
+        ("auditor", say("threats.auditor_guarantee")),
+        ("administrator", say("threats.administrator_guarantee")),
     ]
     rows = [
         [
@@ -51,6 +59,7 @@ def threats(w: Writer) -> Section:
         w.paragraph("threats.intro"),
         w.table("threats.caption", ("who", "sees", "guarantee"), rows),
         w.paragraph("threats.malicious", threshold=threshold, parties=parties),
+        w.paragraph("threats.computational"),
         w.table("threats.assumptions_caption", ("assumption", "owner", "evidence"), assumptions),
     )
 
@@ -82,6 +91,7 @@ def risks(w: Writer) -> Section:
     names = [
         *("bounded", "failure_pure" if pure else "failure", "collusion", "poisoning", "misuse"),
         *("small_groups", "relatives", "endpoint", "reuse"),
+        *("side_channels", "availability", "logs"),
     ]
     parts = {
         "delta": w.rational(plan.program.privacy.delta, "plan: program.privacy.delta"),
@@ -90,9 +100,28 @@ def risks(w: Writer) -> Section:
     }
     rows: list[list[Text]] = []
     for name in names:
-        measure = () if name == "failure_pure" else say(f"risks.{name}_measure")
+        if name.startswith("failure"):
+            measure = () if pure else _failure(w)
+        else:
+            measure = say(f"risks.{name}_measure")
         rows.append([say(f"risks.{name}", **parts), measure, ()])
     return w.section("risks", "11", w.table("risks.caption", ("risk", "measure", "accepted"), rows))
+
+
+def _failure(w: Writer) -> Text:
+    """How δ compares with one in the number of people."""
+    program = w.subject.plan.program
+    people, delta = program.person.people_bound, program.privacy.delta
+    if people is None:
+        return w.say("risks.failure_unbounded")
+    size = "small" if people * delta <= SMALL else "large"
+    field = "plan: program.privacy.delta, program.person.people_bound"
+    product = w.rational(people * delta, field, "people_times_delta")
+    return w.say(
+        "risks.failure_measure",
+        people=w.integer(people, "plan: program.person.people_bound"),
+        product=w.say(f"risks.failure_{size}", product=product),
+    )
 
 
 def validation(w: Writer) -> Section:
@@ -119,7 +148,7 @@ def validation(w: Writer) -> Section:
 def retention(w: Writer) -> Section:
     """Section 13: what is kept, and incidents."""
     study, say = w.subject.study, w.say
-    kept = ("noised", "pieces", "ledger", "transcript", "results")
+    kept = ("noised", "pieces", "ledger", "transcript", "logs", "results")
     rows = [
         [say(f"retention.{name}"), say(f"retention.{name}_where"), say(f"retention.{name}_until")]
         for name in kept

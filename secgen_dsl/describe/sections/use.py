@@ -1,13 +1,15 @@
 """Section 9, public inputs; section 10, usefulness and fairness."""
 
+from dataclasses import replace
 from math import ceil
 
 from secgen_dsl.describe.catalogue import Part, code, given
-from secgen_dsl.describe.document import Block, Figure, Section, Text
+from secgen_dsl.describe.document import Block, Figure, Paragraph, Section, Text
 from secgen_dsl.describe.measured import error_words
 from secgen_dsl.describe.writer import Writer, join
 from secgen_dsl.ir.program import Bridge, Reference
-from secgen_dsl.planner.predict import Prediction, predict
+from secgen_dsl.ir.queries import PairMarginal, VectorSum
+from secgen_dsl.planner.predict import Prediction, expected_people, predict
 
 WORTHWHILE = 0.2
 """Errors up to this share of a group are taken as useful in the table."""
@@ -79,6 +81,7 @@ def utility(w: Writer, figure: Figure | None) -> Section:
         "10",
         w.paragraph("utility.intro"),
         figure,
+        _assumed(w),
         w.table("utility.caption", columns, rows, numeric=(2, 3, 4, 5)),
         w.paragraph("utility.model") if samples is not None else None,
         w.paragraph("utility.made_by", rows=w.integer(samples.rows, "plan: program.samples.rows"))
@@ -87,6 +90,15 @@ def utility(w: Writer, figure: Figure | None) -> Section:
         w.paragraph("utility.not_for", not_for=w.sentence(subject.study.not_for, "study.not_for")),
         w.paragraph("utility.decisions"),
     )
+
+
+def _assumed(w: Writer) -> Paragraph:
+    """For how many people the errors are."""
+    bound = w.subject.plan.program.person.people_bound
+    if bound is None:
+        return w.paragraph("utility.reading_unbounded")
+    field = "plan: program.person.people_bound"
+    return w.paragraph("utility.reading", people=w.integer(bound, field))
 
 
 def _groups(w: Writer, prediction: Prediction) -> list[list[Part]]:
@@ -100,11 +112,12 @@ def _groups(w: Writer, prediction: Prediction) -> list[list[Part]]:
     if table or prediction.expected:
         least = ceil(prediction.standard_error / WORTHWHILE)
         smallest = (w.integer(least, field, "smallest_group"),)
+    expected = "plan: program.expectations"
     rows: list[list[Part]] = [
         [
             statement,
             (given(cell.label),),
-            (w.value(say.short(cell.people), "plan: program.expectations", "people_expected"),),
+            (w.value(say.short(cell.people), expected, "people_expected"),),
             error,
             (w.value(say.percent(cell.relative_error), field, "relative_error"),),
             smallest,
@@ -113,8 +126,25 @@ def _groups(w: Writer, prediction: Prediction) -> list[list[Part]]:
     ]
     if rows:
         return rows
+    program = w.subject.plan.program
+    if isinstance(prediction.query, VectorSum):
+        for one, people in expected_people(program, prediction.query):
+            label = f"{one.column} {one.value}"
+            mean = replace(prediction, mean_error=prediction.standard_error / people)
+            words = w.value(error_words(mean, say), field, "expected_error")
+            size = w.value(say.short(people), expected, "people_expected")
+            rows.append([statement, (given(label),), (size,), (words,), "", ""])
+        if rows:
+            return rows
     relative: Text = ()
     if prediction.relative_error is not None:
         relative = (w.value(say.percent(prediction.relative_error), field, "relative_error"),)
-    group = say("utility.evenly" if relative else "utility.unbounded")
-    return [[statement, group, "", error, relative, smallest]]
+    bound = program.person.people_bound
+    if bound is None:
+        return [[statement, say("utility.unbounded"), "", error, relative, smallest]]
+    cells = program.label_cells(prediction.query)
+    kind = "evenly" if cells > 1 else "all"
+    if isinstance(prediction.query, PairMarginal):
+        kind = "first_gene"
+    even = w.value(say.short(bound / cells), "plan: program.person.people_bound", "people_even")
+    return [[statement, say(f"utility.{kind}"), (even,), error, relative, smallest]]
