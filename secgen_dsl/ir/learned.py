@@ -17,7 +17,7 @@ _EDGE_STEP = 1024
 """Edges are rounded to multiples of 1/1024 of the panel's unit."""
 
 _LEAST_VARIANCE = Fraction(1, 16)
-_WITHIN = Fraction(1, 25)
+WITHIN = Fraction(1, 25)
 """Variance of a gene between people, in sixths of the range: .83 of 25 log2 units."""
 
 _SCALE_STEP = 1024
@@ -108,7 +108,7 @@ def _standard(
     """Centres are noisy means, shrunk to their own mean; one scale is what is left around them.
 
     The shrinkage s is that of ``_edges``.  What is left has the variance of a gene between people,
-    which is public (``_WITHIN``), plus that of the shrunk mean's error, s·noise; at most that of
+    which is public (``WITHIN``), plus that of the shrunk mean's error, s·noise; at most that of
     the public scale.  Any centres within the range and any scale are sound, for clips and noise of
     the later sums are in units of the scale.
     """
@@ -119,7 +119,7 @@ def _standard(
     common = sum(raw, Fraction(0)) / len(raw)
     noise = _variance(plan, release) / (QUANTUM * people) ** 2
     factor = _shrinkage([value - common for value in raw], noise)
-    left = _root(min(_WITHIN + factor * noise, Fraction(1)))
+    left = _root(min(WITHIN + factor * noise, Fraction(1)))
     panel = plan.program.panel(query.panel)
     learned, scales = [], []
     for value, centre, scale in zip(
