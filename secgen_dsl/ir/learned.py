@@ -102,9 +102,7 @@ def _edges(
     return tuple(edges)
 
 
-def _standard(
-    plan: Plan, query: Moments, centres: VectorSum, opened: Sequence[int]
-) -> Standard:
+def _standard(plan: Plan, query: Moments, centres: VectorSum, opened: Sequence[int]) -> Standard:
     """Centres are noisy means, shrunk to their own mean; one scale is what is left around them.
 
     The shrinkage s is that of ``_edges``.  What is left has the variance of a gene between people,

@@ -1,7 +1,6 @@
 """Moments without a public table: a first round says where genes lie, the rest is summed there."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
