@@ -25,10 +25,11 @@ from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Noise, Plan
 from secgen_dsl.ir.program import Program, decimal_text
-from secgen_dsl.ir.queries import Asked, Marginal, PairMarginal, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Asked, Marginal, Moments, PairMarginal, SecondMoment, VectorSum
 from secgen_dsl.planner.fit_time import column_model
 from secgen_dsl.planner.mechanism import more_exact
 from secgen_dsl.planner.predict import Prediction, predict
+from secgen_dsl.planner.reference_gain import gene_mean_errors
 from secgen_dsl.privacy.accountants import certified_epsilons
 from secgen_dsl.privacy.bound import Case, compose
 from secgen_dsl.privacy.guarantees import guarantees
@@ -271,7 +272,20 @@ def _sums_lines(plan: Plan) -> list[str]:
         return []
     people = plan.program.person.people_bound
     over = f"a mean over {people:,} people ÷ label cells" if people else "a sum over all people"
-    return [f"             of clipped sums: of {over}; sd: one of the gene's public scale"]
+    lines = [f"             of clipped sums: of {over}; sd: one of the gene's public scale"]
+    learning = [q for q in plan.program.queries if isinstance(q, Moments) and q.learns_scale]
+    if learning:
+        lines[0] += ", or of the learned one"
+    for query in learning:
+        lines.append(f"reference    {query.id} has none: a first round learns where genes lie")
+        errors = gene_mean_errors(plan, query)
+        if errors is not None and errors[1] < errors[0]:
+            now, then = (f"±{short(error)}" for error in errors)
+            lines.append(
+                f"             about {now} of a gene's spread is the error of its mean, "
+                f"with a public table {then}"
+            )
+    return lines
 
 
 def _sensitivity(prediction: Prediction) -> list[str]:

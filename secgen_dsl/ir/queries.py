@@ -46,7 +46,8 @@ class Standard(Node):
     """The public scale on which genes are summed: (value − centre)/scale, one pair a gene.
 
     Attributes:
-        reference: the public table that gives it; empty: the middle and a sixth of the range.
+        reference: the public table that gives it; empty: the middle and a sixth of the range, or
+            in place of that, for moments, what a first round says (``ir/learned``).
         centres: in the panel's unit.
         scales: > 0.
     """
@@ -148,6 +149,8 @@ class Moments(Node):
     Attributes:
         columns: the labels.
         source: the public table, or the gene sets, that the factors come from.
+        standard: of the genes; without a table it is that of a first round, which opens a sum of
+            the genes (``centres``), and what is opened replaces it for all other sums.
         loadings: K rows of G whole numbers, in units of 2^−14: a score is the sum of a person's
             standardised genes times its row.
         divisors: K numbers > 0; a score is divided by its own before it is clipped, so that
@@ -167,6 +170,11 @@ class Moments(Node):
     variances: tuple[Rational, ...]
     importance: Importance
 
+    @property
+    def learns_scale(self) -> bool:
+        """A first round decides the scale, for no public table gives it."""
+        return not self.standard.reference
+
 
 class VectorSum(Node):
     """A sum of L2-clipped vectors of whole numbers, one a sample; made by the planner.
@@ -174,7 +182,8 @@ class VectorSum(Node):
     Attributes:
         serves: id of the query that it was made for.
         content: ``means`` are a panel's standardised genes, with one entry more of a quarter of
-            the clip that counts people; ``squares`` their squares; ``scores`` factor scores.
+            the clip that counts people; ``centres`` the same, on the public scale, where moments
+            learn theirs; ``squares`` their squares; ``scores`` factor scores.
         columns: labels; each label cell has a sum of its own.
         coordinates: length of a vector.
         clip: C ≥ 1: a person's vector is shrunk to an L2 norm of at most C.
@@ -184,7 +193,7 @@ class VectorSum(Node):
     id: str
     statement: str
     serves: str
-    content: Literal["means", "squares", "scores"]
+    content: Literal["centres", "means", "squares", "scores"]
     columns: tuple[str, ...]
     coordinates: int
     clip: int

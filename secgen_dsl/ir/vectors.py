@@ -33,6 +33,14 @@ def means_clip(genes: int) -> int:
     return _root(Fraction(115, 100) ** 2 * genes * Fraction(16, 15) * QUANTUM**2)
 
 
+def centres_clip(genes: int) -> int:
+    """C of genes on the scale of the panel's range: ¾·√G of a sixth of it, over √(1 − 1/16).
+
+    So far do genes of tumours lie from the middle of ranges in use, 20 or 25 log2 units.
+    """
+    return _root(Fraction(9, 16) * genes * Fraction(16, 15) * QUANTUM**2)
+
+
 def squares_clip(genes: int) -> int:
     """C of squared standardised genes: 1.2·√(3G), for a normal value's fourth moment is 3."""
     return _root(Fraction(12, 10) ** 2 * 3 * genes * QUANTUM**2)
@@ -58,7 +66,7 @@ def coordinate_names(program: Program, query: Vector) -> list[str]:
     if query.content == "scores":
         return [f"factor {k + 1}" for k in range(query.coordinates)]
     genes = list(program.genes(program.query(query.serves)))
-    return [*genes, "people"] if query.content == "means" else genes
+    return [*genes, "people"] if query.content in ("centres", "means") else genes
 
 
 def _root(number: Fraction) -> int:

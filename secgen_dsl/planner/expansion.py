@@ -1,7 +1,7 @@
 """From allocated queries to releases: moments and learned bins become sums of vectors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -10,7 +10,7 @@ from secgen_dsl.ir.plan import GaussianNoise, LinearMap, Release, Round
 from secgen_dsl.ir.program import Program
 from secgen_dsl.ir.queries import Marginal, Moments, Query, SecondMoment, VectorSum
 from secgen_dsl.ir.statement import canonical_statement
-from secgen_dsl.ir.vectors import means_clip, scores_clip, squares_clip
+from secgen_dsl.ir.vectors import centres_clip, means_clip, scores_clip, squares_clip
 from secgen_dsl.planner.allocation import VARIANCE_STEP, Measured
 from secgen_dsl.privacy.sensitivity import sensitivity_squared
 from secgen_dsl.privacy.slack import MINIMUM_PARTY_VARIANCE
@@ -19,6 +19,12 @@ MOMENTS_SPLIT = (Fraction(9, 49), Fraction(25, 49), Fraction(15, 49))
 """Of what moments get beside their histogram: gene means, scores by label, second moment.
 
 As 18 : 50 : 30 of the prototype (SYNTHESIS)."""
+
+SPLIT_WITHOUT_REFERENCE = (*(Fraction(10, 50),) * 2, Fraction(25, 50), Fraction(5, 50))
+"""The same without a public table: the first round's sum of genes, then as above.
+
+Nothing else says where genes lie; and gene sets hold too little of how genes vary together for
+the second moment to matter (decision 0018)."""
 
 _ROUND_SECONDS = 2
 _VALUES_A_SECOND = 2_000_000
@@ -58,10 +64,13 @@ def expand(
         if isinstance(query, Moments):
             cost = item.cost(variance)
             parts: tuple[VectorSum | SecondMoment, ...] = _vectors_of_moments(program, query)
-            added += [
-                _vector(program, part, cost * share, honest, taken)
-                for part, share in zip(parts, MOMENTS_SPLIT, strict=True)
-            ]
+            split: tuple[Fraction, ...] = MOMENTS_SPLIT
+            if query.learns_scale:
+                parts = (_centres(program, query), *parts)
+                split = SPLIT_WITHOUT_REFERENCE
+            for number, (part, share) in enumerate(zip(parts, split, strict=True)):
+                vector = _vector(program, part, cost * share, honest, taken)
+                added.append(replace(vector, late=query.learns_scale and number > 0))
             continue
         learning = item.learning
         kept = _rounded_up(variance / (1 - learning)) if learning else variance
@@ -77,25 +86,33 @@ def expand(
 
 
 def rounds_of(program: Program, expanded: Sequence[Expanded], honest: int) -> tuple[Round, ...]:
-    """One round, or two where bins are learned."""
+    """One round, or two where bins or scales are learned."""
     early = [_release(program, one, honest) for one in expanded if not one.late]
-    late = [_release(program, one, honest) for one in expanded if one.late]
+    waiting = [one for one in expanded if one.late]
+    late = [_release(program, one, honest) for one in waiting]
     first = Round(number=1, delay=0, releases=tuple(early))
     if not late:
         return (first,)
-    return first, Round(number=2, delay=_delay(program, late), releases=tuple(late))
+    return first, Round(number=2, delay=_delay(program, waiting, late), releases=tuple(late))
 
 
-def _delay(program: Program, releases: Sequence[Release]) -> int:
+def _delay(program: Program, expanded: Sequence[Expanded], releases: Sequence[Release]) -> int:
     """Seconds within which any site has surely encoded and noised a later round.
 
-    From public facts alone: numbers of values and draws at rates that slow machines keep.
+    From public facts alone: numbers of values and draws at rates that slow machines keep.  A vector
+    takes every gene of its panel.
     """
     people = program.person.people_bound or _PEOPLE_IF_UNKNOWN
     samples = program.person.samples
     if program.person.per is not None:
         samples *= len(program.column(program.person.per).values)
-    values = sum(release.tables for release in releases) * people * samples
+    work = sum(
+        len(program.genes(program.query(one.query.serves)))
+        if isinstance(one.query, VectorSum | SecondMoment)
+        else release.tables
+        for one, release in zip(expanded, releases, strict=True)
+    )
+    values = work * people * samples
     draws = sum(release.raw_cells for release in releases)
     seconds = Fraction(values, _VALUES_A_SECOND) + Fraction(draws, _DRAWS_A_SECOND)
     return _ROUND_SECONDS + min(ceil(seconds), 3600)
@@ -161,6 +178,11 @@ def _vectors_of_moments(
             clip=clip,
         ),
     )
+
+
+def _centres(program: Program, query: Moments) -> VectorSum:
+    genes = len(program.genes(query))
+    return _sum(query.id, "centres", (), genes + 1, centres_clip(genes))
 
 
 def _vectors_of_bins(program: Program, query: Marginal) -> tuple[VectorSum, VectorSum]:

@@ -25,8 +25,8 @@ _VALUE_UNIT = 2**8
 _SPREAD = Fraction(2, 5)
 """a = .4: scores are divided by λ^a (SYNTHESIS)."""
 
-_VARIANCE_OF_SETS = Fraction(9, 16)
-"""Of a set's scores around the middle of the range, in sixths of half the range: half of one."""
+_VARIANCE_OF_SETS = Fraction(3, 2)
+"""Of a set's scores on the learned scale: genes of a set vary together, errors of means do not."""
 
 
 def standard_of_range(low: Fraction, high: Fraction, genes: int) -> Standard:

@@ -71,6 +71,9 @@ def second_moment_cells(
 def clipped_vectors(program: Program, query: VectorSum, table: SampleTable) -> NDArray[np.int64]:
     """Each sample's vector, of an L2 norm of at most ``query.clip``.
 
+    Args:
+        program: with the scales that earlier rounds say (``ir/learned``).
+
     Returns:
         Whole numbers, shape (samples, coordinates).
     """

@@ -34,6 +34,7 @@ from itertools import product
 import numpy as np
 from scipy.special import ndtri
 
+from secgen_dsl.ir.learned import WITHIN
 from secgen_dsl.ir.vectors import GREATEST_DEVIATION, LOADING_ONE
 from secgen_dsl.synthesis.decoding import BinCurve, bin_curve
 from secgen_dsl.synthesis.measured import Floats, MomentSums
@@ -210,13 +211,20 @@ def _without_reference(
 ) -> tuple[Floats, PublicFactors]:
     """The scores' mean, shape (K,), and in place of public variances their own mean variance.
 
-    Where nothing public is known, values lie anywhere in the panel's range: all else is seen from
-    the mean, and every factor has the same prior variance.
+    Where nothing public is known, all else is seen from the mean, and every factor has the same
+    prior variance.  That variance is one noisy number: it is weighed against what the learned scale
+    takes genes to vary by, give or take a half.
     """
     centre = sums.scores.sum(axis=0) / people * public.divisors
     square = np.diag(sums.products) / people * public.divisors**2
     noise = sums.scores_variance * len(sums.scores) * public.divisors**2 / people**2
-    variance = max(float((square - centre**2 + noise).mean()), _LEAST_VARIANCE)
+    found = float((square - centre**2 + noise).mean())
+    sixth = float(sums.panel.high - sums.panel.low) / 6
+    units = np.array([float(scale) for scale in sums.query.standard.scales])
+    taken = float(WITHIN) / _PART_OF_SETS * float(((sixth / units) ** 2).mean())
+    error = sums.products_variance / people**2 * float((public.divisors**4).mean()) / centre.size
+    weight = error / (error + (taken / 2) ** 2)
+    variance = max((1 - weight) * found + weight * taken, _LEAST_VARIANCE)
     variances = np.full(centre.size, variance)
     return centre, replace(public, variances=variances, gene_variance=variance * _PART_OF_SETS)
 

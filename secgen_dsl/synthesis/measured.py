@@ -212,7 +212,7 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
         )
     moments = [
         _moment_sums(plan.program, query, vectors[query.id])
-        for query in plan.program.queries
+        for query in learned.queries  # on their learned scale
         if isinstance(query, Moments)
     ]
     return MeasuredTables(tuple(categories), tuple(genes), tuple(pairs), tuple(moments))
@@ -288,7 +288,10 @@ def _with_main_effects(
 def _moment_sums(
     program: Program, query: Moments, vectors: Sequence[tuple[Vector, Floats, float]]
 ) -> MomentSums:
-    """The three sums of moments, from whole numbers of 1/1024 of a public deviation."""
+    """The three sums of moments, from whole numbers of 1/1024 of the scale.
+
+    Those that the scale was learned from are not used again: the genes are seen from them.
+    """
     factors = len(query.loadings)
     means, scores, products = np.zeros(0), np.zeros((0, factors)), np.zeros((factors, factors))
     noise = {"means": 0.0, "scores": 0.0, "products": 0.0}
@@ -302,7 +305,7 @@ def _moment_sums(
         elif vector.content == "scores":
             scores = values.reshape(-1, factors) / QUANTUM
             noise["scores"], clip = variance / QUANTUM**2, vector.clip / QUANTUM
-        else:
+        elif vector.content == "means":
             means = values[:-1] / QUANTUM  # the last counts people: the histogram is better
             noise["means"] = variance / QUANTUM**2
     return MomentSums(

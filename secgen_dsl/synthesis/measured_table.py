@@ -95,12 +95,12 @@ def _all_cells(release: Release, opened: tuple[int, ...], bins: int) -> Iterator
 def _vector_lines(
     plan: Plan, query: Vector, release: Release, opened: tuple[int, ...]
 ) -> Iterator[tuple[str, ...]]:
-    """One line a coordinate, in units of the public scale (a second moment: squared).
+    """One line a coordinate, in units of the public or learned scale (a second moment: squared).
 
     The last of the sums of means is the number of people that they are of.
     """
     unit = QUANTUM**2 if isinstance(query, SecondMoment) else QUANTUM
-    counts = isinstance(query, VectorSum) and query.content == "means"
+    counts = isinstance(query, VectorSum) and query.content in ("centres", "means")
     names = coordinate_names(plan.program, query)
     labels = [""] if isinstance(query, SecondMoment) else _labels(plan.program, query)
     values = iter(opened)

@@ -116,6 +116,8 @@ def added_faults(plan: Plan) -> Iterator[str]:
             wanted[asked.id, "means"] = ((), genes + 1)
             wanted[asked.id, "scores"] = (asked.columns, factors)
             wanted[asked.id, "second moment"] = ((), factors)
+            if asked.learns_scale:
+                wanted[asked.id, "centres"] = ((), genes + 1)
             if not _has_histogram(plan, asked):
                 yield f'"{asked.id}" has no histogram of its labels'
         elif isinstance(asked, Marginal) and asked.learned is not None:
@@ -136,7 +138,10 @@ def added_faults(plan: Plan) -> Iterator[str]:
 
 
 def _rounds(plan: Plan, served: dict[tuple[str, str], VectorSum | SecondMoment]) -> Iterator[str]:
-    """Learned tables come after their moments, and learning takes no more than its part."""
+    """What is learned comes before what needs it; bins take no more of the budget than their part.
+
+    Scales of moments have no part: what is learned counts as what it serves does.
+    """
     round_of = {x.query: r.number for r in plan.rounds for x in r.releases}
     costs = {
         x.query: x.noise.cost
@@ -144,11 +149,19 @@ def _rounds(plan: Plan, served: dict[tuple[str, str], VectorSum | SecondMoment])
         if isinstance(x.noise, GaussianNoise) and x.noise.variance > 0
     }
     for one_round in plan.rounds:
-        least = 0 if one_round.number == 1 else _least_delay(plan.program, one_round)
+        least = 0 if one_round.number == 1 else _least_delay(plan, one_round)
         most = 0 if one_round.number == 1 else _LONGEST_DELAY
         if not least <= one_round.delay <= most:
             yield f"round {one_round.number} does not wait as it should"
     for query in plan.program.queries:
+        if isinstance(query, Moments) and query.learns_scale:
+            own = {content: one.id for (name, content), one in served.items() if name == query.id}
+            if not set(own.values()) <= round_of.keys():
+                continue  # reported
+            first = round_of[own.pop("centres")]
+            if any(round_of[later] <= first for later in own.values()):
+                yield f'"{query.id}" is summed before its scale is learned'
+            continue
         if not isinstance(query, Marginal) or query.learned is None:
             continue
         keys = [(query.id, content) for content in ("means", "squares")]
@@ -162,14 +175,20 @@ def _rounds(plan: Plan, served: dict[tuple[str, str], VectorSum | SecondMoment])
             yield f'learning the bins of "{query.id}" takes more than its part of the budget'
 
 
-def _least_delay(program: Program, later: Round) -> int:
+def _least_delay(plan: Plan, later: Round) -> int:
     """Seconds that work on the rows may take at a slow site: shares must not leave before."""
+    program = plan.program
     person = program.person
     rows = (person.people_bound or _PEOPLE_IF_UNKNOWN) * person.samples
     if person.per is not None:
         column = next((c for c in program.columns if c.name == person.per), None)
         rows *= 1 if column is None else len(column.values)
-    values = rows * sum(release.tables for release in later.releases)
+    genes = {
+        one.id: len(program.genes(program.query(one.serves)))
+        for one in plan.added
+        if isinstance(one, VectorSum | SecondMoment)
+    }
+    values = rows * sum(genes.get(x.query, x.tables) for x in later.releases)
     draws = sum(release.raw_cells for release in later.releases)
     seconds = 1 + values // _VALUES_A_SECOND + draws // _DRAWS_A_SECOND
     return min(seconds, _LONGEST_WORK)

@@ -28,15 +28,16 @@ def opened_by_hand(plan: Plan, tables: dict[str, SampleTable]) -> dict[str, list
     opened: dict[str, list[int]] = {}
     for release in plan.releases():
         query = plan.query(release.query)
-        if query not in plan.added:  # edges come from what was opened before
-            query = as_table(with_learned_edges(plan, opened).query(query.id))
+        program = with_learned_edges(plan, opened)  # edges and scales: of what was opened before
+        if query not in plan.added:
+            query = as_table(program.query(query.id))
         total = [0] * release.raw_cells
         for index, party in enumerate(plan.parties):
             table = tables.get(party, empty_table(plan.program))
-            counts = counts_by_hand(plan.program, query, table)
+            counts = counts_by_hand(program, query, table)
             noise = noise_by_hand(InjectedNoise(index), release)
             total = [a + b + c for a, b, c in zip(total, counts, noise, strict=True)]
-            encoded = raw_cells(plan.program, query, table)
+            encoded = raw_cells(program, query, table)
             assert encoded.shape == plan.program.shape(query)
             assert encoded.reshape(-1).tolist() == counts
         bins = plan.program.shape(query)[2]

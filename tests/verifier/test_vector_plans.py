@@ -149,6 +149,27 @@ def test_tables_before_their_bins_are_learned(learned: Plan) -> None:
     assert "before its bins are learned" in refusal(early)
 
 
+def test_sums_before_their_scale_is_learned(moments: Plan) -> None:
+    """Scores in the round that opens where genes lie; or never learned at all."""
+    query = next(q for q in moments.program.queries if isinstance(q, Moments) and q.learns_scale)
+    sums = sums_of(moments, query.id)
+    first, second = moments.rounds
+    (scores,) = (one for one in second.releases if one.query == sums["scores"].id)
+    later = tuple(one for one in second.releases if one is not scores)
+    rounds = (
+        first.model_copy(update={"releases": (*first.releases, scores)}),
+        second.model_copy(update={"releases": later}),
+    )
+    openings = tuple(
+        Opening(round=one.number, query=x.query, values=x.opened, recipients="parties")
+        for one in rounds
+        for x in one.releases
+    )
+    early = moments.model_copy(update={"rounds": rounds, "openings": openings})
+    assert "before its scale is learned" in refusal(early)
+    assert "sums of vectors are not those" in refusal(with_added(moments, sums["centres"]))
+
+
 @pytest.mark.parametrize("delay", [0, 1, 4001])
 def test_a_round_that_waits_too_little_or_for_ever(moments: Plan, delay: int) -> None:
     first, second = moments.rounds

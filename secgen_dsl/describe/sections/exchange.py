@@ -6,7 +6,7 @@ from secgen_dsl.describe.measured import added_for, error_words, measured_as, se
 from secgen_dsl.describe.subject import Message
 from secgen_dsl.describe.writer import Writer, join, listed
 from secgen_dsl.ir.plan import LaplaceNoise
-from secgen_dsl.ir.queries import Marginal, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, VectorSum
 from secgen_dsl.planner.predict import Prediction, predict
 
 
@@ -80,6 +80,11 @@ def disclosure(w: Writer) -> Section:
         for query in plan.program.queries
         if isinstance(query, Marginal) and query.learned is not None
     ]
+    scales = [
+        query.statement
+        for query in plan.program.queries
+        if isinstance(query, Moments) and query.learns_scale
+    ]
     total = sum(opening.values for opening in plan.openings)
     suffix = "_laplace" if laplace else ""
     reading = [
@@ -95,6 +100,7 @@ def disclosure(w: Writer) -> Section:
         w.heading("disclosure.reading_title"),
         Items(items=tuple(reading)),
         w.paragraph("disclosure.learned", statements=listed(learned)) if learned else None,
+        w.paragraph("disclosure.learned_scales", statements=listed(scales)) if scales else None,
         _openings(w, laplace=laplace),
         w.paragraph("disclosure.unprotected"),
     )

@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "54ba1a49a88c5439fbcd807e127dbd78f2eeba7121fd9a16e021c0423f94861a"
+PLAN_SHA256 = "d234b495ff8096567611629bf5ff18c4a797dc0f46f850b00d2d76309f7cb37d"
 PARTIES = (
     "northeast",
     "south",
@@ -42,7 +42,7 @@ async def protocol(party: Party) -> None:
         # Step 1: x, 1 x 5 x 1 = 5 exact counts.  It never leaves this process.
         x = party.encode("pam50")
         # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
-        z = party.noise("pam50", Fraction(2135, 32))
+        z = party.noise("pam50", Fraction(301, 32))
         # Step 3: y, 5 values: the noised counts as they are.  The noise goes in before the map.
         y = apply_map("identity", x + z)
         party.keep(1, "pam50", y)
@@ -51,7 +51,7 @@ async def protocol(party: Party) -> None:
         # leaves this process.
         x = party.encode("means of moments l1000 by pam50")
         # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
-        z = party.noise("means of moments l1000 by pam50", Fraction(344848403667, 32))
+        z = party.noise("means of moments l1000 by pam50", Fraction(394256272805, 32))
         # Step 3: y, 979 values: the noised sums as they are.  The noise goes in before the map.
         y = apply_map("identity", x + z)
         party.keep(1, "means of moments l1000 by pam50", y)
@@ -60,7 +60,7 @@ async def protocol(party: Party) -> None:
         # leaves this process.
         x = party.encode("scores of moments l1000 by pam50")
         # Step 2: z, discrete Gaussian, one draw for each; the variance is this party's part.
-        z = party.noise("scores of moments l1000 by pam50", Fraction(2243445197, 32))
+        z = party.noise("scores of moments l1000 by pam50", Fraction(641218237, 8))
         # Step 3: y, 60 values: the noised sums as they are.  The noise goes in before the map.
         y = apply_map("identity", x + z)
         party.keep(1, "scores of moments l1000 by pam50", y)
@@ -70,7 +70,7 @@ async def protocol(party: Party) -> None:
         x = party.encode("second moment of moments l1000 by pam50")
         # Step 2: z, discrete Gaussian, one draw for each (the last 66 of half the variance); the
         # variance is this party's part.
-        z = party.noise("second moment of moments l1000 by pam50", Fraction(97749782571115277, 32))
+        z = party.noise("second moment of moments l1000 by pam50", Fraction(27938700407338559, 8))
         # Step 3: y, 78 values: the noised sums as they are.  The noise goes in before the map.
         y = apply_map("identity", x + z)
         party.keep(1, "second moment of moments l1000 by pam50", y)
