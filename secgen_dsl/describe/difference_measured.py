@@ -240,7 +240,7 @@ def _accuracy_words(c: Comparison, prediction: Prediction) -> str:
     return c.words(
         "accuracy_of_sum" if content_of_sum(prediction.query) else "accuracy_of_cell",
         error=error_words(prediction, c.say),
-        noise=c.say.local(short(prediction.certified_sigma)),
+        deviation=c.say.local(short(prediction.certified_sigma)),
         share=c.say.percent(prediction.budget_share),
     )
 
