@@ -1,15 +1,16 @@
 """Correlation between genes, with and without measured pairs: plaintext backend, real noise.
 
     .venv/bin/python benchmarks/gene_pairs.py [--epsilon 4] [--runs 5] [--study brca|colorectal]
-        [--bins 3] [--gene-bins 4]
+        [--bins 3] [--gene-bins 4] [--labels]
 
 Forty gene pairs within hallmark sets, those of greatest correlation in the public reference, get
 40% of the budget; the rest goes to label × gene tables.  Figures compare 2,000 synthetic rows with
 the silos' rows: Pearson correlation over all rows (labels pooled).  ``error`` is mean |Δr|,
 ``sign`` the share of pairs with |r| > .3 in the real rows whose sign agrees (and whose synthetic
 |r| is above .1).  With as many bins of pairs as of genes (--bins 4) pairs can be double-centred:
-both ways to measure them are then compared, at the same share of the budget.  BRCA is read as
-brca_study.py says; colorectal is the committed demo.
+both ways to measure them are then compared, at the same share of the budget.  With --labels pairs
+are counted by labels.  ``within labels`` is mean |Δr| inside the labels, each by its people.  BRCA
+is read as brca_study.py says; colorectal is the committed demo.
 """
 
 import argparse
@@ -42,7 +43,7 @@ from secgen_dsl.verifier.verify import verify
 
 SPECS = Path(__file__).resolve().parent.parent / "specs"
 ROWS = 2_000
-INDEPENDENT = LatentCorrelations((), np.zeros((0, 0)))
+INDEPENDENT = LatentCorrelations((), np.zeros((1, 0, 0)))
 BRCA_SETS = "HALLMARK_P53_PATHWAY, HALLMARK_ESTROGEN_RESPONSE_EARLY, HALLMARK_G2M_CHECKPOINT"
 
 
@@ -57,7 +58,7 @@ def brca(folder: Path, epsilon: str) -> Path:
     measure = f"""sets hallmark from "hallmark.gmt"
 measure {{
   marginal pam50 * l1000 in GENE_BINS bins from elsewhere
-  marginal pairs of l1000 within hallmark {{ {BRCA_SETS} }} in BINS bins from elsewhere \
+  marginal PAIRSpairs of l1000 within hallmark {{ {BRCA_SETS} }} in BINS bins from elsewhere \
 keep 40 by correlation in elsewhere share 40%
 }}"""
     lines = spec.read_text(encoding="utf-8").splitlines()
@@ -89,7 +90,8 @@ panel genes expression log2 0..20 from "genes.txt"
 privacy {{ add or remove one person; epsilon {epsilon}; delta 1e-5 }}
 measure {{
   marginal subtype * genes in GENE_BINS bins from elsewhere
-  marginal pairs of genes in BINS bins from elsewhere keep 40 by correlation in elsewhere share 40%
+  marginal PAIRSpairs of genes in BINS bins from elsewhere \
+keep 40 by correlation in elsewhere share 40%
 }}
 release {{ samples 600 to public as csv }}
 simulate {{
@@ -105,6 +107,7 @@ def measured_as(plan: Plan, query: PairMarginal, linear_map: LinearMap) -> Plan:
     """The plan with pairs measured that way, for the same part of the budget; verified."""
     honest = len(plan.parties) - plan.threshold
     bins = query.bins if linear_map == "identity" else query.bins - 1
+    blocks = plan.program.label_cells(query) // query.bins
 
     def changed(release: Release) -> Release:
         if release.query != query.id:
@@ -120,7 +123,7 @@ def measured_as(plan: Plan, query: PairMarginal, linear_map: LinearMap) -> Plan:
         return release.model_copy(
             update={
                 "map": linear_map,
-                "opened": release.tables * bins**2,
+                "opened": release.tables * blocks * bins**2,
                 "noise": release.noise.model_copy(update=noise),
             }
         )
@@ -175,7 +178,9 @@ def without_noise(planned: PlannedStudy) -> tuple[Plan, Measurements]:
     )
 
 
-def figures(real: pd.DataFrame, made: pd.DataFrame, query: PairMarginal) -> dict[str, float]:
+def figures(
+    real: pd.DataFrame, made: pd.DataFrame, query: PairMarginal, label: str
+) -> dict[str, float]:
     """Errors over the measured pairs, and over all pairs of their genes."""
     genes = list(query.genes)
     truth = np.corrcoef(real[genes].to_numpy().T)
@@ -184,7 +189,16 @@ def figures(real: pd.DataFrame, made: pd.DataFrame, query: PairMarginal) -> dict
     every = np.triu_indices(len(genes), 1)
     strong = np.abs(truth[measured]) > 0.3
     agrees = truth[measured] * found[measured] > 0
+    within, people = 0.0, 0
+    for value, own in real.groupby(label):
+        others = made[made[label] == value] if label in made else made
+        if len(own) < 10 or len(others) < 10:
+            continue
+        one, other = (np.corrcoef(t[genes].to_numpy().T)[measured] for t in (own, others))
+        within += len(own) * float(np.nanmean(np.abs(one - other)))
+        people += len(own)
     return {
+        "within labels": within / people,
         "error, measured pairs": float(np.abs(truth - found)[measured].mean()),
         "error, all pairs of their genes": float(np.abs(truth - found)[every].mean()),
         "sign, measured pairs": float((agrees & (np.abs(found[measured]) > 0.1))[strong].mean()),
@@ -197,13 +211,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--bins", default="3")
     parser.add_argument("--gene-bins", default="4")
+    parser.add_argument("--labels", action="store_true")
     parser.add_argument("--study", choices=("brca", "colorectal"), default="brca")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spec = (brca if options.study == "brca" else colorectal)(folder, options.epsilon)
         text = spec.read_text(encoding="utf-8").replace("GENE_BINS", options.gene_bins)
+        label = "pam50" if options.study == "brca" else "subtype"
         text = text.replace("BINS", options.bins)
+        text = text.replace("PAIRS", f"{label} * " if options.labels else "")
         spec.write_text(text, encoding="utf-8")
         planned = plan_spec(spec)
         program = planned.plan.program
@@ -238,9 +255,10 @@ def main() -> None:
                 }.items():
                     samples = draw_samples(used, ROWS, np.random.default_rng(run))
                     made = pd.DataFrame(samples.values, columns=[g.symbol for g in samples.genes])
-                    results.setdefault(how, []).append(figures(real, made, query))
+                    made[label] = samples.labels(label)
+                    results.setdefault(how, []).append(figures(real, made, query, label))
         public = pd.DataFrame(dict(references["elsewhere"]))
-        results["the reference itself"] = [figures(real, public, query)]
+        results["the reference itself"] = [figures(real, public, query, label)]
     print(f"{options.study}: {len(query.pairs)} pairs of {len(query.genes)} genes")
     print(f"  the planner measures them as: {chosen}")
     ways = [results[how] for how in results if how.endswith((", identity", ", double-centred"))]

@@ -166,6 +166,7 @@ LINES = {
     "marginal": "measure",
     "marginal of a panel": "measure",
     "marginal of gene pairs": "measure",
+    "marginal of gene pairs by label": "measure",
     "moments": "measure",
     "number column": "columns",
     "mutation column": "columns",

@@ -26,6 +26,7 @@ PLANS = "tests/planner/test_laplace.py"
 COSTS = "tests/privacy/test_laplace.py"
 REFUSED = "tests/verifier/test_laplace.py"
 PAIRS = "tests/planner/test_double_centred_pairs.py"
+BY_LABELS = "tests/planner/test_pairs_by_labels.py"
 PAIR_LAWS = "tests/privacy/test_double_centred_tables.py"
 CHANGES = "tests/privacy/test_sensitivity.py"
 
@@ -409,5 +410,34 @@ DOUBLE_CENTRED = (
         "- bins * (rows + columns) + total",
         "- bins * (rows + columns)",
         PAIR_LAWS + "::test_the_laws_are_those_of_noise_before_the_map",
+    ),
+    bug(
+        "double-centred blocks of labels with caps of their own count once",
+        EVENTS,
+        "variance=bins**2 * shift * variance, shift=shift, count=count",
+        "variance=bins**2 * shift * variance, shift=shift, count=tables",
+        BY_LABELS + "::test_double_centred_blocks",
+    ),
+    bug(
+        "the slack of double centring is that of one block of labels",
+        BOUND,
+        "min(touched, labels // query.bins)",
+        "1",
+        BY_LABELS + "::test_slack_is_added_for_every_block_that_a_person_may_be_in",
+    ),
+    bug(
+        "own tables that lack a label of the pairs hold their main effects",
+        "secgen_dsl/ir/main_effects.py",
+        "or not set(pairs.columns) <= set(query.columns)",
+        "or False",
+        BY_LABELS + "::test_own_tables_need_the_pairs_labels",
+    ),
+    bug(
+        "people of any label are counted in the first one's pairs",
+        "secgen_dsl/queries/pairs.py",
+        "rows = labels[present] * query.bins + codes",
+        "rows = 0 * labels[present] * query.bins + codes",
+        "tests/generated/test_backends.py"
+        "::test_double_centred_pairs_are_opened_as_they_are_counted_by_hand",
     ),
 )

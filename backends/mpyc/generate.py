@@ -129,10 +129,11 @@ def _release_slots(plan: Plan, release: Release, source_lines: Mapping[str, str]
     draws = "one draw for each"
     if release.halved:
         draws += f" (the last {release.halved} of half the variance)"
+    part = "table" if labels == bins else "block"  # by labels a table has several
     mapped = {
         "identity": f"the noised {'sums' if added else 'counts'} as they are",
         "centred": f"each row v of {bins} counts as {bins}*v - sum(v), its last entry left out",
-        "double-centred": f"each table v of {bins}x{bins} counts as "
+        "double-centred": f"each {part} v of {bins}x{bins} counts as "
         f"{bins**2}*v - {bins}*(row and column sums) + sum(v), last row and column left out",
     }[release.map]
     return {

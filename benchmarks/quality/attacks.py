@@ -21,16 +21,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
 from sklearn.covariance import LedoitWolf
 
 from benchmarks.quality.studies import STUDIES, Study
-from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+from secgen_dsl.backends.plaintext.backend import run_plaintext
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
+from secgen_dsl.describe.odds import flagged
 from secgen_dsl.evaluation.attacks import Attack, attack_all
-from secgen_dsl.ir.plan import Measurements
+from secgen_dsl.ir.plan import Measurements, Release
 from secgen_dsl.ir.queries import SecondMoment, VectorSum
-from secgen_dsl.privacy.gdp import mu_for_budget
+from secgen_dsl.privacy.bound import compose
 from secgen_dsl.queries.vectors import clipped_vectors
 from secgen_dsl.synthesis.synthesize import synthesize
 
@@ -61,14 +61,9 @@ class NoNoise:
 def contributions(planned: PlannedStudy, study: Study, people: pd.DataFrame) -> Floats:
     """What each person adds to the opened sums, over the noise's deviation; (people, values)."""
     program = planned.plan.program
-    with tempfile.TemporaryDirectory() as name:
-        files = {}
-        for silo in study.silos:
-            files[silo] = Path(name) / f"{silo}.csv"
-            # All in one silo's file: order is kept, and others are empty.
-            rows = people if silo == study.silos[0] else people.iloc[:0]
-            rows.to_csv(files[silo], index=False)
-        table = read_tables(program, files, dict.fromkeys(study.silos, bytes(32)))[study.silos[0]]
+    # All in one silo: order is kept, and the others are empty.
+    silo = study.silos[0]
+    table = study.tables(program, people.assign(silo=silo))[silo]
     first = study.genes[0]
     if not np.array_equal(table.expression[first], people[first].to_numpy(dtype=float)):
         raise ValueError("the reader changed the order of the rows")
@@ -76,7 +71,6 @@ def contributions(planned: PlannedStudy, study: Study, people: pd.DataFrame) -> 
     parts = []
     for release in planned.plan.releases():
         query = planned.plan.query(release.query)
-        deviation = float(planned.plan.released_variance(release)) ** 0.5
         if isinstance(query, VectorSum):
             vectors = clipped_vectors(program, query, table).astype(float)
         elif isinstance(query, SecondMoment):
@@ -86,45 +80,39 @@ def contributions(planned: PlannedStudy, study: Study, people: pd.DataFrame) -> 
                 if isinstance(one, VectorSum) and one.content == "scores"
             )
             own = clipped_vectors(program, scores, table).astype(float)
-            upper = np.triu_indices(query.coordinates)
-            vectors = own[:, upper[0]] * own[:, upper[1]]
-            weights = np.where(upper[0] == upper[1], 1.0, 2.0**0.5)
-            parts.append(vectors * weights / deviation)
-            continue
+            first, second = np.triu_indices(query.coordinates, 1)
+            vectors = np.concatenate([own**2, own[:, first] * own[:, second]], axis=1)
         else:
             vectors = np.ones((len(people), 1))
-        if query.columns:
+        if not isinstance(query, SecondMoment) and query.columns:
             placed = np.zeros((len(people), len(study.labels), vectors.shape[1]))
             placed[np.arange(len(people)), codes] = vectors
             vectors = placed.reshape(len(people), -1)
-        parts.append(vectors / deviation)
+        parts.append(vectors / deviations(planned, release))
     return np.concatenate(parts, axis=1)
 
 
 def opened_sums(planned: PlannedStudy, measurements: Measurements) -> Floats:
     """The opened values in the order of ``contributions``, over the noise's deviation."""
-    parts = []
-    for release in planned.plan.releases():
-        query = planned.plan.query(release.query)
-        deviation = float(planned.plan.released_variance(release)) ** 0.5
-        values = np.array(measurements.values(release.query), dtype=float)
-        if isinstance(query, SecondMoment):
-            size = query.coordinates
-            matrix = np.diag(values[:size])
-            matrix[np.triu_indices(size, 1)] = values[size:]
-            upper = np.triu_indices(size)
-            weights = np.where(upper[0] == upper[1], 1.0, 2.0**0.5)
-            parts.append(matrix[upper] * weights / deviation)
-        else:
-            parts.append(values / deviation)
+    parts = [
+        np.array(measurements.values(release.query), dtype=float) / deviations(planned, release)
+        for release in planned.plan.releases()
+    ]
     return np.concatenate(parts)
+
+
+def deviations(planned: PlannedStudy, release: Release) -> Floats:
+    """Of the released noise on each opened value; the last ``halved`` have half of the variance."""
+    found = np.full(release.opened, float(planned.plan.released_variance(release)) ** 0.5)
+    found[release.opened - release.halved :] /= 2.0**0.5
+    return found
 
 
 def attacks(
     planned: PlannedStudy, study: Study, members: pd.DataFrame, others: pd.DataFrame,
     known: pd.DataFrame, measurements: Measurements, noise: float, seed: int,
 ) -> list[Attack]:  # fmt: skip
-    """All three on one run; ``noise`` is the variance of the opened sums in units of the plan's."""
+    """Every attack on one run; ``noise`` is the variance of the sums in units of the plan's."""
     samples = synthesize(
         planned.plan,
         measurements,
@@ -170,26 +158,18 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name:
                 budget = EPSILONS[0] if epsilon == "no noise" else epsilon
                 planned = plan_spec(study.lay_out(Path(name), budget, MEASURE))
-            mu = float(mu_for_budget(Fraction(budget), Fraction(1, 10**5)))
+            bare = epsilon == "no noise"
+            bound = (1.0, 1.0) if bare else flagged(compose(planned.plan), FALSE_ALARMS)
             for seed in SEEDS:
                 chosen = np.random.default_rng(seed).permutation(len(study.people))
                 members, others, known = (study.people.iloc[chosen[k::3]] for k in range(3))
-                with tempfile.TemporaryDirectory() as name:
-                    files = {silo: Path(name) / f"{silo}.csv" for silo in study.silos}
-                    for silo, path in files.items():
-                        members[members["silo"] == silo].to_csv(path, index=False)
-                    keys = dict.fromkeys(files, bytes(32))
-                    tables = read_tables(planned.plan.program, files, keys)
+                tables = study.tables(planned.plan.program, members)
                 silent = {party: NoNoise() for party in planned.plan.parties}
-                bare = epsilon == "no noise"
                 measurements = run_plaintext(planned.plan, tables, silent if bare else None)
                 noise = 1e-3 if bare else 1.0
                 for one in attacks(
                     planned, study, members, others, known, measurements, noise, seed
                 ):
-                    bound = [float(norm.cdf(norm.ppf(x) + mu)) for x in FALSE_ALARMS]
-                    if epsilon == "no noise":
-                        bound = [1.0, 1.0]
                     writer.writerow(
                         {
                             "study": options.study,

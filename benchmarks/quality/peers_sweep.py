@@ -77,7 +77,7 @@ def _run_peer(
         (folder / "domain.json").write_text(json.dumps(domain), encoding="utf-8")
         command = [home / library / "bin" / "python", Path(__file__).with_name("peers.py")]
         command += [library, model, folder]
-        figures = {"--epsilon": task.epsilon, "--delta": DELTA, "--seed": task.seed}
+        figures = {"--epsilon": task.epsilon, "--delta": float(DELTA), "--seed": task.seed}
         command += [str(word) for pair in figures.items() for word in pair]
         subprocess.run(command, check=True, timeout=60 * _MINUTES, stdout=subprocess.DEVNULL)
         return pd.read_csv(folder / "synthetic.csv", keep_default_na=False)

@@ -10,26 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 BINS = 4
-
-
-def gaussian_mu(epsilon: float, delta: float) -> float:
-    """μ of the Gaussian mechanism that is exactly (ε, δ): Balle and Wang, ICML 2018, theorem 8."""
-
-    def excess(mu: float) -> float:
-        return float(
-            norm.cdf(mu / 2 - epsilon / mu)
-            - np.exp(epsilon) * norm.cdf(-mu / 2 - epsilon / mu)
-            - delta
-        )
-
-    return float(brentq(excess, 1e-6, 100.0))
 
 
 @dataclass(frozen=True)

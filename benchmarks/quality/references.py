@@ -4,13 +4,13 @@
         --folds 2 --out benchmarks/quality/results/references.csv
 
 On the 730 genes that TCGA-BRCA and SCAN-B share.  The panel is in TCGA's VST.  SCAN-B is in
-log2(FPKM + 0.1) and no public sample is known in both units, so there is no bridge as the language
-means it.  Two stand-ins, both of public values alone:
+log2(FPKM + 0.1) and no public sample is known in both units, so there is no bridge, and `check`
+refuses one of different people (SG225).  Two stand-ins, both of public values alone:
 
-* "by moments": as ``aligned by``, with *different* people on the bridge's two sides, SCAN-B's own
-  on one and TCGA's of other regions on the other.  Each gene's mean and standard deviation are then
-  TCGA's; only the shape and the co-expression are SCAN-B's.  Differences between the two
-  populations are removed with those between the platforms.
+* "by moments": what ``aligned by`` would compute of a bridge with *different* people on its two
+  sides, SCAN-B's own on one and TCGA's of other regions on the other.  Each gene's mean and
+  standard deviation are then TCGA's; only the shape and the co-expression are SCAN-B's.
+  Differences between the two populations are removed with those between the platforms.
 * "one shift": all of SCAN-B's values moved by one number, the median over genes of the difference
   of the means in 20 TCGA people of other regions.  Gene length, which FPKM divides by, stays.
 
@@ -57,16 +57,13 @@ def subset(people: int, measure: str = FACTORS) -> Method:
 
 def _by_moments(people: int) -> Layout:
     def lay_out(study: Study, folder: Path, epsilon: str, measure: str) -> Path:
-        spec = study.lay_out(
-            folder,
-            epsilon,
-            measure,
-            publics=f'public both from "scanb.csv" log2_fpkm and "target.csv" {study.unit}\n'
-            'public elsewhere from "scanb.csv" log2_fpkm "SCAN-B" aligned by both',
-        )
-        _scanb(study.genes).to_csv(folder / "scanb.csv", index=False)
+        spec = study.lay_out(folder, epsilon, measure)
         target = study.reference.sample(people, random_state=np.random.default_rng(people))
-        target[["person", *study.genes]].to_csv(folder / "target.csv", index=False)
+        genes = list(study.genes)
+        moved = _scanb(study.genes).copy()
+        standard = (moved[genes] - moved[genes].mean()) / moved[genes].std()
+        moved[genes] = standard * target[genes].std() + target[genes].mean()
+        moved.to_csv(folder / "reference.csv", index=False)
         return spec
 
     return lay_out

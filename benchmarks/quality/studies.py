@@ -4,6 +4,7 @@ The tables may not be committed: they are read from the project's shared data fo
 one that SECGEN_SHARED_DATA names.
 """
 
+import tempfile
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.brca_study import shared_data
+from secgen_dsl.backends.plaintext.backend import read_tables
+from secgen_dsl.ir.program import Program
+from secgen_dsl.queries.table import SampleTable
 
 FOLDS = 5
 
@@ -24,7 +28,8 @@ class Study:
     Attributes:
         name: in tables and files.
         people: the silos' rows, with the columns ``person``, ``silo``, ``label`` and the genes.
-        reference: public rows with the same columns; secgen is not told their labels.
+        reference: public rows with the same columns; secgen is told their labels only where a
+            method says so.
         genes: of the panel.
         labels: the label's values.
         unit: of all values.
@@ -56,24 +61,43 @@ class Study:
         """Shape (rows, genes)."""
         return rows[list(self.genes)].to_numpy(dtype=np.float64)
 
+    def tables(self, program: Program, rows: pd.DataFrame) -> dict[str, SampleTable]:
+        """Silo → those of the rows that are its own, read as its party reads them."""
+        with tempfile.TemporaryDirectory() as name:
+            files = {silo: Path(name) / f"{silo}.csv" for silo in self.silos}
+            for silo, path in files.items():
+                rows[rows["silo"] == silo].to_csv(path, index=False)
+            return read_tables(program, files, dict.fromkeys(files, bytes(32)))
+
     def codes(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Shape (rows,): positions of the labels."""
         return np.array([self.labels.index(label) for label in rows["label"]], dtype=np.int64)
 
-    def lay_out(self, folder: Path, epsilon: str, measure: str, publics: str = "") -> Path:
+    def lay_out(
+        self,
+        folder: Path,
+        epsilon: str,
+        measure: str,
+        publics: str = "",
+        *,
+        labelled: bool = False,
+    ) -> Path:
         """Write a spec with its panel, reference and gene sets; returns the spec's path.
 
         Args:
             measure: statements, in which ``genes`` is the panel, ``label`` the column,
                 ``elsewhere`` the reference and ``hallmark`` the gene sets.
             publics: other public tables, instead of ``elsewhere``.
+            labelled: whether ``elsewhere`` has its labels.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self.reference[["person", *self.genes]].to_csv(folder / "reference.csv", index=False)
+        columns = ["person", *(["label"] if labelled else []), *self.genes]
+        self.reference[columns].to_csv(folder / "reference.csv", index=False)
         (folder / "panel.txt").write_text("\n".join(self.genes) + "\n", encoding="utf-8")
         (folder / "hallmark.gmt").write_bytes(_shared("hallmark_v6.2.symbols.gmt").read_bytes())
         if not publics and "elsewhere" in measure:
-            publics = f'public elsewhere from "reference.csv" {self.unit} "other regions"'
+            clause = "labelled by label " if labelled else ""
+            publics = f'public elsewhere from "reference.csv" {self.unit} {clause}"other regions"'
         if "hallmark" in measure:
             publics += '\nsets hallmark from "hallmark.gmt"'
         silos = "\n".join(f"  {silo}  terms open" for silo in self.silos)

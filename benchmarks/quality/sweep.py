@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -20,19 +21,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.quality.recipe import fit_recipe, gaussian_mu
+from benchmarks.quality.recipe import fit_recipe
 from benchmarks.quality.studies import FOLDS, STUDIES, Study
-from secgen_dsl.backends.plaintext.backend import read_tables, run_plaintext
+from secgen_dsl.backends.plaintext.backend import run_plaintext
 from secgen_dsl.cli.study import PlannedStudy, plan_spec
 from secgen_dsl.evaluation.biology import differential_expression, mean_rates
 from secgen_dsl.evaluation.coexpression import coexpression
 from secgen_dsl.evaluation.fidelity import wasserstein
 from secgen_dsl.evaluation.utility import train_and_test
+from secgen_dsl.privacy.gdp import mu_for_budget
 from secgen_dsl.synthesis.synthesize import synthesize
 
 EPSILONS = ("0.25", "0.5", "1", "2", "4", "5", "10")
 SEEDS = (1, 2, 3)
-DELTA = 1e-5
+DELTA = Fraction(1, 10**5)
 
 Floats = NDArray[np.float64]
 Rows = tuple[Floats, NDArray[np.str_]]
@@ -56,7 +58,7 @@ def _real(task: Task) -> Rows:
 
 
 def _reference(task: Task) -> Rows:
-    """The public people themselves, with labels that secgen is never told."""
+    """The public people themselves, with labels that only a labelled reference tells secgen."""
     known = task.study.reference[task.study.reference["label"].isin(task.study.labels)]
     return task.study.values(known), known["label"].to_numpy(dtype=np.str_)
 
@@ -67,7 +69,7 @@ def _recipe(task: Task) -> Rows:
         task.study.values(task.train),
         task.study.codes(task.train),
         len(task.study.labels),
-        gaussian_mu(float(task.epsilon), DELTA),
+        float(mu_for_budget(Fraction(task.epsilon), DELTA)),
         rng,
     )
     values, codes = fitted.draw(len(task.train), rng)
@@ -94,14 +96,9 @@ def secgen(measure: str, layout: Layout = Study.lay_out) -> Method:
 
     def run(task: Task) -> Rows:
         planned = _planned(task.study.name.lower(), task.epsilon, measure, layout)
-        with tempfile.TemporaryDirectory() as name:
-            files = {}
-            for silo in task.study.silos:
-                files[silo] = Path(name) / f"{silo}.csv"
-                task.train[task.train["silo"] == silo].to_csv(files[silo], index=False)
-            keys = {silo: bytes(32) for silo in files}
-            tables = read_tables(planned.plan.program, files, keys)
-        measurements = run_plaintext(planned.plan, tables)
+        measurements = run_plaintext(
+            planned.plan, task.study.tables(planned.plan.program, task.train)
+        )
         samples = synthesize(
             planned.plan,
             measurements,
@@ -116,12 +113,23 @@ def secgen(measure: str, layout: Layout = Study.lay_out) -> Method:
     return run
 
 
+def labelled(study: Study, folder: Path, epsilon: str, measure: str) -> Path:
+    """The layout of a study whose reference has labels."""
+    return study.lay_out(folder, epsilon, measure, labelled=True)
+
+
 METHODS: dict[str, Method] = {
     "real": _real,
     "reference only": _reference,
     "recipe (not private)": _recipe,
     "tables": secgen("marginal label * genes in 4 bins from elsewhere"),
     "factors": secgen("moments genes by label in factors from elsewhere"),
+    "factors, labelled reference": secgen(
+        "moments genes by label in factors from elsewhere", labelled
+    ),
+    "tables, labelled reference": secgen(
+        "marginal label * genes in 4 bins from elsewhere", labelled
+    ),
     "factors and tables": secgen(
         "moments genes by label in factors from elsewhere share 70%\n"
         "marginal label * genes in 4 bins from elsewhere"

@@ -73,6 +73,10 @@ def evaluate(
     from secgen_dsl.evaluation.evaluate import evaluate as evaluate_tables
     from secgen_dsl.evaluation.results import PRIVATE, as_json
 
+    if out is not None:
+        from secgen_dsl.backends.bundle import require_writable
+
+        require_writable(out)
     given = Given(synthetic, (*real, *site), holdout, reference, unprotected, label, sets)
     tables, column = read_tables(given)
     found = evaluate_tables(tables)

@@ -1,23 +1,28 @@
 """Reads what `secgen evaluate` compares: a run or a pair of tables."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, for_the_site
-from secgen_dsl.evaluation.accuracy import Floats, LabelledTable
+from secgen_dsl.cli.more_rows import RECORD, opened_run
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, for_the_site
+from secgen_dsl.evaluation.accuracy import Floats, LabelledTable, Labels
 from secgen_dsl.evaluation.evaluate import Promise, Tables
 from secgen_dsl.evaluation.frames import (
     Frame,
     common_genes,
     common_label,
     finite,
+    first_few,
     joined,
+    left_out,
     read_frame,
+    require_rows,
+    single_class,
 )
 from secgen_dsl.ir.program import CategoryColumn, decimal_text
 from secgen_dsl.ir.queries import Marginal
@@ -59,7 +64,7 @@ def read_tables(given: Given) -> tuple[Tables, str]:
         from secgen_dsl.public.sets import gene_sets
 
         sets = gene_sets(read_public_file(Path(), str(given.sets)))
-    if given.synthetic.is_dir():
+    if given.synthetic.is_dir() and not (given.synthetic / RECORD).is_file():
         return _of_run(given, sets)
     return _of_tables(given, sets)
 
@@ -76,9 +81,11 @@ def _of_tables(given: Given, sets: Mapping[str, Sequence[str]] | None) -> tuple[
             place=str(descriptions[0]),
             next_step="give the results' folder of the run, or the table itself",
         )
-    made = read_frame(given.synthetic)
+    made = _synthetic_rows(given.synthetic)
     real = [read_frame(path) for path in given.real]
     held = [read_frame(path) for path in given.holdout]
+    for frame in (made, *real, *held):
+        require_rows(len(frame.data), frame.path)
     label = given.label or common_label([made, *real])
     genes = common_genes([made, *real, *held], label)
 
@@ -95,10 +102,16 @@ def _of_tables(given: Given, sets: Mapping[str, Sequence[str]] | None) -> tuple[
             place=str(given.synthetic),
             next_step="spell the labels alike, or give another column with --label",
         )
+    if len(set(ours.labels.tolist()) - {""}) == 1 < len(set(theirs.labels.tolist()) - {""}):
+        raise SecgenError([single_class(label, made.path)])
     return Tables(
         genes=genes,
         classes=classes,
         unit="",
+        warnings=(
+            *_warn_of_columns([made, *real, *held], genes, label),
+            *_warn_of_labels(ours.labels, theirs.labels, label),
+        ),
         real=theirs,
         synthetic=ours,
         holdout=table(held) if held else None,
@@ -108,6 +121,46 @@ def _of_tables(given: Given, sets: Mapping[str, Sequence[str]] | None) -> tuple[
         else table([_synthetic_rows(given.unprotected)]),
         sets=sets,
     ), label
+
+
+def _warn_of_columns(
+    frames: Sequence[Frame], genes: Sequence[str], label: str
+) -> Iterator[Diagnostic]:
+    """Columns that are not compared may be genes that a table lacks, or holds as words."""
+    names = left_out(frames, genes, label)
+    if names:
+        yield Diagnostic(
+            "SG714",
+            f"{len(genes):,} columns are compared; {len(names):,} are left out, for not all tables "
+            f"hold them as numbers: {first_few(names)}",
+            "warning",
+            place=str(frames[0].path),
+            next_step="if genes are among them, name them alike and mend cells that are no numbers",
+        )
+
+
+def _warn_of_labels(made: Labels, real: Labels, label: str) -> Iterator[Diagnostic]:
+    """A class that only one table has is not judged."""
+    lost, extra = (
+        [f'"{name}" ({words} rows only)' for name in np.setdiff1d(some, others).tolist() if name]
+        for some, others, words in ((real, made, "real"), (made, real, "synthetic"))
+    )
+    if lost and extra:
+        advice = "spell the labels alike, if some are the same"
+    elif lost:
+        advice = "draw rows of these, too, if they were not left out on purpose"
+    else:
+        advice = "give real rows of these, too, to judge them"
+    if lost or extra:
+        yield Diagnostic(
+            "SG715",
+            f'values of "{label}" that are left out: {first_few([*lost, *extra])}',
+            "warning",
+            place=label,
+            next_step=advice + "; a class that has no synthetic rows is lost to whoever uses them"
+            if lost
+            else advice,
+        )
 
 
 def _synthetic_rows(path: Path) -> Frame:
@@ -154,7 +207,6 @@ class _Gene:
 
 
 def _of_run(given: Given, sets: Mapping[str, Sequence[str]] | None) -> tuple[Tables, str]:
-    from secgen_dsl.cli.more_rows import opened_run
     from secgen_dsl.verifier import verify
 
     plan, measurements, _ = opened_run(given.synthetic)
@@ -248,7 +300,8 @@ def _read_real(
     values = np.column_stack([_expression(table, gene) for gene in genes])
     texts = table.categories[label.name]
     labels = np.where(np.isin(texts, label.values), texts, label.otherwise or "")
-    return LabelledTable(finite(values, [gene.symbol for gene in genes], path), labels)
+    symbols = [gene.symbol for gene in genes]
+    return LabelledTable(finite(values, symbols, path, as_in_file=False), labels)
 
 
 def _expression(table: "SampleTable", gene: _Gene) -> Floats:

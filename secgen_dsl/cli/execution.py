@@ -21,7 +21,7 @@ from secgen_dsl.cli.earlier_runs import (
     read_earlier,
     require_own_plan,
 )
-from secgen_dsl.cli.results import Finished, Protocol, write_results
+from secgen_dsl.cli.results import Finished, Protocol, RowsUnmadeError, write_results
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
@@ -57,8 +57,8 @@ def execute(
 
     Raises:
         SecgenError: SG701 ``out`` cannot be written; SG702 it holds something else, or the run of
-            another plan; SG704 silos without data; SG428 data that a rehearsal invented; whatever
-            the backend and the synthesis report.
+            another plan; SG704 silos without data; SG428 data that a rehearsal invented; SG614
+            all but the synthetic rows is written; whatever the backend reports.
     """
     start = time.monotonic()
     out = out.absolute()
@@ -97,21 +97,31 @@ def execute(
         results = write_results(planned, bundle, protocol, seed, out)
     except _InUseError:
         raise  # what lies there belongs to the other run
+    except RowsUnmadeError:
+        say(f"{clock(start)}  all but the synthetic rows written")
+        say(_private_folders(state, backend))
+        raise
     except BaseException:
         if own_state and _forget_unused(out, created):
-            again = "start again with the same --out to go on without spending twice; "
-            say(
-                f"{clock(start)}  kept {state}: {again if backend == 'mpyc' else ''}a new --out "
+            again = (
+                "start again with the same --out to go on without spending twice; a new --out "
                 "spends again"
+                if backend == "mpyc"
+                else "to start again spends again, with the same --out as with a new one"
             )
+            say(f"{clock(start)}  kept {state}: {again}")
         raise
     samples = planned.plan.program.samples is not None
     say(f"{clock(start)}  {'synthetic data' if samples else 'measurements'} written")
+    say(_private_folders(state, backend))
+    return results
+
+
+def _private_folders(state: Path, backend: str) -> str:
     holds = "its ledger"
     if backend == "mpyc":
         holds += ", its noised input\n          and what its reader met (reading.json)"
-    say(f"          {state} holds each party's private folder, with {holds}: never pass it on")
-    return results
+    return f"          {state} holds each party's private folder, with {holds}: never pass it on"
 
 
 def _wrapped(start: float, text: str) -> str:

@@ -14,7 +14,14 @@ from secgen_dsl.backends.bundle import Bundle, require_writable
 from secgen_dsl.cli.bundling import bundle_of
 from secgen_dsl.cli.execution import one_run_at_a_time, require_not_invented
 from secgen_dsl.cli.progress import ProgressLines
-from secgen_dsl.cli.results import Evidence, Finished, Protocol, common_seed, write_results
+from secgen_dsl.cli.results import (
+    Evidence,
+    Finished,
+    Protocol,
+    RowsUnmadeError,
+    common_seed,
+    write_results,
+)
 from secgen_dsl.cli.study import PlannedStudy, plan_of
 from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
@@ -30,6 +37,10 @@ if TYPE_CHECKING:
 _UNWRITTEN = (
     "the values are opened and kept in --state: the same command with --finished writes the "
     "results from them, without the other parties"
+)
+_WITHOUT_ROWS = (
+    "all but the synthetic rows is written; once the cause is gone, the same command with "
+    "--finished and a new --out writes the whole of it, for an audit, too"
 )
 
 
@@ -62,7 +73,7 @@ def run_field(field: Field, say: Callable[[str], None], *, log_json: bool) -> Fi
     """Check everything, run the party, synthesise, write.
 
     Raises:
-        SecgenError: SG521 to SG525, SG529, SG702, SG703; whatever the party reports.
+        SecgenError: SG521 to SG525, SG529, SG614, SG702, SG703; whatever the party reports.
     """
     from secgen_dsl.backends.mpyc.field import run_own_party
     from secgen_dsl.runtime.network.dialling import proxy_from_environment
@@ -186,6 +197,9 @@ def _write(field: Field, run: _Checked, result: "PartyResult") -> Finished:
     out = field.out.absolute()
     try:
         finished = write_results(run.planned, run.bundle, protocol, seed, out, evidence=evidence)
+    except RowsUnmadeError:
+        run.lines.message("unwritten", _WITHOUT_ROWS)
+        raise
     except SecgenError:
         run.lines.message("unwritten", _UNWRITTEN)
         raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secgen_dsl import __version__
 from secgen_dsl.backends.bundle import holds_results, read_plan, write_file
-from secgen_dsl.diagnostics.diagnostic import SecgenError, fail
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail
 from secgen_dsl.ir.base import Node, read_node, sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.ir.program import SampleFormat, Study
@@ -53,7 +53,7 @@ class Request:
 
 def draw_more(
     results: Path, spec: Path | None, request: Request, out: Path
-) -> tuple[dict[str, Any], tuple[Path, ...]]:
+) -> tuple[dict[str, Any], tuple[Path, ...], tuple[Diagnostic, ...]]:
     """Draw the rows that are wanted, and write them with a record of how they were made.
 
     Args:
@@ -62,7 +62,7 @@ def draw_more(
         out: made if it does not exist.
 
     Returns:
-        The record, and the files that were written.
+        The record, the files that were written, and SG615 if values have no rows for noise.
 
     Raises:
         SecgenError: SG531 the folder holds no results of a run; SG606 the spec is needed; SG613
@@ -71,6 +71,7 @@ def draw_more(
     """
     import numpy as np
 
+    from secgen_dsl.synthesis.conditioning import label_counts, warn_of_lost_values
     from secgen_dsl.synthesis.files import write_samples
     from secgen_dsl.synthesis.sample import draw_samples
     from secgen_dsl.synthesis.synthesize import model_of
@@ -89,10 +90,12 @@ def draw_more(
             next_step="add --rows N",
         )
     _require_free(out, formats)
-    model = _as_wished(model_of(plan, measurements, _public_files(plan, spec)), request)
+    fitted = model_of(plan, measurements, _public_files(plan, spec))
+    model = _as_wished(fitted, request)
     seed = secrets.randbits(53) if request.seed is None else request.seed
     samples = draw_samples(model, rows, np.random.default_rng(seed))
     written = write_samples(out, plan, samples, formats, title)
+    narrowed = {*(column for column, _ in request.where), *request.parts}
     record: dict[str, Any] = {
         "format": "secgen.synthesis/1",
         "plan_sha256": sha256_of(plan),
@@ -102,12 +105,17 @@ def draw_more(
         "balance": list(request.balance),
         "parts": {column: dict(parts) for column, parts in request.parts.items()},
         "seed": seed,
+        "counts": {
+            column: label_counts(samples, column)
+            for column in sorted(narrowed | {*request.balance})
+        },
         "audience": None if release is None else release.audience.model_dump(),
         "versions": {"secgen": __version__, "numpy": np.__version__},
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written},
     }
     write_file(out / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-    return record, (*written, out / RECORD)
+    warnings = warn_of_lost_values(fitted, samples, narrowed)
+    return record, (*written, out / RECORD), warnings
 
 
 def opened_run(results: Path) -> tuple[Plan, Measurements, str]:
@@ -142,14 +150,14 @@ def opened_run(results: Path) -> tuple[Plan, Measurements, str]:
         )
     return (
         read_plan(results / PLAN_FILE),
-        _read(results / MEASUREMENTS_FILE, Measurements),
-        _read(results / STUDY_FILE, Study).title,
+        _parsed(results / MEASUREMENTS_FILE, data, Measurements),
+        _parsed(results / STUDY_FILE, _bytes_of(results / STUDY_FILE), Study).title,
     )
 
 
-def _read(path: Path, model: type[NodeT]) -> NodeT:
+def _parsed(path: Path, data: bytes, model: type[NodeT]) -> NodeT:
     try:
-        return read_node(model, _bytes_of(path))
+        return read_node(model, data)
     except ValueError as error:
         raise _unusable(path, "it is not what a run writes") from error
 

@@ -16,7 +16,7 @@ from secgen_dsl.cli.between_sites import (
     proxy_option,
     state_option,
 )
-from secgen_dsl.cli.report import Format, command, format_option, succeed
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 
 @click.command()
@@ -84,8 +84,9 @@ def party(
         )
     if output != "full":
         files = [str(out / file) for file in written.files]
-        succeed(output, (), written.receipt | {"written": files})
+        succeed(output, written.warnings, written.receipt | {"written": files})
         return
+    show(written.warnings)
     for file in written.files:
         click.echo(f"written  {out / file}")
     sys.stdout.flush()

@@ -98,45 +98,34 @@ def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
         try:
             function(*args, **kwargs)
             _point_to_pages()
-        except SecgenError as error:
-            _end(error.diagnostics, output)
         except (click.ClickException, click.Abort, BrokenPipeError):
             raise  # click ends quietly when nobody reads its output any more
-        except KeyboardInterrupt as stop:
-            stopped = Diagnostic(
-                "SG901",
-                f"stopped by {stop}" if str(stop) else "stopped from the keyboard",
-                place="secgen",
-                next_step="start it again; a run goes on at no cost with the same --out, a party "
-                "with the same --state",
-            )
-            _end([stopped], output)
-        except MemoryError:
-            _end(
-                [
-                    Diagnostic(
-                        "SG902",
-                        "this machine has not enough memory",
-                        place="secgen",
-                        next_step="use fewer genes or bins, or a larger machine",
-                    )
-                ],
-                output,
-            )
-        except Exception as error:
-            _end(
-                [
-                    Diagnostic(
-                        "SG900",
-                        f"a fault of secgen itself: {type(error).__name__}",
-                        place=_last_frame(error),
-                        next_step="report it with the command and the spec (no data)",
-                    )
-                ],
-                output,
-            )
+        except (Exception, KeyboardInterrupt) as error:
+            _end(diagnostics_of(error), output)
 
     return wrapped
+
+
+def diagnostics_of(error: Exception | KeyboardInterrupt) -> tuple[Diagnostic, ...]:
+    """What ended a command, as its user is told: SG900, SG901, SG902, or the error's own."""
+    if isinstance(error, SecgenError):
+        return error.diagnostics
+    if isinstance(error, KeyboardInterrupt):
+        code, place = "SG901", "secgen"
+        message = f"stopped by {error}" if str(error) else "stopped from the keyboard"
+        next_step = (
+            "start it again; a run goes on at no cost with the same --out (but not with --backend "
+            "plaintext), a party with the same --state"
+        )
+    elif isinstance(error, MemoryError):
+        code, place = "SG902", "secgen"
+        message = "this machine has not enough memory"
+        next_step = "use fewer genes or bins, or a larger machine"
+    else:
+        code, place = "SG900", _last_frame(error)
+        message = f"a fault of secgen itself: {type(error).__name__}"
+        next_step = "report it with the command and the spec (no data)"
+    return (Diagnostic(code, message, place=place, next_step=next_step),)
 
 
 def _last_frame(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from pathlib import Path
 from secgen_dsl import __version__
 from secgen_dsl.backends.bundle import Bundle, cannot_write, write_file
 from secgen_dsl.cli.description import results_description
+from secgen_dsl.cli.report import diagnostics_of
 from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
 from secgen_dsl.ir.base import canonical_json, pretty_json, sha256_of
 from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.ir.program import decimal_text
@@ -73,10 +76,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run: its receipt as JSON data, and the names of its files and folders."""
+    """A finished run: its receipt as JSON data, the names of its files and folders, warnings."""
 
     receipt: dict[str, object]
     files: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+class RowsUnmadeError(SecgenError):
+    """SG614: the results are written and complete, but for the synthetic rows."""
 
 
 def write_results(
@@ -98,15 +106,23 @@ def write_results(
         evidence: of a party of a run between sites; None: all ran here.
 
     Raises:
-        SecgenError: SG701 ``out`` cannot be written; whatever the synthesis reports.
+        RowsUnmadeError: SG614, the synthesis failed: all else is written, for what was opened is
+            paid for.
+        SecgenError: SG701 ``out`` cannot be written; in a rehearsal, which costs nothing and leaves
+            nothing then, whatever the synthesis reports.
     """
+    fault = ""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
             folder = Path(name)
             if invented is not None:
                 invented.rename(folder / MARK)
-            _write_files(planned, bundle, protocol, seed, folder)
+            _write_files(planned, bundle, protocol, folder)
+            if invented is None:
+                fault, warnings = _fault_of_rows(planned, protocol, seed, folder)
+            else:
+                warnings = _write_own_rows(planned, protocol, seed, folder)
             if evidence is not None:
                 evidence.add(folder)
             receipt = _receipt(planned, bundle, protocol, folder)
@@ -121,12 +137,61 @@ def write_results(
                 (folder / file).rename(out / file)
     except OSError as error:
         raise cannot_write(out, error) from error
-    return Finished(receipt, (*written, RECEIPT))
+    if fault:
+        raise _rows_unmade(planned, seed, out, fault)
+    return Finished(receipt, (*written, RECEIPT), warnings)
 
 
-def _write_files(
-    planned: PlannedStudy, bundle: Bundle, protocol: Protocol, seed: int | None, folder: Path
-) -> None:
+def _fault_of_rows(
+    planned: PlannedStudy, protocol: Protocol, seed: int | None, folder: Path
+) -> tuple[str, tuple[Diagnostic, ...]]:
+    """Write the synthetic rows, or say what failed; and the rows' warnings.
+
+    The error itself is let go here: its frames hold the memory that may have run out.
+    """
+    try:
+        return "", _write_own_rows(planned, protocol, seed, folder)
+    except Exception as error:
+        fault = "; ".join(
+            f"{one.message} ({one.code})"
+            if one.where() in ("", "secgen", str(folder))
+            else f"{one.message} ({one.code}, {one.where()})"
+            for one in diagnostics_of(error)
+        )
+    return fault, ()
+
+
+def _write_own_rows(
+    planned: PlannedStudy, protocol: Protocol, seed: int | None, folder: Path
+) -> tuple[Diagnostic, ...]:
+    return write_rows(
+        planned.plan,
+        protocol.measurements,
+        planned.study.title,
+        planned.public_files,
+        seed,
+        folder,
+        MARK if (folder / MARK).exists() else "",
+    )
+
+
+def _rows_unmade(planned: PlannedStudy, seed: int | None, out: Path, fault: str) -> RowsUnmadeError:
+    spec = " --spec SPEC" if planned.plan.program.references else ""
+    same = "" if seed is None else f" --seed {seed}"
+    command = f"secgen synthesize {shlex.quote(str(out))}{spec}{same} -o DIR"
+    return RowsUnmadeError(
+        Diagnostic(
+            "SG614",
+            f"the synthetic rows could not be made: {fault}",
+            place=str(out),
+            next_step="the opened values are safe there and no budget is lost: once the cause is "
+            f"gone, `{command}` makes rows of them at no cost (--rows N: fewer, if memory is "
+            "short)",
+        )
+    )
+
+
+def _write_files(planned: PlannedStudy, bundle: Bundle, protocol: Protocol, folder: Path) -> None:
     rehearsed = (folder / MARK).exists()
     mark = MARK if rehearsed else ""
     prefix = f"{MARK}-" if rehearsed else ""
@@ -143,15 +208,6 @@ def _write_files(
     )
     write_measured_table(
         folder / f"{prefix}measurements.csv", planned.plan, protocol.measurements, mark=mark
-    )
-    write_rows(
-        planned.plan,
-        protocol.measurements,
-        planned.study.title,
-        planned.public_files,
-        seed,
-        folder,
-        mark,
     )
     if rehearsed:
         write_file(folder / "INVENTED.md", _NOTE.encode())
@@ -179,7 +235,7 @@ def write_rows(
     seed: int | None,
     folder: Path,
     mark: str = "",
-) -> None:
+) -> tuple[Diagnostic, ...]:
     """Synthesise and write the synthetic rows, if the plan releases any.
 
     Args:
@@ -188,24 +244,24 @@ def write_rows(
         seed: of the samples; None: from the system.
         mark: of invented rows.
 
+    Returns:
+        SG615 of values that no row has.
+
     Raises:
         SecgenError: SG612 ``folder`` cannot be written; whatever the synthesis reports.
     """
     release = plan.program.samples
     if release is None:
-        return
+        return ()
     import numpy as np
 
+    from secgen_dsl.synthesis.conditioning import warn_of_lost_values
     from secgen_dsl.synthesis.files import write_samples
-    from secgen_dsl.synthesis.synthesize import synthesize
+    from secgen_dsl.synthesis.sample import draw_samples
+    from secgen_dsl.synthesis.synthesize import model_of
 
-    samples = synthesize(
-        plan,
-        measurements,
-        public_files,
-        release.rows,
-        np.random.default_rng(seed),
-    )
+    model = model_of(plan, measurements, public_files)
+    samples = draw_samples(model, release.rows, np.random.default_rng(seed))
     write_samples(
         folder,
         plan,
@@ -214,6 +270,8 @@ def write_rows(
         title,
         kind=mark or "synthetic",
     )
+    # Invented people say nothing of who will be lost.
+    return () if mark else warn_of_lost_values(model, samples)
 
 
 def _receipt(

@@ -115,8 +115,11 @@ def run(
         finished = rehearse(planned, backend, mock, out, seed, timeout, distance, say)
     if output != "full":
         written = [str(out / name) for name in finished.files]
-        succeed(output, planned.warnings, finished.receipt | {"written": written})
+        succeed(
+            output, (*planned.warnings, *finished.warnings), finished.receipt | {"written": written}
+        )
         return
+    show(finished.warnings)
     if mock is not None:
         click.echo("INVENTED: a rehearsal; these results say nothing about anybody")
     click.echo(f"plan     {planned.verified.plan_sha256}")

@@ -29,6 +29,7 @@ class PlannedStudy:
         public_files: reference name → its file.
         simulate: silo → sample file, for a local run.
         defaults: what the compiler filled in, in words.
+        labelled: how many people of the public tables have which label, in words.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class PlannedStudy:
     public_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
+    labelled: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
 
@@ -81,6 +83,7 @@ def plan_source(source: Source, folder: Path) -> PlannedStudy:
         public_files=resolved.reference_files,
         simulate=resolved.simulate,
         defaults=resolved.defaults,
+        labelled=resolved.labelled,
         warnings=resolved.warnings
         + plan_warnings(plan, verified.epsilon, resolved.spans, resolved.epsilon),
     )
@@ -152,6 +155,7 @@ def plan_of(path: Path) -> PlannedStudy:
         public_files=resolved.reference_files,
         simulate={},
         defaults=resolved.defaults,
+        labelled=resolved.labelled,
         warnings=resolved.warnings
         + plan_warnings(bundle.plan, verified.epsilon, resolved.spans, resolved.epsilon),
     )

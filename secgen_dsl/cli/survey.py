@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
+from secgen_dsl.ir.labels import label_key
 from secgen_dsl.public.reference import MISSING_WORDS
-from secgen_dsl.queries.labels import label_key
 from secgen_dsl.runtime.site.columns import SAMPLE_COLUMNS
 from secgen_dsl.runtime.site.description import Site
 from secgen_dsl.runtime.site.files import open_file

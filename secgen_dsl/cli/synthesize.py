@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from secgen_dsl.cli.report import Format, command, format_option, succeed
+from secgen_dsl.cli.report import Format, command, format_option, show, succeed
 
 if TYPE_CHECKING:
     from secgen_dsl.ir.program import SampleFormat
@@ -44,7 +44,7 @@ _PATH = click.Path(path_type=Path)
     multiple=True,
     metavar="COLUMN=VALUE=PART",
     help="Proportions of a column's values, for example --part subtype=MSI=2 --part subtype=CIN=1; "
-    "values that are not named get none.",
+    "name two values or more: those that are not named get none.",
 )
 @click.option(
     "--seed",
@@ -93,11 +93,14 @@ def synthesize(
         seed=seed,
         formats=tuple(dict.fromkeys(formats)),
     )
-    record, written = draw_more(results, spec, wished, out)
+    record, written, warnings = draw_more(results, spec, wished, out)
     if output != "full":
-        succeed(output, (), {**record, "written": [str(path) for path in written]})
+        succeed(output, warnings, {**record, "written": [str(path) for path in written]})
         return
+    show(warnings)
     click.echo(f"rows     {record['rows']:,}, seed {record['seed']}")
+    for column, counts in record["counts"].items():
+        click.echo(f"{column}: " + ", ".join(f"{value} {n:,}" for value, n in counts.items()))
     for path in written:
         click.echo(f"written  {path}")
 
@@ -114,8 +117,14 @@ def _parts(texts: tuple[str, ...]) -> Mapping[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for column, rest in _pairs(texts, "--part", "COLUMN=VALUE=PART"):
         value, separator, number = rest.rpartition("=")
+        if number.endswith("%"):
+            raise click.UsageError(
+                f"--part {column}={rest}: a part is no percentage, but relative to the other "
+                f"parts.  Name all values that are wanted: for half and half, --part "
+                f"{column}={value}=1 --part {column}=OTHER=1"
+            )
         try:
-            part = float(number.removesuffix("%"))
+            part = float(number)
         except ValueError:
             separator, part = "", 0.0
         if not separator or not 0 <= part < float("inf"):
@@ -123,4 +132,12 @@ def _parts(texts: tuple[str, ...]) -> Mapping[str, dict[str, float]]:
                 f"--part {column}={rest}: write --part COLUMN=VALUE=PART, with a part from 0 on"
             )
         found.setdefault(column, {})[value.strip()] = part
+    for column, parts in found.items():
+        if len(parts) == 1:
+            (value,) = parts
+            raise click.UsageError(
+                f'--part: of "{column}" a single value is named, and all rows would have it.  Name '
+                f"all values that are wanted, each with its part (--part {column}={value}=1 --part "
+                f"{column}=OTHER=1); for rows of this value alone: --where {column}={value}"
+            )
     return found

@@ -25,8 +25,8 @@ from secgen_dsl.describe.odds import odds_of
 from secgen_dsl.ir.base import sha256_of
 from secgen_dsl.ir.plan import LaplaceNoise, LinearMap, Noise, Plan
 from secgen_dsl.ir.program import Program, decimal_text
-from secgen_dsl.ir.queries import Asked, Marginal, Moments, PairMarginal, SecondMoment, VectorSum
-from secgen_dsl.planner.fit_time import column_model
+from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, VectorSum
+from secgen_dsl.planner.fit_time import ColumnModel, PairModel, column_model, pair_model
 from secgen_dsl.planner.mechanism import more_exact
 from secgen_dsl.planner.predict import Prediction, predict
 from secgen_dsl.planner.reference_gain import gene_mean_errors
@@ -69,8 +69,10 @@ def plan_json(planned: PlannedStudy) -> dict[str, object]:
         "tolerated_colluding": plan.threshold,
         "rounds_of_messages": predicted_rounds(plan),
         "bytes_sent_by_each_party": predicted_bytes(plan),
-        "column_model": _column_json(plan.program),
+        "column_model": _model_json(column_model(plan.program)),
+        "pair_model": _model_json(pair_model(plan.program)),
         "defaults": list(planned.defaults),
+        "labelled": list(planned.labelled),
         "queries": [_prediction_json(planned, prediction) for prediction in predict(plan)],
     }
 
@@ -116,8 +118,7 @@ def _prediction_json(planned: PlannedStudy, prediction: Prediction) -> dict[str,
     }
 
 
-def _column_json(program: Program) -> dict[str, object] | None:
-    model = column_model(program)
+def _model_json(model: ColumnModel | PairModel | None) -> dict[str, object] | None:
     return None if model is None else asdict(model)
 
 
@@ -230,6 +231,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
         f"messages     {predicted_rounds(plan)} rounds, "
         f"{predicted_bytes(plan):,} bytes sent by each party",
         *_column_lines(plan.program),
+        *_pair_lines(plan.program),
         f"plan         {planned.verified.plan_sha256}",
     ]
     lines += other_mechanism_lines(plan) + contribution_lines(plan.program)
@@ -239,6 +241,7 @@ def print_budget(planned: PlannedStudy, *, details: bool) -> None:
             f"a cell's error is {100 * cell.relative_error:.1f}% of them"
             for cell in prediction.expected
         ]
+    lines += [f"public       {words}" for words in planned.labelled]
     if planned.defaults:
         lines.append("filled in    " + "; ".join(planned.defaults))
     click.echo("\n".join(lines))
@@ -263,6 +266,18 @@ def _column_lines(program: Program) -> list[str]:
     return [
         f"samples      {why} largest joint table is {' × '.join(model.largest)} with "
         f"{model.cells:,} cells; predicted fit: {seconds}"
+    ]
+
+
+def _pair_lines(program: Program) -> list[str]:
+    """The time of the fit of pairs of genes, if that counts."""
+    model = pair_model(program)
+    if model is None or model.seconds < 1:
+        return []
+    where = f" in each of {model.label_cells:,} label cells" if model.label_cells > 1 else ""
+    return [
+        f"samples      correlations of {model.pairs:,} pairs{where}; "
+        f"predicted fit: about {model.seconds:.2g} seconds"
     ]
 
 
@@ -319,7 +334,7 @@ def contribution_lines(program: Program) -> list[str]:
         laplace = program.privacy.mechanism == "laplace"
         root = f"{several * (values if laplace else values**0.5):.3g}"
         price = f"with {person.per} {root} times the noise of one sample, for the same epsilon"
-        if any(person.per not in _columns(query) for query in program.queries):
+        if any(person.per not in query.columns for query in program.queries):
             price += f"; without it {several * values} times"
     samples = "sample" if person.samples == 1 else "samples"
     per = f" per {person.per}" if person.per is not None else ""
@@ -328,10 +343,6 @@ def contribution_lines(program: Program) -> list[str]:
         f"one person   at most {person.samples} {samples}{per} at each of {person.silos} {silos}: "
         + price
     ]
-
-
-def _columns(query: Asked) -> tuple[str, ...]:
-    return () if isinstance(query, PairMarginal) else query.columns
 
 
 def aligned(rows: list[list[str]], headings: int = 1) -> str:

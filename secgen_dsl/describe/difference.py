@@ -120,6 +120,7 @@ def difference(sides: Sides, say: Catalogue = ENGLISH) -> Difference:
     found = [
         Section(key, c.words(key), tuple(compare(c, old, new)))
         for key, compare in _SECTIONS.items()
+        if not sides.same_plan  # then nothing differs, and certifying both is work for nothing
     ]
     return Difference(
         same=sides.same_plan,

@@ -327,9 +327,12 @@ def _changed_sets(c: Comparison, what: str, old: GeneSets, new: GeneSets) -> Ite
 def _table(c: Comparison, table: Reference | Bridge) -> str:
     if isinstance(table, Bridge):
         return c.words("both", one=table.units[0], other=table.units[1])
-    if not table.aligned_by:
-        return table.unit
-    return c.words("aligned", unit=table.unit, by=table.aligned_by)
+    words = table.unit
+    if table.aligned_by:
+        words = c.words("aligned", unit=words, by=table.aligned_by)
+    if table.labelled_by:
+        words = c.words("labelled", table=words, by=", ".join(table.labelled_by))
+    return words
 
 
 def _hashes(c: Comparison, old: Reference | Bridge, new: Reference | Bridge) -> list[str]:

@@ -72,6 +72,7 @@ class Diagnostic:
         next_step: what to do about it.
         local: names out of a site's files that help to mend it.  They may be patients', so nothing
             shows or writes them but the site's own command (``for_the_site``).
+        names: all that is meant, where the message names the first few; public, for JSON.
     """
 
     code: str
@@ -82,6 +83,7 @@ class Diagnostic:
     label: str = ""
     next_step: str = ""
     local: str = field(default="", repr=False)
+    names: tuple[str, ...] = ()
 
     def where(self) -> str:
         """The place in one line: ``file:line:column``, or what ``place`` says."""
@@ -100,6 +102,8 @@ class Diagnostic:
             "label": self.label,
             "next": self.next_step,
         }
+        if self.names:
+            data["names"] = list(self.names)
         if self.span is not None:
             line, column = self.span.source.position(self.span.start)
             end_line, end_column = self.span.source.position(self.span.end)

@@ -28,6 +28,7 @@ from secgen_dsl.evaluation.fidelity import (
 from secgen_dsl.evaluation.utility import LEARNERS, Scores, cross_validate, train_and_test
 
 _BINS = 4
+_OTHER_UNIT = 5.0  # real standard deviations: no noise moves the mean of half of the genes so far
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Tables:
         edges: inner edges of each gene's public bins; None: quartiles of the real rows are taken.
         measured: class → its size as measured, with noise; None: no table has it.
         promise: of the run; None: none is known.
+        warnings: of the reading, SG714 and SG715: what is left out.
     """
 
     genes: tuple[str, ...]
@@ -76,6 +78,7 @@ class Tables:
     edges: Sequence[Floats] | None = None
     measured: Mapping[str, float] | None = None
     promise: Promise | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Evaluation:
         sets: None without gene sets.
         privacy: None without withheld rows.
         lines: every metric by class.
-        warnings: SG716, SG719.
+        warnings: those of the tables, and SG716, SG719, SG720.
     """
 
     tables: Tables
@@ -162,6 +165,7 @@ def evaluate(tables: Tables, seed: int = 0) -> Evaluation:
 
 def _evaluate(tables: Tables, seed: int) -> Evaluation:
     tables, warnings = _with_enough_rows(tables)
+    warnings += _warn_of_units(tables)
     real, made, classes = tables.real, tables.synthetic, tables.classes
     test = tables.holdout or real
     scores: dict[str, Scores] = {}
@@ -232,14 +236,15 @@ def _evaluate(tables: Tables, seed: int) -> Evaluation:
 
 def _with_enough_rows(tables: Tables) -> tuple[Tables, list[Diagnostic]]:
     """The tables with the classes that can be judged, and warnings of the others."""
+    sizes = {name: int(np.sum(tables.real.labels == name)) for name in tables.classes}
     few = [
         name
         for name in tables.classes
-        if np.sum(tables.real.labels == name) < FEWEST
+        if sizes[name] < FEWEST
         or (tables.holdout is not None and not np.any(tables.holdout.labels == name))
     ]
     kept = tuple(name for name in tables.classes if name not in few)
-    warnings = []
+    warnings = list(tables.warnings)
     if few and len(kept) > 1:
         names = ", ".join(f'"{name}"' for name in few)
         warnings.append(
@@ -255,12 +260,61 @@ def _with_enough_rows(tables: Tables) -> tuple[Tables, list[Diagnostic]]:
     if len(kept) < 2 or not np.isin(tables.synthetic.labels, kept).any():
         raise fail(
             "SG717",
-            "fewer than two classes have enough rows",
+            "fewer than two classes have enough rows; real ones: "
+            + ", ".join(_counted(tables, name, size) for name, size in sizes.items()),
             place="evaluation",
             next_step=f"give real rows with two labels or more, {FEWEST} of each (and withheld "
             "ones of each, if some are withheld), and synthetic rows with the same labels",
         )
+    lost = [name for name in kept if not np.any(tables.synthetic.labels == name)]
+    if lost:
+        warnings.append(
+            Diagnostic(
+                "SG716",
+                "no synthetic row is of " + ", ".join(f'"{name}"' for name in lost),
+                "warning",
+                place="evaluation",
+                next_step="whoever uses the rows will not know of the class: draw more rows, or "
+                "merge it with another",
+            )
+        )
     return replace(tables, classes=kept), warnings
+
+
+def _warn_of_units(tables: Tables) -> list[Diagnostic]:
+    """SG720: tables whose genes differ so much that one of them is in another unit."""
+    found = []
+    for words, table in (
+        ("synthetic", tables.synthetic),
+        ("withheld", tables.holdout),
+        ("reference", tables.reference),
+        ("unprotected", tables.unprotected),
+    ):
+        if table is None:
+            continue
+        gaps = np.abs(table.values.mean(axis=0) - tables.real.values.mean(axis=0))
+        sds = in_real_sds(gaps, tables.real.values)
+        known = sds[~np.isnan(sds)]
+        if known.size and np.median(known) > _OTHER_UNIT:
+            found.append(
+                Diagnostic(
+                    "SG720",
+                    f"the {words} rows look like another unit: half of the genes' means differ "
+                    f"from the real ones by {np.median(known):,.0f} real standard deviations or "
+                    "more",
+                    "warning",
+                    place=words + " rows",
+                    next_step="give both tables in one unit, for example both as log2(x + 1): "
+                    "until then the figures say nothing of the rows",
+                )
+            )
+    return found
+
+
+def _counted(tables: Tables, name: str, size: int) -> str:
+    held = tables.holdout
+    withheld = "" if held is None else f" (withheld {np.sum(held.labels == name):,})"
+    return f'"{name}" {size:,}{withheld}'
 
 
 def _fidelity(tables: Tables, seed: int) -> Fidelity:

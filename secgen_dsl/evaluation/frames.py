@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from secgen_dsl.diagnostics.diagnostic import fail, nearest
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
 from secgen_dsl.evaluation.accuracy import Floats, LabelledTable, Labels
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 10
 _MOST_CLASSES = 50
 _LISTED = 5
+_GREATEST = 1e100  # the squares of greater values overflow
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Frame:
 
         Raises:
             SecgenError: SG714 without such columns; SG717 fewer than ten rows; SG718 values are
-                missing or are no finite numbers.
+                missing, or are no numbers below 1e100.
         """
         import pandas as pd
 
@@ -50,7 +52,7 @@ class Frame:
             raise fail(
                 "SG714",
                 f"{len(absent):,} columns that are to be compared are not in the table: "
-                + _first(absent),
+                + first_few(absent),
                 place=str(self.path),
                 next_step=nearest(absent[0], self.data.columns)
                 or "give a table with the same genes, named alike",
@@ -81,7 +83,7 @@ def read_frame(path: Path) -> Frame:
     """Read a table.
 
     Raises:
-        SecgenError: SG713, there is no such file, or it is no table.
+        SecgenError: SG713, there is no such file, or it is no table of several columns.
     """
     import pandas as pd
 
@@ -109,6 +111,13 @@ def read_frame(path: Path) -> Frame:
             "with a row a sample",
         ) from error
     data.columns = [str(name).strip() for name in data.columns]
+    if len(data.columns) < 2:
+        raise fail(
+            "SG713",
+            "the table has a single column: it is not separated as its name says",
+            place=str(path),
+            next_step="separate .csv by commas, .tsv and .txt by tabs",
+        )
     return Frame(path, data.loc[:, ~data.columns.duplicated()])
 
 
@@ -141,6 +150,23 @@ def common_genes(frames: Sequence[Frame], label: str) -> tuple[str, ...]:
     return genes
 
 
+def left_out(frames: Sequence[Frame], genes: Sequence[str], label: str) -> tuple[str, ...]:
+    """Columns of numbers of some tables that are not compared."""
+    numeric = [name for frame in frames for name in frame.numeric]
+    return tuple(dict.fromkeys(name for name in numeric if name not in (*genes, label)))
+
+
+def require_rows(rows: int, path: Path) -> None:
+    """Raises SecgenError: SG717, a table has fewer than ten rows."""
+    if rows < FEWEST_ROWS:
+        raise fail(
+            "SG717",
+            f"the table has {rows:,} rows, fewer than {FEWEST_ROWS}",
+            place=str(path),
+            next_step="give more rows: a few say nothing about a distribution",
+        )
+
+
 def common_label(frames: Sequence[Frame]) -> str:
     """The one column of words with 2 to 50 values, some of them shared, that all tables have.
 
@@ -149,14 +175,23 @@ def common_label(frames: Sequence[Frame]) -> str:
     """
     first, *others = frames
     found = []
+    lone: list[Diagnostic] = []
     for name in first.data.columns:
         if name in first.numeric or any(name not in other.data for other in others):
             continue
         values = [set(frame.labels(name)) - {""} for frame in frames]
         if len(set.intersection(*values)) > 1 and max(map(len, values)) <= _MOST_CLASSES:
             found.append(name)
+        elif max(map(len, values)) <= _MOST_CLASSES:
+            lone += [
+                single_class(name, frame.path)
+                for frame, own in zip(frames, values, strict=True)
+                if len(own) == 1 and all(own < each for each in values if each is not own)
+            ]
     if len(found) == 1:
         return found[0]
+    if not found and lone:
+        raise SecgenError(lone[:1])
     names = ", ".join(f'"{name}"' for name in found)
     raise fail(
         "SG715",
@@ -164,7 +199,21 @@ def common_label(frames: Sequence[Frame]) -> str:
         if found
         else "no column of words is in all tables with two values in common",
         place=str(first.path),
-        next_step="say which with --label COLUMN",
+        next_step="say which with --label COLUMN"
+        if found
+        else "spell labels alike in all tables, with two classes or more, or say which column of "
+        "numbers tells classes, with --label COLUMN",
+    )
+
+
+def single_class(column: str, path: Path) -> Diagnostic:
+    """SG715: the only label of a table is spelled as in the others, which have more."""
+    return Diagnostic(
+        "SG715",
+        f'all rows of this table have the same "{column}": there are no classes to tell apart',
+        place=str(path),
+        next_step="give rows of two classes or more (`secgen synthesize` without --where, or with "
+        f"--balance {column}), or another column with --label",
     )
 
 
@@ -176,27 +225,29 @@ def joined(tables: Sequence[LabelledTable]) -> LabelledTable:
     )
 
 
-def finite(values: Floats, genes: Sequence[str], path: Path) -> Floats:
-    """The values, which are finite, in ten rows or more.  Raises SecgenError: SG717, SG718."""
-    if len(values) < FEWEST_ROWS:
-        raise fail(
-            "SG717",
-            f"the table has fewer than {FEWEST_ROWS} rows",
-            place=str(path),
-            next_step="give more rows: a few say nothing about a distribution",
-        )
-    fine: list[bool] = np.asarray(np.isfinite(values).all(axis=0)).tolist()
-    wrong = [gene for gene, good in zip(genes, fine, strict=True) if not good]
+def finite(values: Floats, genes: Sequence[str], path: Path, *, as_in_file: bool = True) -> Floats:
+    """The values, which are finite, in ten rows or more.  Raises SecgenError: SG717, SG718.
+
+    Args:
+        as_in_file: rows are those of the file, so that one can be named.
+    """
+    require_rows(len(values), path)
+    fine: NDArray[np.bool_] = np.abs(values) < _GREATEST
+    wrong = [genes[place] for place in np.flatnonzero(~fine.all(axis=0)).tolist()]
     if wrong:
+        row = int(np.flatnonzero(~fine.all(axis=1))[0]) + 1
+        columns = f"{len(wrong):,} columns" if len(wrong) > 1 else "a column"
         raise fail(
             "SG718",
-            f"values are missing or are no numbers in {len(wrong):,} columns: {_first(wrong)}",
+            f"values are missing or are no numbers in {columns}: {first_few(wrong)}"
+            + (f"; the first one in row {row:,} below the header" if as_in_file else ""),
             place=str(path),
             next_step="leave these rows or columns out, or fill them in as the study does",
         )
     return values
 
 
-def _first(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
+    """The first of some names, in words."""
     rest = ", …" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + rest

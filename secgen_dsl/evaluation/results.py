@@ -92,7 +92,7 @@ def as_json(found: Evaluation) -> dict[str, Any]:
 
 def ratios(scores: Scores, real: Scores) -> dict[str, float]:
     """Trained on synthetic rows, relative to trained on real ones."""
-    names = ("accuracy", "macro_f1", "aupr")
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "aupr")
     return {
         name: getattr(scores, name) / getattr(real, name) if getattr(real, name) else float("nan")
         for name in names
@@ -102,6 +102,7 @@ def ratios(scores: Scores, real: Scores) -> dict[str, float]:
 def _scores(scores: Scores) -> dict[str, Any]:
     return {
         "accuracy": scores.accuracy,
+        "majority_rate": scores.majority_rate,
         "balanced_accuracy": scores.balanced_accuracy,
         "macro_f1": scores.macro_f1,
         "aupr": scores.aupr,

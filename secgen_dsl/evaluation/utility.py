@@ -72,6 +72,12 @@ class Scores:
         return mean(self.recall)
 
     @property
+    def majority_rate(self) -> float:
+        """Accuracy of calling every row by the most frequent class of these rows."""
+        sizes = self.confusion.sum(axis=1)
+        return float(sizes.max(initial=0) / max(sizes.sum(), 1))
+
+    @property
     def aupr(self) -> float:
         """Mean of the average precision over the classes that have test rows."""
         return mean(self.aupr_by_class)

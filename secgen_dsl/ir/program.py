@@ -41,9 +41,12 @@ _ALIKE = str.maketrans("01i258", "ollzsb", "-_")
 _PAIRS_ALIKE = (("rn", "m"), ("cl", "d"), ("vv", "w"))
 """Characters, and pairs, that are taken for others when a name is read on paper or aloud."""
 
+LINEAR_UNITS = {"counts": "log2_cpm", "cpm": "log2_cpm", "tpm": "log2_tpm", "fpkm": "log2_fpkm"}
+"""Units whose values are not logarithms → the unit of their logarithms."""
+
 UNITS = (
     *("log2", "log2_tpm", "log2_fpkm", "log2_rsem", "log2_cpm", "vst", "rlog"),
-    *("counts", "cpm", "tpm", "fpkm"),
+    *LINEAR_UNITS,
 )
 """Units of expression values: checked words, so that unlike tables are not compared."""
 
@@ -169,6 +172,9 @@ class Reference(Node):
         sha256: of the file's bytes.
         provenance: who vouches for it, in the spec's words.
         aligned_by: the bridge that takes its values to another unit; empty if none does.
+        labelled_by: category columns that the file has too, under the same names: public labels of
+            its people.  Distinct, in the spec's order; may be none, and is then left out of the
+            JSON: a plan without labels keeps the hash that it had before there were any.
     """
 
     name: str
@@ -176,6 +182,7 @@ class Reference(Node):
     sha256: str
     provenance: str
     aligned_by: str
+    labelled_by: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
 
 
 class Bridge(Node):
@@ -356,12 +363,14 @@ class Program(Node):
         return self.panel(query.panel).genes if gene is None else (gene,)
 
     def label_cells(self, query: Query | Moments) -> int:
-        """L: number of combinations of the values of the columns (of a pair: its first gene's)."""
-        if isinstance(query, PairMarginal):
-            return query.bins
+        """L: number of combinations of the values of the columns.
+
+        Of a pair also of the first gene's bins, which run fastest.
+        """
         if isinstance(query, SecondMoment):
             return 1
-        return prod(map(self._sizes.__getitem__, query.columns))
+        labels = prod(map(self._sizes.__getitem__, query.columns))
+        return labels * query.bins if isinstance(query, PairMarginal) else labels
 
     def tables(self, query: Query) -> int:
         """Number of tables: 1, the number of genes of a panel, or the number of gene pairs."""

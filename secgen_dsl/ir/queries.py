@@ -109,9 +109,13 @@ class Marginal(Node):
 class PairMarginal(Node):
     """Counts of people by the bins of two genes, one table for each of a list of gene pairs.
 
+    By labels, a table has a block of bins by bins for each combination of the columns' values.
+
     The list is public: it comes from gene sets and a public table only, never from silos' data.
 
     Attributes:
+        columns: names of the label columns; the block index runs fastest over the last one.  Empty:
+            the tables have one block, of everybody.
         panel: name of the panel of all genes.
         sets: name of the gene sets that both genes of a pair are in one of; empty: any two genes.
         set_names: those sets that count; empty: all of them.
@@ -126,6 +130,7 @@ class PairMarginal(Node):
     kind: Literal["pairs"]
     id: str
     statement: str
+    columns: tuple[str, ...]
     panel: str
     sets: str
     set_names: tuple[str, ...]

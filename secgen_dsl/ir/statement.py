@@ -49,8 +49,9 @@ def _pairs(query: PairMarginal) -> str:
     kept = ""
     if query.keep is not None:
         kept = f" keep {query.keep} by correlation in {name_text(query.keep_by)}"
-    panel, binning = name_text(query.panel), _binning(query)
-    return f"marginal pairs of {panel}{within}{binning}{kept}{_importance(query.importance)}"
+    labels = "".join(f"{name_text(name)} * " for name in query.columns)
+    pairs = f"{labels}pairs of {name_text(query.panel)}{within}{_binning(query)}{kept}"
+    return f"marginal {pairs}{_importance(query.importance)}"
 
 
 @canonical_statement.register

@@ -11,7 +11,7 @@ from fractions import Fraction
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, Span
 from secgen_dsl.ir.plan import Plan
 from secgen_dsl.ir.program import CategoryColumn, Expectation, Program, decimal_text
-from secgen_dsl.ir.queries import Marginal
+from secgen_dsl.ir.queries import Marginal, PairMarginal
 from secgen_dsl.planner.epsilons import first, rising, with_epsilon
 from secgen_dsl.planner.plan import drafted
 from secgen_dsl.planner.predict import ExpectedCell, Prediction, predict
@@ -42,9 +42,9 @@ def drowned_classes(
     tables: dict[tuple[str, str], int] = {}
     for prediction in predictions:
         query = prediction.query
-        if not isinstance(query, Marginal) or not prediction.asked or query.id in warned:
+        if not isinstance(query, Marginal | PairMarginal) or query.id in warned:
             continue
-        if query.importance.error is not None:
+        if not prediction.asked or query.importance.error is not None:
             continue
         for cell in prediction.expected:
             key = cell.column, cell.value

@@ -120,8 +120,10 @@ def _delay(program: Program, expanded: Sequence[Expanded], releases: Sequence[Re
 
 def _release(program: Program, one: Expanded, honest: int) -> Release:
     tables, label_cells, bins = program.shape(one.query)
-    opened_labels = label_cells - 1 if one.map == "double-centred" else label_cells
     opened_bins = bins if one.map == "identity" else bins - 1
+    opened_labels = label_cells
+    if one.map == "double-centred":  # all but the last row of each block
+        opened_labels -= label_cells // bins
     halved = 0
     if isinstance(one.query, SecondMoment):
         halved = one.query.coordinates * (one.query.coordinates - 1) // 2

@@ -1,6 +1,7 @@
-"""How large the joint tables of a study's columns are, and how long their fit will take.
+"""How large the joint tables of a study's columns are, and how long the fit will take.
 
-From public sizes alone: the numbers of values of the columns that are measured together.
+From public sizes alone: the numbers of values of the columns that are measured together, and of
+pairs of genes.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from math import prod
 
 from secgen_dsl.ir.cliques import clique_tree, cliques
 from secgen_dsl.ir.program import Program
-from secgen_dsl.ir.queries import Marginal
+from secgen_dsl.ir.queries import Marginal, PairMarginal
 
 _MOST_ROWS = 3_000
 """As in ``synthesis.interior_point``, which the planner does not import."""
@@ -20,6 +21,42 @@ _SECONDS_A_TABLE, _SECONDS_A_CELL, _SECONDS_A_ROW_CUBED = 1e-4, 3e-7, 1.5e-11
 
 _FIRST_ORDER_A_TABLE, _FIRST_ORDER_ONE_CLIQUE, _FIRST_ORDER_SEVERAL = 5e-3, 1.2e-5, 1.7e-4
 """Seconds of the first-order method, for all its steps: of each table, and of each cell."""
+
+_SECONDS_A_PAIR, _SECONDS_A_GENE_CUBED = 1e-3, 1e-7
+"""Of the correlations of one label cell."""
+
+
+@dataclass(frozen=True)
+class PairModel:
+    """The correlations that pairs of genes need.
+
+    Attributes:
+        pairs: of genes, over all statements.
+        label_cells: each has a matrix of correlations of its own.
+        seconds: predicted for the fit, on one core.
+    """
+
+    pairs: int
+    label_cells: int
+    seconds: float
+
+
+def pair_model(program: Program) -> PairModel | None:
+    """The correlations of the study's pairs of genes; None if it measures none.
+
+    The seconds are within a factor of four for most; label cells that turn out alike share one
+    matrix, which takes less.
+    """
+    queries = [query for query in program.queries if isinstance(query, PairMarginal)]
+    if not queries:
+        return None
+    sizes = {column.name: len(column.values) for column in program.columns}
+    labels = next((query.columns for query in queries if query.columns), ())
+    cells = prod(sizes[name] for name in labels)
+    pairs = sum(len(query.pairs) for query in queries)
+    genes = len({(query.panel, gene) for query in queries for gene in query.genes})
+    seconds = cells * (_SECONDS_A_PAIR * pairs + _SECONDS_A_GENE_CUBED * genes**3)
+    return PairModel(pairs=pairs, label_cells=cells, seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -49,7 +86,8 @@ def column_model(program: Program) -> ColumnModel | None:
     The seconds are calibrated on the graphs of ``benchmarks/graphs.py``: right within a factor of
     four for most, because the number of steps depends on the noise that will be drawn.
     """
-    measured = [q.columns for q in program.queries if isinstance(q, Marginal) and q.columns]
+    tables = [q for q in program.queries if isinstance(q, Marginal | PairMarginal)]
+    measured = [query.columns for query in tables if query.columns]
     views = set(map(frozenset, measured))
     if not 0 < len(views) <= _MOST_TABLES:
         return None

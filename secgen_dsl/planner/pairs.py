@@ -1,6 +1,6 @@
 """Double-centred gene pairs: what they need of their genes' own tables, and how exact they are.
 
-A B×B table is put together from three parts (decision 0014):
+A B×B table, or block of one label cell, is put together from three parts (decisions 0014, 0020):
 
     cell ij = I_ij + r_i/B + c_j/B + N/B²
 
@@ -8,6 +8,10 @@ I, the interaction, is the release divided by B²: of variance s²·(1 − 1/B)�
 two genes' own tables, summed over their L labels, hold in a bin above the mean of the bins: of
 variance L·s_g²·(1 − 1/B) each.  N is the number of people, from a histogram or plain tables.  The
 three are independent, since the parts of one table's noise are orthogonal.
+
+Where the pairs have M label cells themselves, r, c and N are of one of them: sums over L/M rows.
+Over the M·B² cells of a table these parts then have the variance that they have over B² without
+labels.
 """
 
 from collections.abc import Collection, Mapping
@@ -38,7 +42,10 @@ class Needed:
 
 
 def tables_of_genes(program: Program, pairs: PairMarginal) -> dict[str, Marginal] | None:
-    """Gene → the marginal to rely on, that of fewest label cells; None if a gene has none."""
+    """Gene → the marginal to rely on, that of fewest label cells; None if a gene has none.
+
+    All labels of the pairs are among the marginal's (``main_effects``).
+    """
     found: dict[str, Marginal] = {}
     for gene, tables in main_effects(program, pairs).items():
         if not tables:
@@ -69,12 +76,13 @@ def needs(
         target: C, the greatest variance of a cell as certified, or None.
     """
     bins, number, weight = pairs.bins, len(pairs.pairs), pairs.importance.weight
+    blocks = program.label_cells(pairs) // bins  # M
     left = 1 - Fraction(1, bins)
     first = tables[pairs.genes[0]]
     people, spread = histogram, Fraction(program.label_cells(first))
     if people is None:
         people, spread = first, spread * bins / program.tables(first)
-    # What a unit of σ² adds to the variance of the cells of all pairs: of each table of genes...
+    # What a unit of σ² adds to the variance of all cells of all pairs: of each table of genes...
     times: dict[str, int] = {}
     for pair in pairs.pairs:
         for place in pair:
@@ -92,17 +100,18 @@ def needs(
             sum(
                 _cost(program, table, centred) * 2 * program.label_cells(table) * left / bins**2
                 for table in own.values()
-            ),
-            _cost(program, people, centred) * spread / bins**4,
+            )
+            / blocks,
+            _cost(program, people, centred) * spread / bins**4 / blocks,
         )
         roots = [_root(Fraction(cost)) for cost in costs]
         parts = [target * root / sum(roots) for root in roots]
         own_ceiling = parts[0] / left**2
         limits = {
-            name: parts[1] * bins**2 / (2 * program.label_cells(table) * left)
+            name: parts[1] * bins**2 * blocks / (2 * program.label_cells(table) * left)
             for name, table in own.items()
         }
-        people_ceiling = parts[2] * bins**4 / spread
+        people_ceiling = parts[2] * bins**4 * blocks / spread
     needed = [
         Needed(table, weight * added[name] / program.tables(table), limits.get(name))
         for name, table in own.items()
@@ -119,21 +128,29 @@ def double_centred_variance(plan: Plan, pairs: PairMarginal, variance: Fraction)
     """
     program, bins = plan.program, pairs.bins
     left = 1 - Fraction(1, bins)
+    blocks = program.label_cells(pairs) // bins
     released = {release.query: plan.released_variance(release) for release in plan.releases()}
     genes = {
         gene: min(program.label_cells(table) * released[table.id] for table in tables)
         for gene, tables in main_effects(program, pairs).items()
     }
     worst = max(genes[pairs.genes[i]] + genes[pairs.genes[j]] for i, j in pairs.pairs)
-    return variance * left**2 + worst * left / bins**2 + _people_variance(plan) / bins**4
+    others = worst * left / bins**2 + _people_variance(plan, pairs.columns) / bins**4
+    return variance * left**2 + others / blocks
 
 
-def _people_variance(plan: Plan) -> Fraction:
-    """Of the most exact number of all people: a histogram's sum, or the mean of plain tables'."""
+def _people_variance(plan: Plan, columns: Collection[str]) -> Fraction:
+    """Of the most exact number of all people: a histogram's sum, or the mean of plain tables'.
+
+    Args:
+        columns: labels that the number is told by, too.
+    """
     found = []
     for release in plan.releases():
         query = plan.query(release.query)
-        if release.map == "identity" and isinstance(query, Marginal | PairMarginal):
+        if not isinstance(query, Marginal | PairMarginal) or not set(columns) <= set(query.columns):
+            continue
+        if release.map == "identity":
             tables, labels, bins = plan.program.shape(query)
             found.append(plan.released_variance(release) * labels * bins / tables)
     return min(found)

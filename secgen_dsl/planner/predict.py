@@ -5,7 +5,7 @@ from math import prod, sqrt
 
 from secgen_dsl.ir.plan import LaplaceNoise, Plan, Release
 from secgen_dsl.ir.program import Expectation, Program
-from secgen_dsl.ir.queries import Marginal, PairMarginal, Query, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Marginal, PairMarginal, Query, SecondMoment, Table, VectorSum
 from secgen_dsl.ir.vectors import QUANTUM
 from secgen_dsl.planner.pairs import double_centred_variance
 from secgen_dsl.privacy.rounding import total
@@ -133,7 +133,7 @@ def _sensitivity(release: Release) -> float:
 def _expected(program: Program, query: Query, error: float) -> list[ExpectedCell]:
     """A cell for each expected value of the query's columns, other columns taken as uniform."""
     people = program.person.people_bound
-    if people is None or not isinstance(query, Marginal):
+    if people is None or not isinstance(query, Marginal | PairMarginal):
         return []
     cells = []
     for expectation in program.expectations:
@@ -154,7 +154,7 @@ def expected_people(program: Program, query: VectorSum) -> list[tuple[Expectatio
 
 
 def _people(
-    program: Program, query: Marginal | VectorSum, expectation: Expectation, people: int
+    program: Program, query: Table | VectorSum, expectation: Expectation, people: int
 ) -> float:
     others = [name for name in query.columns if name != expectation.column]
     return float(people * expectation.share) / prod(

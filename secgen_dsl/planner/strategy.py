@@ -191,7 +191,7 @@ def _alike(program: Program, query: Asked) -> object:
         shape: tuple[int, ...] = (len(program.genes(query)), program.label_cells(query))
     else:
         shape = program.shape(query)
-    by_person = not isinstance(query, PairMarginal) and program.person.per in query.columns
+    by_person = program.person.per in query.columns
     panel = isinstance(query, Marginal) and query.panel is not None
     own_pool = query.id if query.importance.share is not None else ""
     learning = _NOTHING if isinstance(query, Moments) else learning_part(query)
@@ -334,11 +334,11 @@ def _moments_burden(program: Program, query: Moments) -> Fraction:
 def _one(program: Program, query: Table, linear_map: LinearMap, *, asked: bool) -> Measured:
     tables, label_cells, bins = program.shape(query)
     # A centred cell is (y + N)/B: variance s²·(B − 1)/B + σ_N²/B², hence (B − 1)·s² a row; a
-    # double-centred table has (B − 1)²·s² (``pairs``).
+    # double-centred block has (B − 1)²·s² (``pairs``).
     free_cells = {
         "identity": label_cells * bins,
         "centred": label_cells * (bins - 1),
-        "double-centred": (label_cells - 1) * (bins - 1),
+        "double-centred": label_cells // bins * (bins - 1) ** 2,
     }[linear_map]
     learning = learning_part(query)
     return Measured(

@@ -151,19 +151,23 @@ def slack_of(plan: Plan, case: Case | None = None) -> Fraction:
         variance = noise.party_variance
         splits[release.raw_cells, variance / 2 if release.halved else variance] += 1
         query = queries[release.query]
-        if release.map == "centred" and isinstance(query, Marginal):
-            touched = people * contribution_of(program, query).touched_rows
-            rows = sites * release.tables * min(touched, program.label_cells(query))
+        if release.map == "identity" or not isinstance(query, Marginal | PairMarginal):
+            continue
+        touched = people * contribution_of(program, query).touched_rows
+        labels = program.label_cells(query)
+        if release.map == "centred":
+            rows = sites * release.tables * min(touched, labels)
             centrings[rows, query.bins, variance] += 1
-        elif release.map == "double-centred" and isinstance(query, PairMarginal):
-            doubles[sites * release.tables, query.bins, variance] += 1
+        else:
+            blocks = sites * release.tables * min(touched, labels // query.bins)
+            doubles[blocks, query.bins, variance] += 1
     slack = Fraction(0)
     for (cells, variance), count in splits.items():
         slack += count * split_noise_slack(cells, variance, honest)
     for (rows, bins, variance), count in centrings.items():
         slack += count * centring_slack(rows, bins, honest * variance)
-    for (tables, bins, variance), count in doubles.items():
-        slack += count * double_centring_slack(tables, bins, honest * variance)
+    for (blocks, bins, variance), count in doubles.items():
+        slack += count * double_centring_slack(blocks, bins, honest * variance)
     return slack
 
 

@@ -14,6 +14,7 @@
 - ``double-centred``: by ``docs/decisions/0014-double-centred-tables.md`` the same holds of
   T = B²·z_b − B·(sums of b's row and column) + Σz, up to factors that
   ``slack.double_centring_slack`` bounds, with N_Z(0, B²(B − 1)²σ²) against its shift by (B − 1)².
+  Of tables by labels that is one block in each group: the others have one law in both worlds.
 
 *Discrete Laplace.*  A cell that a person moves by c has the loss (|x − c| − |x|)/b, at most c/b
 either way.  Every such pair is a post-processing of randomised response with odds e^(c/b) (Kairouz,
@@ -172,7 +173,7 @@ def event_of(
 
     Returns:
         With V groups: (σ², 1, V·T) for ``identity`` (2·V·T under replace-one);
-        (B(B − 1)σ², B − 1, V·T) for ``centred``; (B²(B − 1)²σ², (B − 1)², T) for
+        (B(B − 1)σ², B − 1, V·T) for ``centred``; (B²(B − 1)²σ², (B − 1)², V·T) for
         ``double-centred``.  The event's ``mu_squared`` equals the sensitivity of ``sensitivity``
         divided by σ².
 
@@ -189,7 +190,5 @@ def event_of(
         raise ValueError("a centred table needs at least two bins")
     if linear_map == "centred":
         return ShiftedGaussian(variance=bins * (bins - 1) * variance, shift=bins - 1, count=count)
-    if contribution.groups > 1:
-        raise ValueError("a table of two genes has one group of cells")
     shift = (bins - 1) ** 2
-    return ShiftedGaussian(variance=bins**2 * shift * variance, shift=shift, count=tables)
+    return ShiftedGaussian(variance=bins**2 * shift * variance, shift=shift, count=count)

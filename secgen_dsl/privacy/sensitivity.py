@@ -15,7 +15,7 @@ linear map A          add or remove     replace one
 ====================  ================  ===============
 identity              V·c²              2·V·c²
 centred (B bins)      V·c²·(1 − 1/B)    2·V·c²
-double-centred (V=1)  c²·(1 − 1/B)²     2·c²·(1 − 1/B)
+double-centred        V·c²·(1 − 1/B)²   2·V·c²·(1 − 1/B)
 ====================  ================  ===============
 
 *Derivation.*  Let d be the change of one table's cells.  Add or remove: d ≥ 0 and sums to at most
@@ -25,12 +25,14 @@ row r of d becomes P·r with P = I − 11ᵀ/B, and ‖P·r‖² = ‖r‖² −
 group; add or remove puts c into one cell of it, replace may move c from one bin to another.
 T tables give T times the value: their squares add.
 
-Double-centred: d is a B×B table, which becomes (P⊗P)·d.  With e_b the unit table of a cell,
-⟨(P⊗P)e_b, (P⊗P)e_b′⟩ = P_ii′·P_jj′ for b = (i, j), b′ = (i′, j′), so ‖(P⊗P)e_b‖² = (1 − 1/B)².  Add
-or remove: the triangle inequality over at most c samples.  Replace: ‖(P⊗P)(x − x′)‖² is convex in
-(x, x′), hence greatest at corners, c·e_b against c·e_b′ or 0: 2c²(1 − 1/B)² − 2c²·P_ii′·P_jj′,
-which is 2c²(1 − 1/B) in one row or column and 2c²(1 − 2/B) elsewhere.  A table of two genes has no
-labels and so no groups: V = 1.
+Double-centred: d is a B×B block for each label cell, and each becomes (P⊗P)·d.  With e_b the unit
+block of a cell, ⟨(P⊗P)e_b, (P⊗P)e_b′⟩ = P_ii′·P_jj′ for b = (i, j), b′ = (i′, j′), so
+‖(P⊗P)e_b‖² = (1 − 1/B)²; cells of different blocks are orthogonal.  Add or remove: the triangle
+inequality over at most c samples of a group.  Replace: ‖(P⊗P)(x − x′)‖² is convex in (x, x′), hence
+greatest at corners, c·e_b against c·e_b′ or 0: in one block 2c²(1 − 1/B)² − 2c²·P_ii′·P_jj′, which
+is 2c²(1 − 1/B) in one row or column and 2c²(1 − 2/B) elsewhere; in two blocks 2c²(1 − 1/B)², which
+is less than the first.  A block belongs to one group, so the squares of V groups add.  (Nothing is
+centred over labels: that would be another map, of another sensitivity.)
 
 **Vectors.**  A clipped vector has an L2 norm of at most C.  In a sum by label with V groups of at
 most c samples, a person moves each group's sums by at most c·C, or under replace-one by 2c·C
@@ -57,7 +59,7 @@ from functools import lru_cache
 
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import Program
-from secgen_dsl.ir.queries import PairMarginal, Query, SecondMoment, Table, VectorSum
+from secgen_dsl.ir.queries import Query, SecondMoment, Table, VectorSum
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def contribution_of(program: Program, query: Query) -> Contribution:
     if person.per is None:
         return Contribution(1, samples, replace)
     values = len(program.column(person.per).values)
-    labels = () if isinstance(query, PairMarginal | SecondMoment) else query.columns
+    labels = () if isinstance(query, SecondMoment) else query.columns
     if person.per in labels:
         return Contribution(values, samples, replace)
     return Contribution(1, values * samples, replace)
@@ -147,8 +149,6 @@ def table_sensitivity_squared(
         raise ValueError("a centred table needs at least two bins")
     left = 1 - Fraction(1, bins)
     if linear_map == "double-centred":
-        if contribution.groups > 1:
-            raise ValueError("a table of two genes has one group of cells")
         return moved * (2 * left if contribution.replace else left**2)
     if contribution.replace:
         return 2 * moved

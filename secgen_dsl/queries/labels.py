@@ -1,43 +1,17 @@
 """Label cells: from the texts of category columns to one index a person."""
 
-import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 
 import numpy as np
 from numpy.typing import NDArray
 
+from secgen_dsl.ir.labels import label_key, value_positions
 from secgen_dsl.ir.program import CategoryColumn, NumberColumn
 from secgen_dsl.queries.bins import bin_codes
 from secgen_dsl.queries.table import SampleTable
 
 NO_CELL = -1
 """Index of a person who adds nothing: a missing or unknown value in a column without ``else``."""
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-
-def label_key(text: str) -> str | Decimal:
-    """What two label texts are compared by: trimmed text, numeric texts as exact numbers.
-
-    LANGUAGE rule 6: ``0`` = ``0.0000`` = ``-0``.  A number whose exponent ``Decimal`` cannot hold
-    is compared as text.
-    """
-    trimmed = text.strip()
-    if _NUMBER.fullmatch(trimmed):
-        try:
-            return Decimal(trimmed)
-        except InvalidOperation:
-            return trimmed
-    return trimmed
-
-
-def value_positions(column: CategoryColumn) -> dict[str | Decimal, int]:
-    """The column's listed values, by ``label_key``, with their positions in the list."""
-    positions: dict[str | Decimal, int] = {}
-    for position, value in enumerate(column.values):
-        positions.setdefault(label_key(value), position)
-    return positions
 
 
 def column_codes(column: CategoryColumn, texts: NDArray[np.str_]) -> NDArray[np.int64]:

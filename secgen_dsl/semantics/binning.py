@@ -34,7 +34,12 @@ class Bins:
 
 
 class Binner:
-    """Resolves binnings of one spec; the values of a public table are read once."""
+    """Resolves binnings of one spec; the values of a public table are read once.
+
+    Attributes:
+        references: by name.
+        faulty: references whose files were found to be faulty.
+    """
 
     def __init__(
         self, reader: Reader, references: Sequence[Reference], bridges: Sequence[Bridge]
@@ -44,7 +49,8 @@ class Binner:
         self._reader = reader
         self.found = reader.found
         self._values: dict[str, dict[str, NDArray[np.float64]]] = {}
-        self._faulty: set[str] = set()
+        self.faulty: set[str] = set()
+        self._mistaken: set[str] = set()  # reported where bins are cut
         # Also those with errors of their own, which are reported once.
         self._declared = {line.name.text for line in reader.spec.all(tree.PublicLine)}
 
@@ -178,11 +184,42 @@ class Binner:
         try:
             known = known | aligned_values(reference, bridge, files, wanted, skip_absent=skip)
         except SecgenError as error:
-            self.found.from_file(error, place.span)
-            self._faulty.add(reference.name)
+            self._report(error, reference, place)
+            self.faulty.add(reference.name)
             return None
         self._values[reference.name] = known
         return {gene: known[gene] for gene in genes if gene in known}
+
+    def _report(self, error: SecgenError, reference: Reference, place: tree.Name) -> None:
+        """Point at the bridge that cannot be one, once; at ``place`` for other faults."""
+        if error.diagnostics[0].code != "SG225":
+            self.found.from_file(error, place.span)
+        elif reference.name not in self.faulty:
+            self.found.from_file(error, self._bridged(reference).span)
+
+    def _bridged(self, reference: Reference) -> tree.Name:
+        """The name of the bridge where a reference is declared."""
+        lines = self._reader.spec.all(tree.PublicLine)
+        name = next(line.aligned for line in lines if line.name.text == reference.name)
+        if name is None:
+            raise AssertionError(f"{reference.name} is not aligned")
+        return name
+
+    def _remark_on_bridge(self, reference: Reference, genes: Sequence[str]) -> None:
+        """Warn where a bridge's rows are not known to be of the same samples."""
+        from secgen_dsl.public.aligned import bridge_key, matched_samples
+
+        bridge = self._bridges[reference.aligned_by]
+        files = [self._reader.reference_files[bridge_key(bridge.name, u)] for u in bridge.units]
+        remark = matched_samples(files[0], files[1], genes).remark
+        if remark:
+            self.found.warn(
+                "SG225",
+                f'the two files of the bridge "{bridge.name}" may be of other samples: {remark}',
+                self._bridged(reference).span,
+                "other people would shift values",
+                "give the same samples in both files, by the same names in the first column",
+            )
 
     def read_all(self, panels: Sequence[Panel]) -> None:
         """Read all that the synthesis will need: of each reference the panels' genes in its unit.
@@ -191,11 +228,51 @@ class Binner:
         """
         for line in self._reader.spec.all(tree.PublicLine):
             reference = self.references.get(line.name.text)
-            if reference is None or reference.name in self._faulty:
+            if reference is None or reference.name in self.faulty:
                 continue
             unit = self.unit_of(reference)
             genes = {gene: None for panel in panels if panel.unit == unit for gene in panel.genes}
-            self.columns_of(reference, list(genes), line.name, skip=True)
+            read = self.columns_of(reference, list(genes), line.name, skip=True)
+            if read is None:
+                continue
+            if reference.aligned_by:
+                self._remark_on_bridge(reference, list(genes))
+            if reference.name not in self._mistaken:
+                for panel in panels:
+                    if panel.unit == unit:
+                        self._check_scale(reference, panel, read, line.name)
+
+    def _check_scale(
+        self,
+        reference: Reference,
+        panel: Panel,
+        columns: Mapping[str, "NDArray[np.float64]"],
+        place: tree.Name,
+    ) -> None:
+        """SG226: values far outside the range are hardly in the unit that the spec says.
+
+        All that takes means and spreads from such a table would be clamped to the range's ends.
+        """
+        import numpy as np
+
+        held = [columns[gene] for gene in panel.genes if gene in columns]
+        values = np.concatenate([np.empty(0), *held])
+        values = values[np.isfinite(values)]
+        outside = int(((values < float(panel.low)) | (values > float(panel.high))).sum())
+        if outside * 10 <= values.size:
+            return
+        most = outside * 2 > values.size
+        say = self.found.error if most else self.found.warn
+        say(
+            "SG226",
+            f"{outside:,} of {values.size:,} values ({outside / values.size:.0%}) of the public "
+            f'table "{reference.name}" lie outside the range of the panel "{panel.name}"',
+            place.span,
+            f"from {values.min():,.1f} to {values.max():,.1f}; the panel is {panel.unit} "
+            f"{decimal_text(panel.low)}..{decimal_text(panel.high)}",
+            "check that the table is in the unit that the spec says (values without log2 lie far "
+            "above the range); else widen the panel's range, or align the table: aligned by BRIDGE",
+        )
 
     def _given(
         self, binning: tree.Binning, low: Fraction, high: Fraction, what: str
@@ -296,6 +373,7 @@ class Binner:
             if own[0] == own[-1] and own[0] in (panel.low, panel.high)
         }
         if 2 * len(useless) > len(edges):
+            self._mistaken.add(binning.reference.text)
             self.found.error(
                 "SG212",
                 f'the public table "{binning.reference.text}" does not look like {panel.unit} '

@@ -6,7 +6,7 @@ from math import prod
 from secgen_dsl.diagnostics.diagnostic import Span
 from secgen_dsl.ir.cliques import MAX_CLIQUE_CELLS, largest_clique
 from secgen_dsl.ir.program import Column, NumberColumn
-from secgen_dsl.ir.queries import Asked, Marginal
+from secgen_dsl.ir.queries import Asked, Marginal, PairMarginal, Table
 from secgen_dsl.semantics.reader import Reader
 
 _MOST_NAMED = 3
@@ -29,7 +29,7 @@ def check_cliques(
         spans: id of a query → its statement.
     """
     sizes = {column.name: len(column.values) for column in columns}
-    measured = [query for query in queries if isinstance(query, Marginal)]
+    measured = [query for query in queries if isinstance(query, Marginal | PairMarginal)]
     names, cells = largest_clique(sizes, [query.columns for query in measured])
     if cells <= MAX_CLIQUE_CELLS:
         return
@@ -50,7 +50,7 @@ def check_cliques(
 
 def _left_out(
     sizes: Mapping[str, int],
-    measured: Sequence[Marginal],
+    measured: Sequence[Table],
     names: Sequence[str],
     spans: Mapping[str, Span],
 ) -> list[str]:
@@ -58,7 +58,7 @@ def _left_out(
 
     A statement may ask for several marginals (`each`): all of them go.
     """
-    statements: dict[tuple[str, int], list[Marginal]] = {}
+    statements: dict[tuple[str, int], list[Table]] = {}
     for query in measured:
         if len(set(query.columns) & set(names)) > 1:
             place = spans[query.id]
@@ -76,7 +76,7 @@ def _left_out(
 
 
 def _coarser(
-    columns: Sequence[Column], measured: Sequence[Marginal], names: Sequence[str]
+    columns: Sequence[Column], measured: Sequence[Table], names: Sequence[str]
 ) -> list[str]:
     """Columns of the clique that would be small enough with fewer values, largest first."""
     sizes = {column.name: len(column.values) for column in columns}

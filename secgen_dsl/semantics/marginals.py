@@ -13,7 +13,7 @@ from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.factor_count import Means
 from secgen_dsl.semantics.importance import check_shares, resolve_importance
 from secgen_dsl.semantics.moments import resolve_moments
-from secgen_dsl.semantics.pairs import GeneSetFiles, resolve_pairs
+from secgen_dsl.semantics.pairs import GeneSetFiles, fit_faults, resolve_pairs
 from secgen_dsl.semantics.reader import Reader
 from secgen_dsl.syntax import tree
 
@@ -99,13 +99,76 @@ class _Queries:
             self.moments(line, importance)
             return
         panel = self.panel_of(line.panel)
-        if panel is None:
+        columns = self.labels_of(line.labels)
+        if panel is None or columns is None or not self.one_set_of_labels(line, columns):
             return
-        vocabulary = self.vocabulary
-        pairs = resolve_pairs(self.reader, line, panel, vocabulary.sets, self.binner, MAXIMUM_CELLS)
+        pairs = resolve_pairs(
+            self.reader,
+            line,
+            panel,
+            {name: len(self.columns[name].values) for name in columns},
+            self.vocabulary.sets,
+            self.binner,
+            MAXIMUM_CELLS,
+        )
         if pairs is not None:
-            same = ("pairs", panel.name, pairs.pairs, pairs.genes, pairs.edges)
+            together = [*(q for q in self.queries if isinstance(q, PairMarginal)), pairs]
+            labels = next((query.columns for query in together if query.columns), ())
+            label_cells = prod(len(self.columns[name].values) for name in labels)
+            if fit_faults(self.reader, line, together, label_cells):
+                return
+            same = (
+                "pairs", frozenset(columns), panel.name, pairs.pairs, pairs.genes, pairs.edges,
+            )  # fmt: skip
             self.append(line, pairs.model_copy(update={"importance": importance}), same)
+
+    def labels_of(self, factors: Sequence[tree.Factor]) -> tuple[str, ...] | None:
+        """The columns that tables of pairs or moments are by; None after an error."""
+        unknown = [f for f in factors if f.text not in self.columns or f.each]
+        for factor in unknown:
+            if factor.each:
+                self.found.error(
+                    "SG211",
+                    "`each` stands for several marginals of columns or of one panel",
+                    factor.span,
+                    "not for these",
+                    "name the columns: one statement for each of them",
+                )
+            elif factor.text in self.panel_names:
+                self.found.error(
+                    "SG205",
+                    f'"{factor.text}" is a panel, where labels are meant',
+                    factor.span,
+                    "not a column",
+                    "name a column; two genes together are `marginal COLUMN * pairs of PANEL`",
+                )
+            elif factor.text not in self.number_names:
+                self.unknown(factor)
+        repeated = len({factor.text for factor in factors}) < len(factors)
+        if repeated:
+            self.found.error(
+                "SG207",
+                "a label stands twice in one statement",
+                factors[-1].span,
+                "among these",
+                "remove it",
+            )
+        return None if unknown or repeated else tuple(factor.text for factor in factors)
+
+    def one_set_of_labels(self, line: tree.PairsLine, columns: Sequence[str]) -> bool:
+        """Whether all pairs by labels are by the same ones, as the correlations of samples are."""
+        known = {frozenset(q.columns) for q in self.queries if isinstance(q, PairMarginal)}
+        known.discard(frozenset())
+        if not columns or not known or frozenset(columns) in known:
+            return True
+        (others,) = known
+        names = " * ".join(name for name in self.columns if name in others)
+        self.reader.not_planned(
+            f"pairs are counted by {names} already: samples have correlations by one set of labels",
+            line.labels[0].span,
+            f"write {names} here, too, or leave the labels out",
+        )
+        return False
 
     def panel_of(self, name: tree.Name) -> Panel | None:
         if name.text not in self.panels and name.text not in self.panel_names:
@@ -120,19 +183,7 @@ class _Queries:
 
     def moments(self, line: tree.MomentsLine, importance: Importance) -> None:
         panel = self.panel_of(line.panel)
-        unknown = [f for f in line.labels if f.text not in self.columns or f.each]
-        for factor in unknown:
-            self.unknown(factor)
-        repeated = len({factor.text for factor in line.labels}) < len(line.labels)
-        if repeated:
-            self.found.error(
-                "SG207",
-                "a label stands twice in one statement",
-                line.labels[-1].span,
-                "among these",
-                "remove it",
-            )
-        if panel is None or unknown or repeated:
+        if panel is None or self.labels_of(line.labels) is None:
             return
         found = resolve_moments(
             self.reader,
@@ -152,12 +203,15 @@ class _Queries:
         person, privacy = vocabulary.person, vocabulary.privacy
         if person is None or privacy is None or privacy.mechanism != "gaussian":
             return None
+        labels = prod(len(self.columns[factor.text].values) for factor in line.labels)
+        if labels == 0:  # a column without values was reported where it stands
+            return None
         lines = [q for block in self.reader.spec.all(tree.MeasureBlock) for q in block.queries]
         return Means(
             privacy=privacy,
             part=importance.share or Fraction(1, len(lines)),
             people=person.people_bound,
-            labels=prod(len(self.columns[factor.text].values) for factor in line.labels),
+            labels=labels,
             samples=person.samples * person.silos,
             parties=vocabulary.parties,
             tolerated=vocabulary.tolerated,
@@ -357,9 +411,9 @@ class _Queries:
 
     def raw_cells(self, query: Asked) -> int:
         """Number of cells to which noise is added."""
-        if isinstance(query, PairMarginal):
-            return len(query.pairs) * query.bins**2
         labels = prod(len(self.columns[name].values) for name in query.columns)
+        if isinstance(query, PairMarginal):
+            return labels * len(query.pairs) * query.bins**2
         if isinstance(query, Moments):
             factors = len(query.loadings)
             genes = len(self.panels[query.panel].genes)

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from secgen_dsl.ir.program import Panel
+from secgen_dsl.ir.program import LINEAR_UNITS, Panel
 from secgen_dsl.ir.queries import Importance, LearnedBins, Moments, Standard
 from secgen_dsl.semantics.factor_count import MOST_CHOSEN, Means, choose_count
 from secgen_dsl.semantics.reader import Reader
@@ -35,11 +35,17 @@ def resolve_moments(
 
     Args:
         means: by which the number of factors is chosen where the line gives none; None if the
-            spec has errors elsewhere.
+            spec has errors elsewhere, or Laplace noise, which refuses moments of any number.
     """
     count = None
     if line.count is not None:
-        count = reader.whole(line.count, 1, MAXIMUM_FACTORS, "the number of factors")
+        count = reader.whole(
+            line.count,
+            1,
+            MAXIMUM_FACTORS,
+            "the number of factors",
+            f"leave the number out, and it is chosen: in factors from {line.reference.text}",
+        )
     if not _summable(reader, panel, line.panel):
         return None
     for clause in line.importance:
@@ -79,11 +85,9 @@ def resolve_moments(
     from secgen_dsl.public.factors import principal_factors  # loads numpy
 
     if count is None:
-        if means is None:
-            return None
         tried = min(MOST_CHOSEN, most - 1)
-        _, divisors, variances = principal_factors(ordered, standard, tried)
-        count = choose_count(variances, divisors, means)
+        _, divisors, variances = principal_factors(ordered, standard, 1 if means is None else tried)
+        count = 1 if means is None else choose_count(variances, divisors, means)
         reader.defaults.append(f"moments of {panel.name}: {count} factors")
     loadings, divisors, variances = principal_factors(ordered, standard, count)
     return _moments(line, panel, standard, loadings, divisors, variances, importance)
@@ -223,14 +227,28 @@ def _part(reader: Reader) -> Fraction:
 
 
 def _summable(reader: Reader, panel: Panel, place: tree.Name | tree.LearnedBins) -> bool:
-    if panel.counts is None:
-        return True
-    reader.not_planned(
-        f'"{panel.name}" is of counts, whose values are compared with edges but not summed',
-        place.span,
-        "give the panel in log2 units, or measure tables: in 4 bins from REFERENCE",
-    )
-    return False
+    """Whether a site holds values of which means and spreads tell something; else an error."""
+    if panel.counts is not None:
+        reader.not_planned(
+            f'"{panel.name}" is converted from counts: a site compares counts with edges exactly, '
+            "and does not compute the logarithms that would be summed",
+            place.span,
+            "have the sites convert, and write the panel in log2_cpm; or measure tables: "
+            "in 4 bins from REFERENCE",
+        )
+        return False
+    if panel.unit in LINEAR_UNITS:
+        reader.found.error(
+            "SG220",
+            f'"{panel.name}" is in {panel.unit}, not in logarithms: a few great values would '
+            "decide means and spreads, and the rest would drown in noise",
+            place.span,
+            f"sums of {panel.unit}",
+            f"give the panel and the public table in {LINEAR_UNITS[panel.unit]}, or measure "
+            "tables: in 4 bins from REFERENCE",
+        )
+        return False
+    return True
 
 
 def _standard(

@@ -1,9 +1,10 @@
-"""`marginal pairs of PANEL within SETS … keep …`: gene pairs, from public files only."""
+"""`marginal a * pairs of PANEL within SETS … keep …`: gene pairs, from public files only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
+from math import prod
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
 from secgen_dsl.ir.program import GeneSets, Panel
@@ -15,6 +16,12 @@ from secgen_dsl.syntax import tree
 
 MAXIMUM_CANDIDATES = 2_000_000
 """More pairs are not compared: `within` names the sets that matter."""
+
+MAXIMUM_CORRELATIONS = 1_000_000
+"""Of the genes of pairs with each other, in all label cells: matrices of 8 MB."""
+
+MAXIMUM_FITTED_PAIRS = 50_000
+"""Pairs times label cells, of all statements: about a minute of fitting."""
 
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 
@@ -68,11 +75,17 @@ def resolve_pairs(
     reader: Reader,
     line: tree.PairsLine,
     panel: Panel,
+    labels: Mapping[str, int],
     files: GeneSetFiles,
     binner: Binner,
     most_cells: int,
 ) -> PairMarginal | None:
-    """The pairs of a statement; None after an error.  Its importance is filled in by the caller."""
+    """The pairs of a statement; None after an error.  Its importance is filled in by the caller.
+
+    Args:
+        labels: columns of the statement → numbers of their values.
+        most_cells: of all tables of the statement.
+    """
     if line.binning is None:
         reader.found.error(
             "SG211",
@@ -104,20 +117,24 @@ def resolve_pairs(
     bins = binner.panel(line.binning, panel, genes)
     if bins is None:
         return None
-    if len(candidates) * bins.bins**2 > most_cells:
+    label_cells = prod(labels.values())
+    cells = len(candidates) * label_cells * bins.bins**2
+    if cells > most_cells:
         reader.found.error(
             "SG311",
-            f"these {len(candidates):,} pairs have {len(candidates) * bins.bins**2:,} cells",
+            f"these {len(candidates):,} pairs have {cells:,} cells",
             line.span,
             f"at most {most_cells:,}",
-            "keep fewer pairs: keep 40 by correlation in REFERENCE",
+            "keep fewer pairs: keep 40 by correlation in REFERENCE"
+            + ("; or use labels with fewer values" if labels else ""),
         )
         return None
     places = {position: place for place, position in enumerate(used)}
     return PairMarginal(
         kind="pairs",
-        id=f"pairs of {panel.name}",
+        id="*".join([*labels, f"pairs of {panel.name}"]),
         statement="",
+        columns=tuple(labels),
         panel=panel.name,
         sets=line.within.sets.text if line.within is not None else "",
         set_names=tuple(name.text for name in line.within.names or ()) if line.within else (),
@@ -131,6 +148,40 @@ def resolve_pairs(
         edges=bins.edges,
         importance=_PLAIN,
     )
+
+
+def fit_faults(
+    reader: Reader, line: tree.PairsLine, pairs: Sequence[PairMarginal], label_cells: int
+) -> bool:
+    """Whether synthetic rows would have too many correlations to fit; reports it.
+
+    Each label cell has a matrix of the genes of all pairs, also of those counted without labels.
+
+    Args:
+        pairs: of all statements so far, this one included.
+        label_cells: of those counted by labels; 1 if none is.
+    """
+    if label_cells == 1:
+        return False
+    number = sum(len(query.pairs) for query in pairs)
+    genes = len({(query.panel, gene) for query in pairs for gene in query.genes})
+    if number * label_cells > MAXIMUM_FITTED_PAIRS:
+        what = f"{number:,} pairs have correlations"
+        most = f"at most {MAXIMUM_FITTED_PAIRS:,} in all: about a minute of fitting"
+    elif genes**2 * label_cells > MAXIMUM_CORRELATIONS:
+        what = f"{genes:,} genes have correlations with each other"
+        most = f"at most {MAXIMUM_CORRELATIONS:,} in all"
+    else:
+        return False
+    reader.found.error(
+        "SG311",
+        f"{what} in each of {label_cells:,} combinations of labels",
+        line.span,
+        most,
+        "keep fewer pairs: keep 40 by correlation in REFERENCE; or use labels with fewer values, "
+        "or none",
+    )
+    return True
 
 
 def _candidates(

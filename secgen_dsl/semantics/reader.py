@@ -1,6 +1,7 @@
 """What every part of the semantics uses: blocks, lines, numbers, names, and what was found."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,9 +46,9 @@ class Findings:
 
     def from_file(self, error: SecgenError, span: Span) -> None:
         """Point the errors of a public file at the place in the spec that names it."""
-        for diagnostic in error.diagnostics:
-            label = diagnostic.place
-            self.error(diagnostic.code, diagnostic.message, span, label, diagnostic.next_step)
+        for found in error.diagnostics:
+            if len(self.diagnostics) < _MOST_ERRORS:
+                self.diagnostics.append(replace(found, span=span, label=found.place, place=""))
 
 
 class Reader:
@@ -140,8 +141,8 @@ class Reader:
                 known[key] = line
         return known
 
-    def whole(self, number: tree.Number, low: int, high: int, what: str) -> int:
-        """A whole number in a range; else an error and the nearest allowed one."""
+    def whole(self, number: tree.Number, low: int, high: int, what: str, instead: str = "") -> int:
+        """A whole number in a range; else an error, and ``instead`` or the nearest allowed one."""
         value = number.value
         if value.denominator != 1 or not low <= value <= high:
             self.found.error(
@@ -149,7 +150,7 @@ class Reader:
                 f"{what} is a whole number from {low:,} to {high:,}",
                 number.span,
                 "not allowed",
-                f"write, for example: {min(max(round(value), low), high)}",
+                instead or f"write, for example: {min(max(round(value), low), high)}",
             )
             return low
         written = number.span.source.text[number.span.start : number.span.end]

@@ -1,13 +1,19 @@
 """Public tables: references in one unit, bridges in two, each file pinned by its hash."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest
-from secgen_dsl.ir.program import Bridge, Reference
+from secgen_dsl.diagnostics.diagnostic import SecgenError, nearest, printable
+from secgen_dsl.ir.program import Bridge, CategoryColumn, NumberColumn, Reference
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.reader import Reader
-from secgen_dsl.semantics.vocabulary import check_unit
+from secgen_dsl.semantics.vocabulary import Columns, check_unit
 from secgen_dsl.syntax import tree
+
+if TYPE_CHECKING:
+    from secgen_dsl.public.labels import PublicLabels
+
+_MOST_SHOWN = 5
 
 
 def resolve_references(reader: Reader) -> tuple[tuple[Reference, ...], tuple[Bridge, ...]]:
@@ -56,6 +62,14 @@ def _bridge(reader: Reader, line: tree.PublicLine) -> Bridge | None:
             line.aligned.span,
             "aligned again",
             "leave `aligned by` out",
+        )
+    if line.labels:
+        reader.found.error(
+            "SG220",
+            "a bridge tells of units, and nothing of labels",
+            line.labels[0].span,
+            "labels of a bridge",
+            "leave `labelled by` out: a reference that it aligns has labels in its own file",
         )
     if line.unit.text == second.unit.text:
         reader.found.error(
@@ -120,4 +134,114 @@ def _reference(
         sha256=file.sha256,
         provenance=line.provenance.text if line.provenance else "",
         aligned_by=aligned,
+        labelled_by=reader.distinct(line.labels, "column"),
     )
+
+
+def check_labels(
+    reader: Reader, references: Sequence[Reference], columns: Columns, faulty: Collection[str]
+) -> tuple[str, ...]:
+    """Whether the references have the labels that their lines declare.
+
+    Args:
+        faulty: references whose files are known to be faulty.
+
+    Returns:
+        In words how many people of each reference with labels have which.
+    """
+    known = {column.name: column for column in columns.columns}
+    lines = {line.name.text: line for line in reader.spec.all(tree.PublicLine)}
+    told: list[str] = []
+    for reference in references:
+        names = {name.text: name for name in lines[reference.name].labels}
+        words, people = [], 0
+        for name in names.values():
+            column = _category(reader, name, known, columns.groups)
+            if column is None or reference.name in faulty:
+                continue
+            if column.otherwise not in (None, *column.values):
+                continue  # reported where the column is declared
+            from secgen_dsl.public.labels import reference_labels  # loads numpy
+
+            try:
+                found = reference_labels(reader.reference_files[reference.name], [column])
+            except SecgenError as error:
+                reader.found.from_file(error, name.span)
+                continue
+            people = found[name.text].codes.size
+            _remark_on_nobody(reader, reference.name, name, found[name.text])
+            words.append(f"{name.text}: {found[name.text].words}")
+        if words:
+            told.append(f"{reference.name}: {people:,} people, labelled by {'; by '.join(words)}")
+    return tuple(told)
+
+
+def _remark_on_nobody(reader: Reader, table: str, name: tree.Name, labels: "PublicLabels") -> None:
+    """Warn of listed labels that no public person has: the table may spell them otherwise."""
+    nobody = [
+        f'"{printable(value)}"'
+        for value, people in zip(labels.column.values, labels.people, strict=True)
+        if not people and value != labels.column.otherwise
+    ]
+    if not nobody:
+        return
+    from secgen_dsl.public.reference import MISSING_WORDS  # loads numpy
+
+    others = any(text.lower() not in MISSING_WORDS for text in labels.unlisted)
+    reader.found.warn(
+        "SG224",
+        f'nobody in the public table "{table}" is labelled {", ".join(nobody[:_MOST_SHOWN])}'
+        + (f" and {len(nobody) - _MOST_SHOWN} more" if len(nobody) > _MOST_SHOWN else "")
+        + (f"; its people without a label: {labels.unlisted_words}" if others else ""),
+        name.span,
+        "these labels get no public people",
+        "if one of these words is meant, list it, or write the spec's word into a copy of the table"
+        if others
+        else "give a table that has such people; without them, such patients are modelled from "
+        "the others",
+    )
+
+
+def _category(
+    reader: Reader,
+    name: tree.Name,
+    columns: Mapping[str, CategoryColumn | NumberColumn],
+    groups: Mapping[str, Sequence[str]],
+) -> CategoryColumn | None:
+    """The category column of that name; None after an error."""
+    column = columns.get(name.text)
+    if isinstance(column, CategoryColumn):
+        return column
+    blocks = list(reader.spec.all(tree.ColumnsBlock))
+    numbers = {
+        line.name.text
+        for block in blocks
+        for line in block.columns
+        if isinstance(line, tree.NumberLine)
+    }
+    if name.text in numbers:
+        reader.found.error(
+            "SG220",
+            f'"{name.text}" is a number: public people are labelled by categories',
+            name.span,
+            "not a category",
+            "leave it out",
+        )
+    elif name.text in groups:
+        reader.found.error(
+            "SG205",
+            f'"{name.text}" is a group of columns',
+            name.span,
+            "not one column",
+            f"name those that the public table has: {', '.join(groups[name.text][:3])}",
+        )
+    elif blocks:
+        reader.found.error(
+            "SG205",
+            f'there is no column called "{name.text}"',
+            name.span,
+            "not declared",
+            nearest(name.text, columns)
+            or f"declare it: columns {{ {name.text} category {{ A, B }} }}",
+        )
+    return None

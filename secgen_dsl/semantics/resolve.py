@@ -6,7 +6,7 @@ from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, Source, Span
 from secgen_dsl.ir.program import Person, Program, Study
-from secgen_dsl.ir.queries import Asked, Marginal, Moments, PairMarginal
+from secgen_dsl.ir.queries import Asked, Marginal, Moments
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.semantics.binning import Binner
 from secgen_dsl.semantics.connected import check_cliques
@@ -15,7 +15,7 @@ from secgen_dsl.semantics.moments import check_limit
 from secgen_dsl.semantics.pairs import resolve_sets
 from secgen_dsl.semantics.promise import resolve_privacy, resolve_release, resolve_simulate
 from secgen_dsl.semantics.reader import Reader
-from secgen_dsl.semantics.references import resolve_references
+from secgen_dsl.semantics.references import check_labels, resolve_references
 from secgen_dsl.semantics.vocabulary import (
     Columns,
     check_name_spaces,
@@ -45,6 +45,7 @@ class Resolved:
         reference_files: reference name → its file.
         simulate: silo name → local sample file.
         defaults: what was filled in, in words.
+        labelled: how many people of the references have which label, in words.
     """
 
     program: Program
@@ -55,6 +56,7 @@ class Resolved:
     reference_files: dict[str, PublicFile]
     simulate: dict[str, Path]
     defaults: tuple[str, ...]
+    labelled: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
     @property
@@ -126,6 +128,7 @@ def _run(reader: Reader) -> Resolved:
     if privacy is not None and privacy.mechanism == "laplace":
         _check_countable(reader, queries, spans)
     binner.read_all(panels)
+    labelled = check_labels(reader, references, columns, binner.faulty)
     check_limit(reader)
     if samples is not None and measure is not None:
         check_cliques(reader, measure.span, columns.columns, queries, spans)
@@ -163,6 +166,7 @@ def _run(reader: Reader) -> Resolved:
         reference_files=reader.reference_files,
         simulate=simulate,
         defaults=tuple(reader.defaults),
+        labelled=labelled,
         warnings=tuple(reader.found.warnings),
     )
 
@@ -201,7 +205,7 @@ def _check_measured(
     """Warn of columns, groups and panels that nothing measures."""
     used = {person.per, *(query.panel for query in queries)}
     for query in queries:
-        used |= set() if isinstance(query, PairMarginal) else set(query.columns)
+        used |= set(query.columns)
     used |= {name for name, genes in columns.groups.items() if used & set(genes)}
     names = [
         *((line.name, "panel") for line in reader.spec.all(tree.PanelLine)),

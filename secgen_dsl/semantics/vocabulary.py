@@ -1,13 +1,13 @@
 """What is measured: columns, public tables, panels."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError, Span, nearest
+from secgen_dsl.ir.labels import label_key
 from secgen_dsl.ir.program import (
     COUNT_TRANSFORM,
     UNITS,
@@ -48,8 +48,6 @@ _CATCH_ALLS = frozenset(
     }
 )
 """Values that usually stand for missing and rare ones."""
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -173,8 +171,8 @@ def _category(reader: Reader, line: tree.CategoryLine) -> CategoryColumn:
         )
     by_number: dict[Decimal, str] = {}
     for value in line.values:
-        number = _number(value.text)
-        if number is None:
+        number = label_key(value.text)
+        if not isinstance(number, Decimal):
             continue
         first = by_number.setdefault(number, value.text)
         if first != value.text:
@@ -442,11 +440,3 @@ def check_units_agree(reader: Reader, panels: Sequence[Panel]) -> None:
         for gene in panel.genes:
             seen.setdefault(gene, unit)
             owners.setdefault(gene, panel.name)
-
-
-def _number(text: str) -> Decimal | None:
-    """The number that a value is compared as, if it is one (``queries.labels.label_key``)."""
-    try:
-        return Decimal(text) if _NUMBER.fullmatch(text) else None
-    except InvalidOperation:
-        return None

@@ -98,6 +98,7 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         return tuple(children)
 
     factors = names
+    labels = names
     formats = names
 
     def numbers(self, meta: Meta, children: list[tree.Number]) -> tuple[tree.Number, ...]:
@@ -227,6 +228,9 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
     def second_file(self, meta: Meta, children: list[Any]) -> tree.PublicFileUnit:
         return tree.PublicFileUnit(children[0], children[1])
 
+    def labelled(self, meta: Meta, children: list[tree.Name]) -> tuple[tree.Name, ...]:
+        return tuple(children)
+
     def aligned(self, meta: Meta, children: list[tree.Name]) -> tree.Name:
         return children[0]
 
@@ -237,6 +241,7 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
             file,
             unit,
             _find(rest, tree.PublicFileUnit),
+            _find(rest, tuple) or (),
             _find(rest, tree.Text),
             _find(rest, tree.Name),
             self._span(meta),
@@ -352,9 +357,12 @@ class TreeBuilder(Transformer[Token, tree.Spec]):
         return tree.KeepPairs(children[0], children[1], self._span(meta))
 
     def pairs(self, meta: Meta, children: list[Any]) -> tree.PairsLine:
-        panel, *rest = children
+        labels = tuple(child for child in children if isinstance(child, tree.Factor))
+        panel, *rest = children[len(labels) :]
         within, keep = _find(rest, tree.Within), _find(rest, tree.KeepPairs)
-        return tree.PairsLine(panel, within, _binning(rest), keep, _clauses(rest), self._span(meta))
+        return tree.PairsLine(
+            labels, panel, within, _binning(rest), keep, _clauses(rest), self._span(meta)
+        )
 
     def moments(self, meta: Meta, children: list[Any]) -> tree.MomentsLine:
         panel, labels, *rest = children

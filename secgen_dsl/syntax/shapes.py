@@ -74,6 +74,7 @@ _LINES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "simulate": (("", 'north "data/north.csv"'),),
     "public": (
+        ("labelled", 'public NAME from "table.csv" log2 labelled by COLUMN "where it comes from"'),
         (
             "aligned",
             'public NAME from "table.csv" log2_fpkm "where it comes from" aligned by BRIDGE',

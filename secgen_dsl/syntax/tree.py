@@ -266,12 +266,17 @@ class PublicFileUnit:
 
 @dataclass(frozen=True)
 class PublicLine:
-    """``public NAME from "FILE" UNIT and "FILE" UNIT "provenance" aligned by NAME``."""
+    """``public NAME from "FILE" UNIT and "FILE" UNIT labelled by NAMES "…" aligned by NAME``.
+
+    Attributes:
+        labels: columns of the file; may be none.
+    """
 
     name: Name
     file: Text
     unit: Name
     second: PublicFileUnit | None
+    labels: tuple[Name, ...]
     provenance: Text | None
     aligned: Name | None
     span: Span
@@ -434,8 +439,9 @@ class KeepPairs:
 
 @dataclass(frozen=True)
 class PairsLine:
-    """``marginal pairs of PANEL within … in … keep …``."""
+    """``marginal a * pairs of PANEL within … in … keep …``; ``labels`` may be empty."""
 
+    labels: tuple[Factor, ...]
     panel: Name
     within: Within | None
     binning: Binning | None

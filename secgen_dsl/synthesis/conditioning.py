@@ -5,14 +5,18 @@ whatever else a row holds keeps its distribution given the column.  A weight of 
 out; ``wanted/p`` gives a column the proportions that are wanted.  Both are post-processing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from secgen_dsl.diagnostics.diagnostic import SecgenError, fail, nearest
+from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
+from secgen_dsl.ir.program import CategoryColumn
 from secgen_dsl.synthesis.measured import Floats
 from secgen_dsl.synthesis.model import Component, TableModel
+from secgen_dsl.synthesis.sample import Samples
+
+_LISTED = 5
 
 
 def with_proportions(model: TableModel, column: str, parts: Mapping[str, float]) -> TableModel:
@@ -60,6 +64,74 @@ def balanced(model: TableModel, column: str) -> TableModel:
     own = _own_distribution(model, column)
     held = {value: 1.0 for value, p in zip(values, own, strict=True) if p > 0}
     return with_proportions(model, column, held)
+
+
+def label_counts(samples: Samples, column: str) -> dict[str, int]:
+    """Value → how many rows have it, in the spec's order."""
+    place = [one.name for one in samples.columns].index(column)
+    values = samples.columns[place].values
+    counts = np.bincount(samples.codes[:, place], minlength=len(values))
+    return dict(zip(values, counts.tolist(), strict=True))
+
+
+def warn_of_lost_values(
+    model: TableModel, samples: Samples, narrowed: Collection[str] = ()
+) -> tuple[Diagnostic, ...]:
+    """SG615: values of categories that no row has, and why.
+
+    Args:
+        model: as fitted, before any wish.
+        samples: drawn from it, or from what was made of it.
+        narrowed: columns of which values were left out on purpose.  If there are any, others may
+            have lost values with them: only what the opened values give to nobody is told then.
+    """
+    drowned: list[str] = []
+    rare: list[str] = []
+    for column in model.columns:
+        if not isinstance(column, CategoryColumn) or column.name in narrowed:
+            continue
+        counts = label_counts(samples, column.name)
+        own = _own_distribution(model, column.name)
+        for value, share in zip(column.values, own.tolist(), strict=True):
+            if counts[value] == 0 and value != column.otherwise:
+                (rare if share > 0 else drowned).append(f'{column.name} "{value}"')
+    found = []
+    if drowned:
+        found.append(
+            Diagnostic(
+                "SG615",
+                f"no synthetic row has {_first_few(drowned)}: by the opened values nobody has "
+                f"{_it(drowned)}. All counts carry noise, and that of a rare value may come "
+                "out at 0 or below",
+                "warning",
+                place="synthetic rows",
+                next_step="whoever uses the rows will not know that there may be such people, and "
+                "more rows do not help: a study to come needs a greater epsilon, or the value "
+                "merged with another (`secgen plan` says which values noise drowns)",
+            )
+        )
+    if rare and not narrowed:
+        found.append(
+            Diagnostic(
+                "SG615",
+                f"no synthetic row has {_first_few(rare)}: by the opened values too few people "
+                f"have {_it(rare)} for one of {len(samples.codes):,} rows",
+                "warning",
+                place="synthetic rows",
+                next_step="draw more rows with `secgen synthesize`, or as many of each value with "
+                "--balance COLUMN",
+            )
+        )
+    return tuple(found)
+
+
+def _it(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "them"
+
+
+def _first_few(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + rest
 
 
 def _values(model: TableModel, column: str) -> Sequence[str]:

@@ -14,14 +14,20 @@ noisy second moment of f, and noisy sums of the genes.  The model is
    people then say of the means, are iterated (EM: Dempster, Laird, Rubin, J. R. Statist. Soc. B 39
    (1977) 1; labelled and unlabelled data: Nigam et al., Machine Learning 39 (2000) 103).  A public
    person counts as .1 of a patient, for the reference is another population, of which a shift is
-   estimated too.  No label of the reference is used.
+   estimated too.
+   *Labelled public people* (a reference that is ``labelled by`` the moments' columns) are a second
+   observation of ``μ_l``: their means are N(μ_l − b, τΛ + W/n_l), b ~ N(0, βΛ) how the populations
+   differ, τ how labels differ between them, W the variance within labels.  β and τ are those of
+   largest marginal likelihood of the differences between patients' and public means.
 3. *Covariance within labels*: second moment, shrunk to the public one entry by entry (a normal
    prior of the scale of largest marginal likelihood), less the means' part; eigenvalues relative
    to the public ones are kept above ``_LEAST_PART``.
 4. *Beyond the K factors* budget is spent on means only.  Covariance is the reference's, shrunk to
    its diagonal as its own sampling error asks (Schäfer, Strimmer, Statist. Appl. Genet. Mol. Biol.
    4 (2005) 32).  Means are shrunk along the reference's axes, with one scale.
-5. Clipping shortens long vectors.  How much that takes from each score is known for public people,
+5. What the factors explain less of a gene than among public people is its own part: components of
+   few people are partly chance, and others hardly vary along them.
+6. Clipping shortens long vectors.  How much that takes from each score is known for public people,
    and made up for.
 
 All of it is post-processing.  With little noise means and second moment of scores tend to the
@@ -32,10 +38,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from secgen_dsl.ir.learned import WITHIN
 from secgen_dsl.ir.vectors import GREATEST_DEVIATION, LOADING_ONE
+from secgen_dsl.public.labels import UNLABELLED
 from secgen_dsl.synthesis.decoding import BinCurve, bin_curve
 from secgen_dsl.synthesis.measured import Floats, MomentSums
 from secgen_dsl.synthesis.model import FactorModel
@@ -73,6 +81,7 @@ class PublicFactors:
         divisors: shape (K,): scores were divided by them before they were clipped.
         variances: shape (K,), Λ > 0.
         scores: shape (people, K), of the reference; no people without one.
+        cells: shape (people,), their label cells, ``UNLABELLED`` where they are not known.
         axes: shape (rest, genes): orthonormal, of what the factors leave of the reference.
         spread: shape (rest,), their variances, > 0.
         kept: shrunk covariances of the rest as a part of the reference's, 0..1.
@@ -83,19 +92,24 @@ class PublicFactors:
     divisors: Floats
     variances: Floats
     scores: Floats
+    cells: NDArray[np.int64]
     axes: Floats
     spread: Floats
     kept: float
     gene_variance: float = 1.0
 
 
-def describe_factors(sums: MomentSums, reference: Floats) -> PublicFactors:
+def describe_factors(
+    sums: MomentSums, reference: Floats, cells: NDArray[np.int64] | None = None
+) -> PublicFactors:
     """The public side of moments.
 
     Args:
         sums: whose query has loadings and scale.
         reference: shape (people, genes), in the panel's unit, NaN where missing; may have no
             people.
+        cells: shape (people,), label cells of the moments, ``UNLABELLED`` where a person's is not
+            known; None: of nobody.
     """
     query = sums.query
     loadings = np.array(query.loadings, dtype=np.float64) / LOADING_ONE
@@ -110,11 +124,12 @@ def describe_factors(sums: MomentSums, reference: Floats) -> PublicFactors:
     values = np.nan_to_num((reference[chosen] - centres) / scales)
     values = values.clip(-GREATEST_DEVIATION, GREATEST_DEVIATION)
     scores = values @ loadings.T
+    known = np.full(len(chosen), UNLABELLED) if cells is None else cells[chosen]
     rest = values - scores @ lift
     people = len(values)
     if people < 3:
         empty = np.zeros((0, loadings.shape[1]))
-        return PublicFactors(lift, divisors, variances, scores, empty, np.zeros(0), 0.0)
+        return PublicFactors(lift, divisors, variances, scores, known, empty, np.zeros(0), 0.0)
     rest -= rest.mean(axis=0)
     squares, sides = np.linalg.eigh(rest @ rest.T)
     held = squares > 1e-8 * max(float(squares[-1]), 1.0)
@@ -124,6 +139,7 @@ def describe_factors(sums: MomentSums, reference: Floats) -> PublicFactors:
         divisors=divisors,
         variances=variances,
         scores=scores,
+        cells=known,
         axes=axes,
         spread=squares[held] / (people - 1),
         kept=_kept_part(rest),
@@ -171,7 +187,7 @@ def moment_curve(
         gene: position in both.
         reference: finite values in the reference, or None: the shape is normal.
     """
-    mean, deviation = (float(of[gene]) for of in model.pooled())
+    mean, deviation = (float(of[0]) for of in model.pooled([gene]))
     standard = sums.query.standard
     centre, scale = float(standard.centres[gene]), float(standard.scales[gene])
     shape = ndtri((np.arange(_NORMAL_KNOTS) + 0.5) / _NORMAL_KNOTS)
@@ -279,9 +295,15 @@ class _RandomEffects:
         value += (shared * pulled**2 / inflation).sum() - (weights * observed**2).sum()
         return float(value)
 
+    @property
+    def label_variance(self) -> Floats:
+        """κΛ, shape (K,)."""
+        variance: Floats = self._label * self._variances
+        return variance
+
     def predict(self, observed: Floats, noise: Floats) -> tuple[Floats, Floats, Floats]:
         """a of shape (K,), and d_l of shape (L, K): posterior means, and of their true size."""
-        effects = self._label * self._variances
+        effects = self.label_variance
         weights = 1 / (effects + noise)
         shared = self._cohort * self._variances
         cohort = shared * (weights * observed).sum(axis=0) / (1 + shared * weights.sum(axis=0))
@@ -294,19 +316,21 @@ def _class_means(
     observed: Floats, noise: Floats, shares: Floats, second: Floats, public: PublicFactors
 ) -> Floats:
     """Means of the scores in the label cells, shape (L, K): steps 1 and 2 of the module's text."""
+    observed, noise = _joined_with_labelled(observed, noise, public)
     effects = _RandomEffects(observed, noise, public.variances)
     cohort, deviations, sized = effects.predict(observed, noise)
-    people = len(public.scores)
+    scores = public.scores[public.cells == UNLABELLED]
+    people = len(scores)
     if people == 0 or shares.size == 1:
         return cohort + sized
     means = cohort + deviations
     public_shares, shift = shares, np.zeros(second.shape[0])
     for _ in range(_ROUNDS):
         within = _within(means, shares, second, public.variances)
-        members = _memberships(public.scores - shift, means, within, public_shares)
+        members = _memberships(scores - shift, means, within, public_shares)
         sizes = members.sum(axis=0)
         public_shares = (sizes + 20 * shares) / (people + 20)
-        own = members.T @ public.scores / np.maximum(sizes, 1e-9)[:, None]
+        own = members.T @ scores / np.maximum(sizes, 1e-9)[:, None]
         spread = np.diag(within)
         away = (sizes[:, None] * (own - means)).sum(axis=0) / people
         shift = away / (1 + spread / people / (_SHIFT_SCALE * public.variances))
@@ -319,6 +343,34 @@ def _class_means(
         if moved < 1e-3:
             break
     return cohort + sized
+
+
+def _joined_with_labelled(
+    observed: Floats, noise: Floats, public: PublicFactors
+) -> tuple[Floats, Floats]:
+    """Patients' means of scores and their noise, (L, K) each, once labelled people have spoken.
+
+    One label alone cannot be told from how the populations differ, and adds nothing.
+    """
+    labelled = public.cells != UNLABELLED
+    sizes = np.bincount(public.cells[labelled], minlength=len(observed))
+    there = sizes > 0
+    if there.sum() < 2:
+        return observed, noise
+    scores, cells = public.scores[labelled], public.cells[labelled]
+    own = np.zeros_like(observed)
+    np.add.at(own, cells, scores)
+    own[there] /= sizes[there, None]
+    freedom = max(len(scores) - int(there.sum()), 1)
+    within = ((scores - own[cells]) ** 2).sum(axis=0) / freedom
+    error = within / sizes[there, None]
+    apart = (observed - own)[there]
+    effects = _RandomEffects(apart, noise[there] + error, public.variances)
+    shift, _, _ = effects.predict(apart, noise[there] + error)
+    weight = np.zeros_like(noise)
+    weight[there] = 1 / np.maximum(effects.label_variance + error, _LEAST_VARIANCE)
+    precision = 1 / noise + weight
+    return (observed / noise + weight * (own + shift)) / precision, 1 / precision
 
 
 def _memberships(scores: Floats, means: Floats, within: Floats, shares: Floats) -> Floats:
@@ -384,8 +436,12 @@ def _assembled(
     measured = np.linalg.cholesky(within).T @ public.lift
     rest = np.sqrt(public.kept * public.spread)[:, None] * public.axes
     loadings = np.concatenate([measured, rest])
-    public_part = public.variances @ public.lift**2 + (rest**2).sum(axis=0)
-    unique = np.maximum(public.gene_variance - public_part, _LEAST_UNIQUE * public.gene_variance)
+    apart = means - shares @ means
+    found = (within + (shares[:, None] * apart).T @ apart) @ public.lift
+    explained = (rest**2).sum(axis=0) + np.minimum(
+        public.variances @ public.lift**2, (public.lift * found).sum(axis=0)
+    )
+    unique = np.maximum(public.gene_variance - explained, _LEAST_UNIQUE * public.gene_variance)
     deviations = np.sqrt((loadings**2).sum(axis=0) + unique)
     return FactorModel(
         columns=sums.query.columns,

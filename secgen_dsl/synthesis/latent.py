@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from secgen_dsl.synthesis.measured import Floats
 from secgen_dsl.synthesis.model import FactorModel, TableModel, label_cells
+from secgen_dsl.synthesis.predicted import pooled
 
-_KNOTS = np.linspace(-5.0, 5.0, 101)
+_ENOUGH = 20
+"""Rows of a label cell.  A twentieth of the variance is lost with their mean; of one row, all."""
 
 
 def draw_latent(
@@ -24,8 +25,8 @@ def draw_latent(
     its moments.  Where a gene's tables lack a label of its moments, it holds what that label
     explains, and is standard normal over all rows.
 
-    Genes of pairs have the correlations that the pairs say, whatever the factors say of them; with
-    other genes they vary as the factors say.
+    Genes of pairs have the correlations that the pairs say of a row's labels, whatever the factors
+    say of them; with other genes they vary as the factors say.
 
     Args:
         model: fitted.
@@ -44,8 +45,12 @@ def draw_latent(
             latent[:, positions] += drawn @ factors.loadings[:, own]
     held = list(model.latent.genes)
     before = np.linalg.cholesky(_correlations(model, held))
-    after = np.linalg.cholesky(model.latent.matrix)
-    latent[:, held] = np.linalg.solve(before, latent[:, held].T).T @ after.T
+    white = np.linalg.solve(before, latent[:, held].T).T
+    cells = label_cells(model.latent.columns, sizes, codes)
+    for cell in np.unique(cells) if held else ():
+        members = np.flatnonzero(cells == cell)
+        after = np.linalg.cholesky(model.latent.matrices[cell])
+        latent[members[:, None], held] = white[members] @ after.T
     for index, factors in enumerate(model.factors):
         positions, own = _genes_of(model, index)
         mixed = [
@@ -56,7 +61,7 @@ def draw_latent(
         if mixed:
             cells = label_cells(factors.columns, sizes, codes)
             chosen, of = [positions[n] for n in mixed], [own[n] for n in mixed]
-            mean, deviation = (values[of] for values in factors.pooled())
+            mean, deviation = factors.pooled(of)
             whole = factors.means[cells][:, of] + factors.deviations[of] * latent[:, chosen]
             latent[:, chosen] = (whole - mean) / deviation
     return latent
@@ -75,12 +80,9 @@ def latent_quantiles(
         for position, gene in zip(positions, own, strict=True):
             if model.genes[position].sources:
                 continue
-            deviation = factors.deviations[gene]
-            means = factors.means[:, gene] / deviation
-            low, high = float(means.min()), float(means.max())
-            knots = np.linspace(_KNOTS[0] + low, _KNOTS[-1] + high, _KNOTS.size)
-            below = ndtr(knots[:, None] - means) @ factors.shares
-            yield position, np.interp(means[cells] + latent[:, position], knots, below)
+            found = pooled(factors, gene)
+            own_latent = found.means[cells] + latent[:, position]
+            yield position, np.interp(own_latent, found.knots, found.below)
 
 
 def exact_normals(
@@ -88,8 +90,9 @@ def exact_normals(
 ) -> Floats:
     """Standard normal variables, shape (rows, count), without the error of sampling if possible.
 
-    Their means in each cell are 0 and their second moment is the unit matrix exactly, if there are
-    rows enough: correlations of samples are then those of the model.
+    Their means in each cell of ``_ENOUGH`` rows or more are 0 and their second moment is the unit
+    matrix exactly, if there are rows enough: correlations of samples are then those of the model.
+    Smaller cells keep the error of sampling: the mean of few people does vary.
     """
     drawn = rng.standard_normal((rows, count))
     present, members = np.unique(cells, return_inverse=True)
@@ -97,7 +100,9 @@ def exact_normals(
         return drawn
     sums = np.zeros((present.size, count))
     np.add.at(sums, members, drawn)
-    drawn -= (sums / np.bincount(members)[:, None])[members]
+    sizes = np.bincount(members)
+    means = np.where(sizes[:, None] >= _ENOUGH, sums / sizes[:, None], 0.0)
+    drawn -= means[members]
     exact: Floats = np.linalg.qr(drawn)[0] * rows**0.5
     return exact
 

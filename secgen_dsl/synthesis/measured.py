@@ -6,7 +6,8 @@ on every raw cell, ``A`` the identity, the row-centring or the double-centring. 
 
 * *category counts*: noisy numbers of people in the combinations of some columns' values;
 * *gene contrasts*: for each gene and label cell the row of B bin counts minus its mean;
-* *pair counts*: for each pair of genes the noisy numbers of people in the bins of both;
+* *pair counts*: for each pair of genes, and label cell, the noisy numbers of people in the bins of
+  both;
 * *moment sums*: of a panel's genes and of factors of them, in public standard deviations.
 
 A plain gene table holds categories and contrasts.  A centred one holds contrasts only; its labels
@@ -74,20 +75,23 @@ class GeneContrasts:
 
 @dataclass(frozen=True)
 class PairCounts:
-    """Noisy counts of people by the bins of two genes.
+    """Noisy counts of people by labels and the bins of two genes.
 
     Attributes:
+        columns: names of the label columns; may be none.
         panel: of the genes.
         genes: those of the pairs.
         pairs: positions in ``genes``, i < j.
         edges: shape (genes, bins − 1).
         reference: the public table that the edges are quantiles of; empty if of none.
-        counts: shape (pairs, bins, bins), the first gene's bins along axis 1; may be negative.
+        counts: shape (pairs, label cells, bins, bins), the first gene's bins along axis 2; may be
+            negative.
         variance: s² of a raw cell's noise, in people squared; > 0.  The interaction, what is left
             of the counts without effects of rows and columns, has the noise of independent cells of
             that variance, whichever map was used; of double-centred pairs the rest has more.
     """
 
+    columns: tuple[str, ...]
     panel: Panel
     genes: tuple[str, ...]
     pairs: tuple[tuple[int, int], ...]
@@ -142,7 +146,7 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
     The label totals that a plain gene table implies are its row sums, averaged over the T genes
     (variance B·s²/T): every gene saw the same people.  People whose value of a gene is missing add
     nothing to that gene's table, so these totals fall short by the mean share of missing values.
-    Gene pairs imply the number of all people in the same way.
+    Gene pairs imply the number of all people, or those of their labels, in the same way.
 
     Raises:
         SecgenError: SG607, the measurements are of another plan; SG608, a release is missing or
@@ -183,14 +187,11 @@ def read_measurements(plan: Plan, measurements: Measurements) -> MeasuredTables:
             interactions.append((query, undo_double_centring(values, shape), variance))
             continue
         if isinstance(query, PairMarginal):
-            counts = values.reshape(shape)
-            total = counts.sum(axis=(1, 2)).mean(keepdims=True)
-            categories.append(CategoryCounts((), total, variance * query.bins**2 / shape[0]))
-            pairs.append(
-                PairCounts(
-                    panel, query.genes, query.pairs, edges, query.reference, counts, variance
-                )
-            )
+            counts = values.reshape(shape[0], -1, query.bins, query.bins)
+            labels = counts.sum(axis=(2, 3)).mean(axis=0)
+            noise = variance * query.bins**2 / shape[0]
+            categories.append(CategoryCounts(query.columns, labels, noise))
+            pairs.append(_pair_counts(query, panel, edges, counts, variance))
             continue
         if release.map == "identity":
             rows = values.reshape(shape)
@@ -237,16 +238,16 @@ def undo_double_centring(values: Floats, shape: tuple[int, int, int]) -> Floats:
     """Interactions ``v − row means − column means + mean`` from the opened entries, divided by B².
 
     Args:
-        values: shape (T·(B − 1)²,): all but the last row and column of every table, in C order.
-        shape: (T, B, B) of the raw cells.
+        values: shape (T·L·(B − 1)²,): all but the last row and column of every block, in C order.
+        shape: (T, L·B, B) of the raw cells.
 
     Returns:
-        Shape (T, B, B); every row and every column sums to zero.
+        Shape (T, L, B, B); every row and every column of a block sums to zero.
     """
-    tables, _, bins = shape
-    kept = values.reshape(tables, bins - 1, bins - 1)
-    rows = np.concatenate([kept, -kept.sum(axis=2, keepdims=True)], axis=2)
-    return np.concatenate([rows, -rows.sum(axis=1, keepdims=True)], axis=1) / bins**2
+    tables, rows_of_labels, bins = shape
+    kept = values.reshape(tables, rows_of_labels // bins, bins - 1, bins - 1)
+    rows = np.concatenate([kept, -kept.sum(axis=3, keepdims=True)], axis=3)
+    return np.concatenate([rows, -rows.sum(axis=2, keepdims=True)], axis=2) / bins**2
 
 
 def _with_main_effects(
@@ -259,30 +260,64 @@ def _with_main_effects(
 ) -> PairCounts:
     """Pair counts: interaction + r_i/B + c_j/B + N/B², each of the most exact table that has it.
 
+    All labels of the pairs are among a table's: it is summed over the others.
+
     Args:
-        interaction: shape (pairs, B, B).
+        interaction: shape (pairs, L, B, B).
         variance: s² of its raw cells.
         own_tables: id of a query → its contrasts.
         categories: all category counts, for the number of people.
     """
     bins = query.bins
-    above = np.zeros((len(query.genes), bins))  # in each bin, above the mean of the gene's bins
+    # In each bin, above the mean of the gene's bins in the label cell.
+    above = np.zeros((len(query.genes), interaction.shape[1], bins))
     for place, (gene, tables) in enumerate(main_effects(program, query).items()):
         held = [own_tables[table.id] for table in tables]
         best = min(held, key=lambda table: table.variance * table.contrasts.shape[1])
-        above[place] = best.contrasts[best.genes.index(gene)].sum(axis=0)
-    people = min(categories, key=lambda one: one.variance * one.counts.size).counts.sum()
+        rows = best.contrasts[best.genes.index(gene)]
+        above[place] = _over(program, rows, best.columns, query.columns)
+    counted = [one for one in categories if set(query.columns) <= set(one.columns)]
+    most_exact = min(counted, key=lambda one: one.variance * one.counts.size)
+    people = _over(program, most_exact.counts[:, None], most_exact.columns, query.columns)
     first, second = np.array(query.pairs).T
-    counts = interaction + (above[first][:, :, None] + above[second][:, None, :]) / bins
+    counts = interaction + (above[first][..., :, None] + above[second][..., None, :]) / bins
+    edges = np.array([[float(edge) for edge in gene] for gene in query.edges])
+    counts += people[:, :, None] / bins**2
+    return _pair_counts(query, program.panel(query.panel), edges, counts, variance)
+
+
+def _pair_counts(
+    query: PairMarginal, panel: Panel, edges: Floats, counts: Floats, variance: float
+) -> PairCounts:
     return PairCounts(
-        panel=program.panel(query.panel),
+        columns=query.columns,
+        panel=panel,
         genes=query.genes,
         pairs=query.pairs,
-        edges=np.array([[float(edge) for edge in gene] for gene in query.edges]),
+        edges=edges,
         reference=query.reference,
-        counts=counts + people / bins**2,
+        counts=counts,
         variance=variance,
     )
+
+
+def _over(program: Program, rows: Floats, columns: Sequence[str], wanted: Sequence[str]) -> Floats:
+    """Rows of label cells of ``columns``, summed into those of some of these, in their order.
+
+    Args:
+        rows: shape (label cells, n).
+
+    Returns:
+        Shape (label cells of ``wanted``, n).
+    """
+    sizes = [len(program.column(name).values) for name in columns]
+    table = rows.reshape(*sizes, -1)
+    others = [place for place, name in enumerate(columns) if name not in wanted]
+    order = [columns.index(name) for name in wanted]
+    moved = table.transpose(*order, *others, len(sizes))
+    left = [sizes[place] for place in order]
+    summed: Floats = moved.reshape(int(np.prod(left)), -1, rows.shape[-1]).sum(axis=1)
+    return summed
 
 
 def _moment_sums(

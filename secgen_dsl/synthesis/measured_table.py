@@ -120,7 +120,8 @@ def _tables(
 ) -> Iterator[tuple[str, list[str], list[tuple[str, str]]]]:
     """For each table of a query: its gene or genes, its label cells, the bounds of its bins.
 
-    Label cells are in order, ``sex=female; subtype=CIN``, the last column fastest.
+    Label cells are in order, ``sex=female; subtype=CIN``, the last column fastest; those of a pair
+    end in a bin of its first gene.
     """
     if query.panel is None:
         yield "", _labels(program, query), [("", "")]
@@ -131,16 +132,18 @@ def _tables(
         for gene, own in zip(program.genes(query), bounds, strict=True):
             yield gene, _labels(program, query), own
         return
+    cells = _labels(program, query)
     for first, second in query.pairs:
         gene, last = query.genes[first], len(bounds[first]) - 1
         labels = [
-            f"{gene}=[{low}, {high}{']' if number == last else ')'}"
+            f"{cell}{'; ' if cell else ''}{gene}=[{low}, {high}{']' if number == last else ')'}"
+            for cell in cells
             for number, (low, high) in enumerate(bounds[first])
         ]
         yield f"{gene} × {query.genes[second]}", labels, bounds[second]
 
 
-def _labels(program: Program, query: Marginal | VectorSum) -> list[str]:
+def _labels(program: Program, query: Table | VectorSum) -> list[str]:
     values = [[f"{c}={v}" for v in program.column(c).values] for c in query.columns]
     return ["; ".join(cell) for cell in product(*values)]
 

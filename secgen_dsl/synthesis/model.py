@@ -37,7 +37,8 @@ class GeneTable:
 
     Attributes:
         columns: names of its columns; all in one component, or none at all.
-        probabilities: p(bin | label cell), shape (genes, L, B).
+        probabilities: p(bin | label cell), shape (genes, L, B).  Of genes with moments the bins are
+            finer than those that were measured (``predicted``).
         pooled: p(bin), shape (genes, B): over the fitted labels.
     """
 
@@ -56,7 +57,7 @@ class SyntheticGene:
         unit: of its values.
         sources: (index of a table of the model, row in it); several were measured over the same
             edges, and are combined.
-        curve: from bins to values; of a gene without tables, from its quantiles in 0..1.
+        curve: from the sources' bins to values; of a gene without tables, from quantiles in 0..1.
         factors: (index of a factor model, column in it), or None.  A gene without tables has one.
     """
 
@@ -91,11 +92,12 @@ class FactorModel:
     loadings: Floats
     unique: Floats
 
-    def pooled(self) -> tuple[Floats, Floats]:
+    def pooled(self, genes: Sequence[int] | slice = slice(None)) -> tuple[Floats, Floats]:
         """Mean and standard deviation over all labels, each of shape (genes,)."""
-        mean = self.shares @ self.means
-        between = self.shares @ (self.means - mean) ** 2
-        return mean, np.sqrt(between + self.deviations**2)
+        means = self.means[:, genes]
+        mean = self.shares @ means
+        between = self.shares @ (means - mean) ** 2
+        return mean, np.sqrt(between + self.deviations[genes] ** 2)
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,14 @@ class LatentCorrelations:
 
     Attributes:
         genes: positions in the model, rising; all other genes are independent.
-        matrix: shape (genes, genes): correlations of their latent normal variables, the same in
-            every label cell; positive definite.
+        matrices: shape (L, genes, genes): correlations of their latent normal variables in each
+            label cell of ``columns``; positive definite.
+        columns: names of label columns; none: the correlations are the same in all cells, L is 1.
     """
 
     genes: tuple[int, ...]
-    matrix: Floats
+    matrices: Floats
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,4 +215,7 @@ def bin_probabilities(
         logarithm = np.log(given).sum(axis=0) - shared
     product = np.exp(np.where(np.isnan(logarithm), -np.inf, logarithm))
     total = product.sum(axis=2, keepdims=True)
-    return np.where(total > 0, product / np.where(total > 0, total, 1.0), given[0])
+    # A bin that only a label cell of nobody reaches has p(b) = 0, and an infinite product.
+    sound = (total > 0) & np.isfinite(total)
+    with np.errstate(invalid="ignore"):
+        return np.where(sound, product / np.where(sound, total, 1.0), given[0])

@@ -6,10 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import fail
-from secgen_dsl.ir.program import NumberColumn, Panel, Program, Reference
+from secgen_dsl.ir.program import CategoryColumn, NumberColumn, Panel, Program, Reference
 from secgen_dsl.public.aligned import aligned_values, bridge_key
 from secgen_dsl.public.files import PublicFile
+from secgen_dsl.public.labels import UNLABELLED, reference_labels
 from secgen_dsl.public.reference import ReferenceValues, reference_values
+
+LabelCodes = Mapping[str, Mapping[str, NDArray[np.int64]]]
+"""Reference → label column → shape (people,): positions in the column's values, ``UNLABELLED``
+where the label is unknown; people in the order of the reference's values."""
 
 
 def read_references(
@@ -52,6 +57,46 @@ def read_numbers(program: Program, files: Mapping[str, PublicFile]) -> Reference
     return read
 
 
+def read_label_codes(program: Program, files: Mapping[str, PublicFile]) -> LabelCodes:
+    """For every labelled reference, its people's labels; arguments as above.
+
+    Raises:
+        SecgenError: SG606, SG603 as ``read_references``; SG213, SG214, SG224 as
+            ``reference_labels``.
+    """
+    read: dict[str, dict[str, NDArray[np.int64]]] = {}
+    for reference in program.references:
+        if reference.labelled_by:
+            _check(program, reference, files)
+            columns = [program.column(name) for name in reference.labelled_by]
+            categories = [column for column in columns if isinstance(column, CategoryColumn)]
+            found = reference_labels(files[reference.name], categories)
+            read[reference.name] = {name: labels.codes for name, labels in found.items()}
+    return read
+
+
+def public_cells(
+    program: Program, columns: Sequence[str], codes: Mapping[str, NDArray[np.int64]]
+) -> NDArray[np.int64] | None:
+    """In which label cell each person of a reference is.
+
+    Args:
+        columns: names of the label columns; may be none.
+        codes: of the reference's label columns, as ``read_label_codes`` returns.
+
+    Returns:
+        Shape (people,), the index running fastest over the last column, ``UNLABELLED`` where some
+        label is unknown; None if the reference is not labelled by all of the columns.
+    """
+    if not columns or not all(name in codes for name in columns):
+        return None
+    own = np.stack([codes[name] for name in columns])
+    sizes = [len(program.column(name).values) for name in columns]
+    known = (own != UNLABELLED).all(axis=0)
+    cells = np.ravel_multi_index(tuple(np.where(known, own, 0)), sizes)
+    return np.where(known, cells, UNLABELLED).astype(np.int64)
+
+
 def reference_of(
     program: Program,
     panel: Panel,
@@ -72,6 +117,27 @@ def reference_of(
     return None
 
 
+def shared_reference(
+    program: Program,
+    panel: Panel,
+    preferred: str,
+    genes: Sequence[str],
+    references: Mapping[str, ReferenceValues],
+) -> str | None:
+    """The one reference that most of the genes are decoded with, so that they covary, or None.
+
+    Args:
+        program: of the plan that was run.
+        panel: of the genes.
+        preferred: the reference of the bins; may be empty.
+        genes: some of the panel's.
+        references: as ``read_references`` returns.
+    """
+    sources = [reference_of(program, panel, preferred, gene, references) for gene in genes]
+    found = [source for source in sources if source is not None]
+    return max(dict.fromkeys(found), key=found.count) if found else None
+
+
 def public_bins(
     program: Program,
     panel: Panel,
@@ -80,22 +146,16 @@ def public_bins(
     edges: NDArray[np.float64],
     references: Mapping[str, ReferenceValues],
 ) -> NDArray[np.int64]:
-    """Bins of genes in the one reference that most of them are decoded with, so that they covary.
+    """Bins of genes in their ``shared_reference``; arguments as there, but for
 
     Args:
-        program: of the plan that was run.
-        panel: of the genes.
-        preferred: the reference of the bins; may be empty.
-        genes: some of the panel's.
         edges: shape (genes, bins − 1).
-        references: as ``read_references`` returns.
 
     Returns:
         Shape (samples of the reference, genes); −1 where there is no value.
     """
-    sources = [reference_of(program, panel, preferred, gene, references) for gene in genes]
-    found = [source for source in sources if source is not None]
-    values = references[max(dict.fromkeys(found), key=found.count)] if found else {}
+    source = shared_reference(program, panel, preferred, genes, references)
+    values = {} if source is None else references[source]
     samples = max((column.size for column in values.values()), default=0)
     bins = np.full((samples, len(genes)), -1, dtype=np.int64)
     for position, (gene, own) in enumerate(zip(genes, edges, strict=True)):

@@ -194,8 +194,10 @@ def _positions(probabilities: Floats, quantiles: Floats) -> Floats:
     genes, bins = probabilities.shape
     upper = np.cumsum(probabilities, axis=1)
     upper /= upper[:, -1:]
-    chosen = (quantiles[:, :, None] >= upper[None, :, :-1]).sum(axis=2)
     gene = np.arange(genes)
+    chosen = np.stack(
+        [np.searchsorted(upper[one, :-1], quantiles[:, one], side="right") for one in gene], axis=1
+    )
     lower = np.concatenate([np.zeros((genes, 1)), upper[:, :-1]], axis=1)[gene, chosen]
     width = upper[gene, chosen] - lower
     place: Floats = (quantiles - lower) / np.where(width > 0, width, 1.0)

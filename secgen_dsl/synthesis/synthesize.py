@@ -8,7 +8,7 @@ from secgen_dsl.ir.plan import Measurements, Plan
 from secgen_dsl.public.files import PublicFile
 from secgen_dsl.synthesis.fitting import fit_model
 from secgen_dsl.synthesis.model import TableModel
-from secgen_dsl.synthesis.reference import read_numbers, read_references
+from secgen_dsl.synthesis.reference import read_label_codes, read_numbers, read_references
 from secgen_dsl.synthesis.sample import Samples, draw_samples
 
 
@@ -29,7 +29,8 @@ def model_of(
     """
     values = read_references(plan.program, references)
     numbers = read_numbers(plan.program, references)
-    return fit_model(plan, measurements, values, numbers)
+    labels = read_label_codes(plan.program, references)
+    return fit_model(plan, measurements, values, numbers, labels)
 
 
 def synthesize(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
+from math import prod
 
 from secgen_dsl.ir.plan import MERSENNE_61, Plan
 from secgen_dsl.ir.program import (
@@ -41,6 +42,8 @@ _MOST_PARTIES = 1000
 _GREATEST_EDGE = 10**9
 _GREATEST_LOG_CPM = 64
 _MOST_SAMPLES = 1000
+_MOST_FITTED_PAIRS = 50_000
+_MOST_CORRELATIONS = 10**6
 _PLAIN = Importance(weight=Fraction(1), share=None, error=None)
 _PARTY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -63,6 +66,7 @@ def structure_faults(plan: Plan) -> Iterator[str]:
             isinstance(added, Marginal) and (added.panel is not None or added.importance != _PLAIN)
         ):
             yield f'the added query "{added.id}" is not a label histogram'
+    yield from _pairs_together(program)
     yield from added_faults(plan)
     stated = [q.importance.share for q in program.queries if q.importance.share is not None]
     if sum(stated) > 1 or (len(stated) < len(program.queries) and sum(stated) >= 1):
@@ -189,6 +193,7 @@ def _vocabulary(program: Program) -> Iterator[str]:
             yield from _category(column)
     for panel in program.panels:
         yield from _panel(panel)
+    categories = {c.name for c in program.columns if not isinstance(c, NumberColumn)}
     for reference in program.references:
         if not _SHA256.fullmatch(reference.sha256):
             yield f'the public table "{reference.name}" has no SHA-256'
@@ -197,6 +202,9 @@ def _vocabulary(program: Program) -> Iterator[str]:
         bridges = [b for b in program.bridges if b.name == reference.aligned_by]
         if reference.aligned_by and (not bridges or reference.unit not in bridges[0].units):
             yield f'the public table "{reference.name}" is aligned by no table in its unit'
+        yield from _repeats("label of a public table", reference.labelled_by)
+        if not set(reference.labelled_by) <= categories:
+            yield f'the public table "{reference.name}" is labelled by what is no category column'
     for bridge in program.bridges:
         if bridge.units[0] == bridge.units[1] or not set(bridge.units) <= set(UNITS):
             yield f'the public table "{bridge.name}" is not in two units'
@@ -344,6 +352,10 @@ def _pairs(program: Program, query: PairMarginal) -> Iterator[str]:
     if panel is None:
         yield f'"{name}" uses a panel that is not declared'
         return
+    known = {column.name for column in program.columns}
+    if len(set(query.columns)) != len(query.columns) or not set(query.columns) <= known:
+        yield f'"{name}" does not have distinct columns that are declared'
+        return
     places = {gene: place for place, gene in enumerate(panel.genes)}
     order = [places.get(gene, -1) for gene in query.genes]
     if not order or order[0] < 0 or any(a >= b for a, b in pairwise(order)):
@@ -366,6 +378,23 @@ def _pairs(program: Program, query: PairMarginal) -> Iterator[str]:
     if query.statement != canonical_statement(query):
         yield f'the statement of "{name}" does not say what is measured'
     yield from _edges(program, query, panel)
+
+
+def _pairs_together(program: Program) -> Iterator[str]:
+    """Synthetic rows have one matrix of correlations for each cell of one set of labels."""
+    pairs = [query for query in program.queries if isinstance(query, PairMarginal)]
+    sets = {frozenset(query.columns) for query in pairs if query.columns}
+    if len(sets) > 1:
+        yield "pairs are counted by more than one set of labels"
+    sizes = {column.name: len(column.values) for column in program.columns}
+    for names in sets:
+        cells = prod(sizes.get(name, 1) for name in names)
+        genes = {(query.panel, gene) for query in pairs for gene in query.genes}
+        number = sum(len(query.pairs) for query in pairs)
+        if cells > 1 and (
+            number * cells > _MOST_FITTED_PAIRS or len(genes) ** 2 * cells > _MOST_CORRELATIONS
+        ):
+            yield f"pairs have too many correlations to fit in {cells:,} label cells"
 
 
 def _edges(program: Program, query: Table, panel: Panel) -> Iterator[str]:

@@ -177,7 +177,7 @@ def _one_release(plan: Plan, release: Release, query: Query) -> Iterator[str]:
     kept = {
         "identity": labels * bins,
         "centred": labels * (bins - 1),
-        "double-centred": (labels - 1) * (bins - 1),
+        "double-centred": labels * (bins - 1) ** 2 // bins,
     }
     if release.opened != tables * kept[release.map]:
         yield f'"{name}" opens another number of values than its map yields'
@@ -311,12 +311,16 @@ def _pair_variance(
     """Variance of the worst cell of a double-centred pair, put together again (decision 0014).
 
     The cell is I + r/B + c/B + N/B²: the interaction I of variance s²(1 − 1/B)², the two genes'
-    counts of the bin above their mean, from gene tables of L labels L·s²(1 − 1/B), and N people.
+    counts of the bin above their mean, and N people, both of the cell's labels only.  From gene
+    tables of L labels the counts have L·s²(1 − 1/B), or what that is of the pairs' own labels.
     """
     program, left = plan.program, 1 - Fraction(1, query.bins)
+    own = Fraction(1)
+    for name in query.columns:
+        own /= len(program.column(name).values)
     genes = {
         gene: min(
-            program.label_cells(table) * plan.released_variance(releases[table.id])
+            own * program.label_cells(table) * plan.released_variance(releases[table.id])
             for table in tables
         )
         for gene, tables in main_effects(program, query).items()
@@ -324,9 +328,13 @@ def _pair_variance(
     totals = []
     for release in releases.values():
         counted = plan.query(release.query)
-        if release.map == "identity" and isinstance(counted, Marginal | PairMarginal):
+        if (
+            release.map == "identity"
+            and isinstance(counted, Marginal | PairMarginal)
+            and set(query.columns) <= set(counted.columns)
+        ):
             tables, labels, bins = program.shape(counted)
-            totals.append(plan.released_variance(release) * labels * bins / tables)
+            totals.append(own * plan.released_variance(release) * labels * bins / tables)
     worst = max(genes[query.genes[i]] + genes[query.genes[j]] for i, j in query.pairs)
     return variance * left**2 + worst * left / query.bins**2 + min(totals) / query.bins**4
 

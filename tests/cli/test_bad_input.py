@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -163,8 +164,8 @@ def test_faults_of_content_do_not(study: Path, fault: str) -> None:
     ended = run(study)
     assert ended.code == 0, ended.err
     assert (study / "out" / "receipt.json").is_file()
-    # Neither the files nor the terminal tell that anything was odd.
-    assert "warning" not in ended.err
+    # Neither the files nor the terminal tell that anything was odd; noise may lose a value.
+    assert set(re.findall(r"warning\[(\w+)\]", ended.err)) <= {"SG615"}
 
 
 FILES = '[files]\nexpression = "data/north.csv"\n'

@@ -32,7 +32,8 @@ RESULTS = {
 PLAN_FIELDS = {
     "ok", "diagnostics", "plan_sha256", "program_sha256", "study_sha256", "budget", "parties",
     "tolerated_colluding", "rounds_of_messages", "bytes_sent_by_each_party", "column_model",
-    "defaults", "queries",
+    "pair_model",
+    "defaults", "labelled", "queries",
     "guarantees",
 }  # fmt: skip
 QUERY_FIELDS = {

@@ -1,6 +1,8 @@
 """`secgen evaluate` on the demo's data, on pairs of tables, and on what does not go together."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,6 +12,7 @@ import pandas as pd
 import pypdf
 import pytest
 
+from secgen_dsl.evaluation.report.parts import marks
 from tests.cli.commands import Ended, secgen
 from tests.conftest import SPECS
 from tests.describe.browser import CHROMIUM, Browser
@@ -139,6 +142,11 @@ def test_any_two_tables_can_be_compared(tmp_path: Path) -> None:
     assert found["privacy"]["attacks"][0]["above_the_promise"] is None
     assert found["privacy"]["attacker_knows"].startswith("half")
     assert (tmp_path / "out" / "evaluation.html").exists()
+    scores = found["utility"]["logistic"]["real"]
+    assert scores["majority_rate"] == 0.5  # of the 60 withheld rows 30 are A
+    text = (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+    assert "majority class for all 0.500" in text
+    assert "balanced accuracy" in text
 
 
 def test_formats_and_a_site(results: Path, tmp_path: Path) -> None:
@@ -191,9 +199,10 @@ def test_a_hostile_name_is_no_markup(tmp_path: Path) -> None:
         ("SG717", {"kind": ["A"] * 58 + ["B"] * 2}, ()),
         ("SG718", {"G1": [float("nan")] + [0.0] * 59}, ()),
         ("SG718", {"G1": [float("inf")] + [0.0] * 59}, ()),
+        ("SG718", {"G1": [1e300] + [0.0] * 59}, ()),  # its square is infinite
         ("SG213", {}, ("--sets", "none.gmt")),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_does_not_go_together(
     tmp_path: Path, code: str, change: dict[str, Any], more: tuple[str, ...]
@@ -201,6 +210,87 @@ def test_what_does_not_go_together(
     made = rows(0).assign(second=["x", "y"] * 30) if "second" in change else rows(0)
     ended = compare(tmp_path, made, rows(1).assign(**change), *more)
     assert (ended.code, ended.codes()) == (1, [code])
+
+
+def test_files_that_are_no_tables(tmp_path: Path) -> None:
+    real, other = tmp_path / "real.csv", tmp_path / "other.csv"
+    rows(1).to_csv(real, index=False)
+    for text, said in (
+        (rows(0).to_csv(index=False, sep=";"), ["SG713"]),
+        ("\0\1PK\3junk", ["SG713"]),
+        (rows(0).head(0).to_csv(index=False), ["SG717"]),  # not: has no labels
+    ):
+        other.write_text(text)
+        assert secgen("evaluate", other, "--real", real).codes() == said
+        assert secgen("evaluate", real, "--real", other).codes() == said
+    assert secgen("evaluate", real, "--real", real, "-o", other).codes() == ["SG701"]
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """Genes that one table lacks or has words in, labels that only one has."""
+    made, real = rows(0, 90, 6), rows(1, 90, 6)
+    made["G5"] = made["G5"].astype(str).where(made.index > 0, "high")
+    made.loc[:20, "kind"], real.loc[:20, "kind"] = "D", "C"
+    found = compare(tmp_path, made.drop(columns="G4"), real).json
+    warned = {each["code"]: each["message"] for each in found["diagnostics"]}
+    assert warned == {
+        "SG714": "4 columns are compared; 2 are left out, for not all tables hold them as numbers: "
+        "G4, G5",
+        "SG715": 'values of "kind" that are left out: "C" (real rows only), '
+        '"D" (synthetic rows only)',
+    }
+    assert (found["evaluation"]["genes"], found["evaluation"]["classes"]) == (4, ["A", "B"])
+
+
+def test_another_unit_is_said(tmp_path: Path) -> None:
+    made, real = rows(0), rows(1)
+    genes = list(real.columns[1:])
+    made[genes] = 2 ** (made[genes] + 12)
+    found = compare(tmp_path, made, real).json["diagnostics"]
+    assert [each["code"] for each in found] == ["SG720"]
+    assert "synthetic rows look like another unit" in found[0]["message"]
+
+
+def test_a_single_class_is_no_matter_of_spelling(tmp_path: Path) -> None:
+    made = rows(0).query("kind == 'A'")
+    for more in ((), ("--label", "kind")):
+        (found,) = compare(tmp_path, made, rows(1), *more).json["diagnostics"]
+        assert found["code"] == "SG715"
+        assert 'the same "kind"' in found["message"]
+        assert "spell" not in found["next"]
+
+
+def test_more_rows_are_compared_as_a_table(results: Path, tmp_path: Path) -> None:
+    more = ("--rows", "80", "--seed", "1", "--out", tmp_path / "more")
+    assert secgen("synthesize", results, "--spec", HOSPITALS, *more).code == 0
+    found = secgen("evaluate", tmp_path / "more", *REAL, "--label", "subtype", "--json")
+    assert found.code == 0, found.out
+    assert found.json["evaluation"]["rows"]["synthetic"] == 80
+    assert found.json["evaluation"]["genes"] == 5
+
+
+def test_a_class_that_no_synthetic_row_is_of(results: Path, tmp_path: Path) -> None:
+    """It is judged all the same: whoever uses the rows will never find it."""
+    folder = tmp_path / "results"
+    shutil.copytree(results, folder)
+    made = pd.read_csv(folder / "synthetic.csv")
+    made[made["subtype"] != "MSI"].to_csv(folder / "synthetic.csv", index=False)
+    found = secgen("evaluate", folder, *REAL, "--label", "subtype", "--json").json
+    assert [each["code"] for each in found["diagnostics"]] == ["SG716"]
+    assert found["evaluation"]["classes"] == ["CIN", "GS", "MSI"]
+    assert found["evaluation"]["fairness"][2]["recall"]["logistic"] == 0
+
+
+def test_many_classes_in_the_figures(tmp_path: Path) -> None:
+    """Columns of a confusion are numbered where names do not fit; marks are not used twice."""
+    tables = [rows(seed, 120) for seed in (0, 1)]
+    for table in tables:
+        table["kind"] = [f"class number {n % 8}" for n in range(120)]
+    assert compare(tmp_path, *tables, "-o", tmp_path / "out").code == 0
+    text = (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+    assert "Columns have the numbers of the lines." in text
+    assert re.search(r">class n\w*… · 8<", text)
+    assert len({marks(kind, [(0, 0)]) for kind in range(36)}) == 36
 
 
 def test_few_rows_and_rare_classes(tmp_path: Path) -> None:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from secgen_dsl.cli.bundling import bundle_of
+from secgen_dsl.cli.results import Protocol, RowsUnmadeError, common_seed, write_results
+from secgen_dsl.cli.study import PlannedStudy
+from secgen_dsl.ir.base import sha256_of
+from secgen_dsl.ir.plan import Measurement, Measurements
 from tests.cli.commands import secgen
 from tests.conftest import SPECS
 
@@ -72,7 +77,7 @@ def test_an_unseeded_sample_says_its_seed(results: Path, tmp_path: Path) -> None
     [
         (("--where", "sex=femal"), "SG613"),
         (("--balance", "repair"), "SG613"),
-        (("--part", "subtype=CIN=0"), "SG613"),
+        (("--part", "subtype=CIN=0", "--part", "subtype=GS=0"), "SG613"),
     ],
     ids=["value", "column", "no part"],
 )
@@ -82,6 +87,22 @@ def test_labels_that_cannot_be_given(
     ended = secgen("synthesize", results, *words, "--rows", "5", "-o", tmp_path / "rows")
     assert (ended.code, ended.codes()) == (1, [code])
     assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("part", ["sex=female=0.5", "sex=female=50%"])
+def test_a_single_part_or_a_percentage_is_no_proportion(
+    results: Path, tmp_path: Path, part: str
+) -> None:
+    ended = secgen("synthesize", results, "--part", part, "--rows", "5", "-o", tmp_path / "rows")
+    assert ended.code == 2
+    assert "all values that are wanted" in " ".join(ended.err.split())
+    assert not (tmp_path / "rows").exists()
+
+
+def test_what_was_written_is_counted(results: Path, tmp_path: Path) -> None:
+    asked = ("--rows", "40", "--part", "sex=female=1", "--part", "sex=male=3")
+    ended = secgen("synthesize", results, *asked, "-o", tmp_path / "rows")
+    assert "sex: female 10, male 30" in ended.out
 
 
 def test_what_is_no_run(results: Path, tmp_path: Path) -> None:
@@ -111,3 +132,64 @@ def test_public_tables_are_asked_for(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "rows")
     assert {row["subtype"] for row in rows} == {"CIN"}
     assert len(rows) == 600  # as the plan says
+
+
+def no_memory(*_: object) -> None:
+    raise MemoryError
+
+
+DRAW = "secgen_dsl.synthesis.sample.draw_samples"
+
+
+def test_what_was_opened_outlives_a_synthesis_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results"
+    run = ("run", HOSPITALS, "--backend", "plaintext", "--seed", "3")
+    with monkeypatch.context() as patched:
+        patched.setattr(DRAW, no_memory)
+        ended = secgen(*run, "-o", out)
+    assert (ended.code, ended.codes()) == (1, ["SG614"])
+    said = " ".join(ended.err.split())
+    assert "not enough memory (SG902)" in said
+    assert "fewer genes" not in said  # which would be another plan, and another budget
+    assert "spends again" not in said
+    assert not list(out.glob("synthetic*"))
+    assert secgen("audit", out).code == 0
+    assert secgen(*run, "-o", out).codes() == ["SG702"]  # nothing is debited twice
+    asked = ("--seed", "3", "-o", tmp_path / "rows")
+    assert secgen("synthesize", out, *asked).code == 0
+    rehearsal = ("run", HOSPITALS, "--backend", "plaintext", "--mock", "4")
+    monkeypatch.setattr(DRAW, no_memory)
+    assert secgen(*rehearsal, "-o", tmp_path / "mock").codes() == ["SG902"]
+    assert not (tmp_path / "mock").exists()
+
+
+def test_rows_of_a_run_without_rows_are_those_it_would_have_had(
+    two_hospitals: PlannedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = two_hospitals.plan
+    measured = Measurements(
+        format="secgen.measurements/2",
+        plan_sha256=sha256_of(plan),
+        measurements=tuple(
+            Measurement(query=one.query, values=tuple(range(one.opened))) for one in plan.releases()
+        ),
+    )
+    protocol, seed = Protocol("mpyc", measured, {}, 5, {}), common_seed(measured)
+    bundle = bundle_of(two_hospitals)
+    whole, without = tmp_path / "whole", tmp_path / "without"
+    write_results(two_hospitals, bundle, protocol, seed, whole)
+    with monkeypatch.context() as patched:
+        patched.setattr(DRAW, lambda *_: {}["gene"])
+        with pytest.raises(RowsUnmadeError) as raised:
+            write_results(two_hospitals, bundle, protocol, seed, without)
+    (found,) = raised.value.diagnostics
+    assert "KeyError (SG900, tests.cli.test_synthesize:" in found.message
+    assert f"--seed {seed} -o DIR" in found.next_step
+    names = {path.name for path in whole.iterdir()} - {path.name for path in without.iterdir()}
+    assert names == {path.name for path in whole.glob("synthetic.*")} != set()
+    asked = ("--seed", str(seed), "-o", tmp_path / "rows")
+    assert secgen("synthesize", without, *asked).code == 0
+    rows = [(folder / "synthetic.csv").read_bytes() for folder in (whole, tmp_path / "rows")]
+    assert rows[0] == rows[1]

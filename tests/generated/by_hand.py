@@ -53,30 +53,31 @@ def mapped_by_hand(linear_map: LinearMap, cells: list[int], bins: int) -> list[i
     return [value for row in centred for value in row]
 
 
-def _sizes(program: Program, query: Marginal) -> list[int]:
+def _sizes(program: Program, query: Marginal | PairMarginal) -> list[int]:
     return [len(program.column(name).values) for name in query.columns]
 
 
 def _all_cells(program: Program, query: Query) -> list[tuple[int, ...]]:
     if isinstance(query, PairMarginal):
-        return list(product(range(len(query.pairs)), range(query.bins), range(query.bins)))
+        bins = [range(query.bins)] * 2
+        return list(product(range(len(query.pairs)), *map(range, _sizes(program, query)), *bins))
     genes = 1 if query.panel is None else len(query.edges)
     return list(product(range(genes), *map(range, _sizes(program, query)), range(query.bins)))
 
 
 def _cells(program: Program, query: Query, table: SampleTable, row: int) -> list[tuple[int, ...]]:
     """The cells that one sample adds 1 to."""
+    labels = [_label(program, name, table, row) for name in query.columns]
+    if None in labels:
+        return []
     if isinstance(query, PairMarginal):
         panel = program.panel(query.panel)
         bins = [
             _gene_bin(panel, gene, edges, table, row)
             for gene, edges in zip(query.genes, query.edges, strict=True)
         ]
-        own = ((number, bins[i], bins[j]) for number, (i, j) in enumerate(query.pairs))
+        own = ((number, *labels, bins[i], bins[j]) for number, (i, j) in enumerate(query.pairs))
         return [cell for cell in own if None not in cell]  # type: ignore[misc]
-    labels = [_label(program, name, table, row) for name in query.columns]
-    if None in labels:
-        return []
     if query.panel is None:
         return [(0, *labels, 0)]  # type: ignore[arg-type]
     panel = program.panel(query.panel)
@@ -233,7 +234,7 @@ def norm_squared(linear_map: LinearMap, change: NDArray[np.int64], halved: int =
     total = Fraction(0)
     bins = change.shape[-1]
     if linear_map == "double-centred":  # less the norms of the means of rows and columns
-        for table in change.tolist():
+        for table in change.reshape(-1, bins, bins).tolist():
             sums = [*map(sum, table), *map(sum, zip(*table, strict=True))]
             total -= Fraction(sum(value**2 for value in sums), bins)
             total += Fraction(sum(map(sum, table)) ** 2, bins**2)

@@ -96,6 +96,7 @@ class Draft:
         tables: public references.
         sets: file of gene sets → set → genes.
         public_names: of references and bridges.
+        pair_labels: what pairs are counted by, where they are by labels.
     """
 
     draw: st.DrawFn
@@ -110,6 +111,7 @@ class Draft:
     tables: list[TableDraft] = field(default_factory=list)
     sets: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     public_names: set[str] = field(default_factory=set)
+    pair_labels: tuple[str, ...] = ()
     people: int | None = None
     replaced: bool = False
     blocks: list[Block] = field(default_factory=list)

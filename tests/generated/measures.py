@@ -7,6 +7,7 @@ from math import prod
 
 from hypothesis import strategies as st
 
+from secgen_dsl.ir.program import LINEAR_UNITS
 from tests.generated.drafts import Draft, PanelDraft
 from tests.generated.layout import Block, Statement
 from tests.generated.vocabulary import ROWS, given_bins
@@ -117,7 +118,7 @@ def _marginal(draft: Draft) -> Iterator[_Query]:
         name = panel.name if gene is None else f"{panel.name}.{gene}"
         factors.append(draft.name(name, only_name=False))
         count, kind, bins = _bins(draft, panel, genes)
-        learnable = panel.unit == panel.site_unit
+        learnable = panel.unit == panel.site_unit and panel.unit not in LINEAR_UNITS
         if learnable and draft.flag():
             kind, bins = _learned(draft, panel, genes, count)
         tables = len(genes)
@@ -153,7 +154,8 @@ def _moments(draft: Draft) -> Iterator[_Query]:
     sources = {
         (panel, name): factors
         for panel in draft.panels
-        if panel.unit == panel.site_unit  # sums are of values, not of counts that become values
+        # Sums are of logarithms, not of counts that become such.
+        if panel.unit == panel.site_unit and panel.unit not in LINEAR_UNITS
         for name, factors in _sources(draft, panel).items()
     }
     if not sources:
@@ -207,7 +209,15 @@ def _pairs(draft: Draft) -> Iterator[_Query]:
     if not panels:
         return
     panel = draft.draw(st.sampled_from(panels))
-    words: Statement = ("marginal", "pairs", "of", draft.name(panel.name))
+    labels: tuple[str, ...] = ()
+    if draft.flag():
+        names = list(draft.values)
+        chosen = draft.random.sample(names, draft.random.randint(1, min(len(names), 2)))
+        labels = draft.pair_labels = draft.pair_labels or tuple(chosen)
+    factors: list[str] = []
+    for column in labels:
+        factors += [draft.name(column, only_name=False), "*"]
+    words: Statement = ("marginal", *factors, "pairs", "of", draft.name(panel.name))
     within = [
         (name, sets)
         for name, sets in draft.sets.items()
@@ -231,7 +241,8 @@ def _pairs(draft: Draft) -> Iterator[_Query]:
         words = (*words, "keep", keep, "by", "correlation", "in", draft.name(table.name))
     number = len(panel.genes) * (len(panel.genes) - 1) // 2
     # At most one statement of pairs a panel: two may come to the same pairs.
-    yield _Query(words, ("pairs", panel.name), 1, number * count**2)
+    cells = prod(len(draft.values[column]) for column in labels) * number * count**2
+    yield _Query(words, ("pairs", panel.name), 1, cells)
 
 
 def _sources(draft: Draft, panel: PanelDraft) -> dict[str, range]:

@@ -93,7 +93,7 @@ def _own_table(
             kind="marginal",
             id=f"own tables of {query.id}",
             statement="",
-            columns=(program.columns[0].name,),
+            columns=query.columns or (program.columns[0].name,),
             panel=query.panel,
             gene=None,
             bins=query.bins,

@@ -78,12 +78,13 @@ def test_both_backends_open_what_is_counted_by_hand() -> None:
     assert outcomes["learned"] > 1, outcomes
 
 
-@pytest.mark.parametrize("bins", [2, 3, 4])
+@pytest.mark.parametrize(("bins", "labels"), [(2, ""), (3, ""), (4, ""), (3, "label * ")])
 def test_double_centred_pairs_are_opened_as_they_are_counted_by_hand(
-    tmp_path: Path, bins: int
+    tmp_path: Path, bins: int, labels: str
 ) -> None:
     plan = plan_of(
-        f"marginal label * few in {bins} equal bins; marginal pairs of few in {bins} equal bins"
+        f"marginal label * few in {bins} equal bins; "
+        f"marginal {labels}pairs of few in {bins} equal bins"
     )
     assert "double-centred" in {release.map for release in plan.releases()}
     for seed in range(3):

@@ -126,7 +126,14 @@ def running_words(spec: GeneratedSpec) -> set[str]:
         for word in line
         if word.startswith('"')
     }
-    return (words - titles) or {"1"}
+    # A group of mutations is named by its columns where it is used.
+    groups = {
+        line[0]
+        for block in spec.blocks
+        for line in block.lines or ()
+        if block.head[0] == "columns" and line[1] == "mutation"
+    }
+    return (words - titles - groups) or {"1"}
 
 
 def changed(word: str) -> str:

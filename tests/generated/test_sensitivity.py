@@ -8,6 +8,7 @@ from dataclasses import replace
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ from tests.generated.people import (
 from tests.generated.specs import specs
 from tests.generated.studies import examples, folder_of, planned, resolved, with_own_tables
 from tests.generated.tables import random_sample
+from tests.planner.test_double_centred_pairs import plan_of
 
 Samples = list[list[dict[tuple[str, str], str | float]]]
 
@@ -47,10 +49,27 @@ def test_no_person_changes_a_release_by_more_than_its_plan_declares() -> None:
     every()
     for kind in (
         *("several samples", "several silos", "per column", "replace", "centred", "pairs"),
-        "double-centred",
+        *("double-centred", "by labels"),
         *("moments", "learned"),
     ):
         assert met[kind] > 1, met
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        "at most 1 sample; in at most 1 silo",
+        "at most 2 samples; in at most 2 silos",
+        "at most 2 samples per label; in at most 1 silo",
+        "at most 1 sample per sex; in at most 2 silos",  # which are no labels of the pairs
+    ],
+)
+def test_double_centred_blocks_of_labels(person: str) -> None:
+    measure = "marginal label * few in 3 equal bins; marginal label * pairs of few in 3 equal bins"
+    plan = plan_of(measure, person=f"key patient; {person}; at most 1000 people in all")
+    assert {release.map for release in plan.releases()} >= {"double-centred"}
+    for seed in range(5):
+        check(plan, Random(seed))  # noqa: S311 (invented people)
 
 
 def varied(meaning: Resolved, seed: int) -> Resolved:
@@ -88,6 +107,7 @@ def kinds_of(plan: Plan) -> set[str]:
         "centred": any(release.map == "centred" for release in plan.releases()),
         "double-centred": any(release.map == "double-centred" for release in plan.releases()),
         "pairs": any(query.kind == "pairs" for query in plan.program.queries),
+        "by labels": any(q.kind == "pairs" and q.columns for q in plan.program.queries),
         "moments": any(query.kind == "moments" for query in plan.program.queries),
         "learned": len(plan.rounds) > 1,
     }

@@ -113,7 +113,7 @@ FEATURES = (
     *("mutation", "number", "else", "library", "missing", "pairs", "within", "per", "earliest"),
     *("aligned", "replace", "helpers", "share", "each", "colluding", "equal bins", "bins at"),
     *("in at most 2 silos", "at most 2 samples", "at most 3 samples", "bins from"),
-    *("learned", "moments"),
+    *("learned", "moments", "labelled"),
 )
 LONGEST_WAIT = 5
 """Seconds that a plan may wait before a later round."""

@@ -1,5 +1,6 @@
 """Columns, panels, public tables and gene sets of a generated spec."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -153,6 +154,12 @@ def _cells(draft: Draft, values: list[Decimal], *, whole: bool) -> list[str]:
     return texts
 
 
+def _labels(draft: Draft, values: Sequence[str]) -> list[str]:
+    """The texts of a label column of a public table; most people have one of the values."""
+    some = draft.random.choices((*values, "", "NA", "none of them"), k=ROWS - 1)
+    return [draft.random.choice(values), *some]
+
+
 def _public_name(draft: Draft) -> str:
     name = unused(draft.draw, NAMES, draft.public_names)
     draft.public_names.add(name)
@@ -169,8 +176,13 @@ def _table(
     """A public table in one unit."""
     name = _public_name(draft)
     cells = {column: _cells(draft, values, whole=False) for column, values in columns.items()}
+    labels = [column for column in draft.categories if column not in columns]
+    labels = draft.random.sample(labels, min(len(labels), 2)) if draft.rarely() else []
+    cells |= {column: _labels(draft, draft.values[column]) for column in labels}
     file = draft.file("table", ".csv", table_bytes(draft.random, cells))
-    line = ("public", draft.name(name), "from", file, unit, *_provenance(draft))
+    clause = [token for column in labels for token in (",", draft.name(column))]
+    clause = ["labelled", "by", *clause[1:]] if labels else []
+    line = ("public", draft.name(name), "from", file, unit, *clause, *_provenance(draft))
     draft.blocks.append(Block(line))
     draft.tables.append(TableDraft(name, unit, low, high, frozenset(columns)))
     return draft.tables[-1]

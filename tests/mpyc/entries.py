@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,14 @@ def _rows(store: Path, table: str) -> int:
     return int(count)
 
 
+def _all_have(config: PartyConfig, rows: int, table: str, besides: int = 0) -> bool:
+    """Whether the stores of all parties but so many have that many rows."""
+    stores = list(Path(config.state).parent.glob("*/store.sqlite"))
+    return sum(_rows(store, table) < rows for store in stores) <= besides
+
+
 async def _until_all_have(config: PartyConfig, rows: int, table: str, besides: int = 0) -> None:
-    """Wait until the stores of all parties but so many have that many rows."""
-    while True:
-        stores = list(Path(config.state).parent.glob("*/store.sqlite"))
-        if sum(_rows(store, table) < rows for store in stores) <= besides:
-            return
+    while not _all_have(config, rows, table, besides):
         await asyncio.sleep(0.01)
 
 
@@ -112,16 +115,30 @@ def die_later(config: PartyConfig) -> None:
     setattr(party_module.Party, "share", killed)  # noqa: B010
 
 
-def withhold(config: PartyConfig) -> None:
+def die_unstored(config: PartyConfig) -> None:
+    """The party of index 1 is killed before it stores for the second round; the others have."""
+    honest = party_module.Party.store
+
+    def killed(self: Any, number: int) -> None:
+        if config.index == 1 and number == 2:
+            while not _all_have(config, 2, "contribution", besides=1):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        honest(self, number)
+
+    setattr(party_module.Party, "store", killed)  # noqa: B010
+
+
+def withhold(config: PartyConfig, in_round: int = 1) -> None:
     """The party of index 1 lets the others send their shares of the sum, and aborts."""
     honest = party_module.Party.open
 
-    async def withheld(self: Any, *arguments: Any) -> dict[str, NDArray[np.int64]]:
-        if config.index == 1:
-            await _until_all_have(config, 1, "opening", besides=1)
+    async def withheld(self: Any, number: int, *arguments: Any) -> dict[str, NDArray[np.int64]]:
+        if config.index == 1 and number == in_round:
+            await _until_all_have(config, number, "opening", besides=1)
             await asyncio.sleep(0.5)  # by now it has what it needs to know the sum
             os.kill(os.getpid(), signal.SIGKILL)
-        return await honest(self, *arguments)
+        return await honest(self, number, *arguments)
 
     setattr(party_module.Party, "open", withheld)  # noqa: B010
 
@@ -211,7 +228,9 @@ BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
     "tamper": tamper,
     "die": die,
     "die later": die_later,
+    "die unstored": die_unstored,
     "withhold": withhold,
+    "withhold later": partial(withhold, in_round=2),
     "steer": steer,
     "hang": hang,
     "stall": stall,
@@ -219,7 +238,7 @@ BEHAVIOURS: dict[str, Callable[[PartyConfig], None]] = {
 }
 
 
-SYSTEM = {"system", "die later", "withhold", "steer"}
+SYSTEM = {"system", "die later", "die unstored", "withhold", "withhold later", "steer"}
 """What draws as an installed party does, so that only what is stored comes back in a restart."""
 
 

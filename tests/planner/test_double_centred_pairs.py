@@ -275,9 +275,9 @@ def test_predicted_and_verified_errors_agree() -> None:
             verify(with_target(plan, error * Fraction(999999, 1000000)))
 
 
-def with_target(plan: Plan, people: Fraction) -> Plan:
+def with_target(plan: Plan, people: Fraction, name: str = PAIRS) -> Plan:
     def changed(query: Any) -> Any:
-        if query.id != PAIRS:
+        if query.id != name:
             return query
         target = {"unit": "people", "value": str(people.limit_denominator(10**12))}
         importance = query.importance.model_dump(mode="json") | {"error": target}

@@ -176,9 +176,84 @@ def test_values(
     assert table_sensitivity_squared(bins, linear_map, contribution) == expected
 
 
-def test_a_table_of_two_genes_has_one_group() -> None:
-    with pytest.raises(ValueError, match="one group"):
-        table_sensitivity_squared(3, "double-centred", Contribution(2, 1, False))
+@st.composite
+def labelled_pair_persons(
+    draw: st.DrawFn,
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]], int, int, int]:
+    """Label, bin, bin of a person's samples and of another's; labels, bins and the cap c.
+
+    The cap holds for each label (`per`), or for all together where all samples are in one list.
+    """
+    labels, bins, cap = (draw(st.integers(1, 3)) for _ in range(3))
+    bins += 1
+    cell = st.tuples(st.integers(0, bins - 1), st.integers(0, bins - 1))
+
+    def one() -> list[tuple[int, int, int]]:
+        lists = [
+            [draw(cell)] * cap if draw(st.booleans()) else draw(st.lists(cell, max_size=cap))
+            for _ in range(labels)
+        ]
+        return [(label, *each) for label, own in enumerate(lists) for each in own]
+
+    return one(), one(), labels, bins, cap
+
+
+def by_label(
+    old: list[tuple[int, int, int]], new: list[tuple[int, int, int]], labels: int, bins: int
+) -> Fraction:
+    """‖A(x − x′)‖²/B⁴ of one table by labels: each block is mapped by itself."""
+    return sum(
+        (
+            pair_change(
+                [cell[1:] for cell in old if cell[0] == label],
+                [cell[1:] for cell in new if cell[0] == label],
+                bins,
+            )
+            for label in range(labels)
+        ),
+        start=Fraction(0),
+    )
+
+
+@given(labelled_pair_persons(), st.booleans())
+def test_no_person_changes_double_centred_blocks_by_more_than_declared(
+    person: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]], int, int, int],
+    replace: bool,
+) -> None:
+    """Capped per label: V groups.  Capped in all: one group of so many samples, in any blocks."""
+    old, new, labels, bins, cap = person
+    change = by_label(old, new if replace else [], labels, bins)
+    capped = Contribution(labels, cap, replace)
+    assert change <= table_sensitivity_squared(bins, "double-centred", capped)
+    most = max(len(old), len(new) if replace else 0, 1)
+    in_all = Contribution(1, most, replace)
+    assert change <= table_sensitivity_squared(bins, "double-centred", in_all)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize(("groups", "cap"), [(1, 2), (3, 1), (2, 3)])
+@pytest.mark.parametrize("bins", [2, 3, 4])
+def test_the_sensitivity_of_double_centred_blocks_is_reached(
+    bins: int, groups: int, cap: int, replace: bool
+) -> None:
+    old = [(label, 0, 0) for label in range(groups)] * cap
+    new = [(label, 0, 1) for label in range(groups)] * cap
+    declared = table_sensitivity_squared(bins, "double-centred", Contribution(groups, cap, replace))
+    assert by_label(old, new if replace else [], groups, bins) == declared
+
+
+@pytest.mark.parametrize("bins", [2, 3])
+def test_another_label_is_no_worse_than_another_bin(bins: int) -> None:
+    """All ways to replace one sample by another, in two blocks."""
+    cells = list(itertools.product(range(2), range(bins), range(bins)))
+    found = {
+        same: max(
+            by_label([a], [b], 2, bins) for a in cells for b in cells if (a[0] == b[0]) == same
+        )
+        for same in (True, False)
+    }
+    left = 1 - Fraction(1, bins)
+    assert found == {True: 2 * left, False: 2 * left**2}
 
 
 @pytest.mark.parametrize(

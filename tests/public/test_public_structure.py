@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.program import Bridge, Reference
-from secgen_dsl.public.aligned import aligned_values, bridge_key
+from secgen_dsl.public.aligned import Matched, aligned_values, bridge_key, matched_samples
 from secgen_dsl.public.correlation import most_correlated
 from secgen_dsl.public.files import public_file
 from secgen_dsl.public.sets import gene_sets
@@ -95,3 +96,77 @@ def test_a_bridge_in_which_a_gene_does_not_vary() -> None:
     with pytest.raises(SecgenError, match="cannot align A") as caught:
         aligned_values(REFERENCE, bridge, files, ["A"])  # type: ignore[arg-type]
     assert caught.value.diagnostics[0].code == "SG214"
+
+
+TEXTS = {
+    "log2_fpkm": "sample,A,B\nx,0,1\ny,1,\nz,2,5\nw,9,9\n",
+    "vst": "sample\tA\tB\nz\t11\t7\ny\t9\t6\nx\t7\t5\nv\t1\t1\n",
+}
+
+
+def bridged(
+    texts: dict[str, str], genes: list[str]
+) -> tuple[dict[str, NDArray[np.float64]], Matched]:
+    """Aligned values of ``genes``, and how the rows of the bridge were matched."""
+    bridge = Bridge(name="b", units=("log2_fpkm", "vst"), sha256=("", ""), provenance="")
+    files = {
+        bridge_key("b", unit): public_file(Path(f"{unit}.txt"), f"{unit}.txt", text.encode())
+        for unit, text in texts.items()
+    }
+    table = csv_file("r.csv", {"A": [1, 2, 3], "B": [1, 2, 3]})
+    values = aligned_values(REFERENCE, bridge, {"r": table, **files}, genes, skip_absent=True)  # type: ignore[dict-item]
+    return values, matched_samples(*files.values(), genes)
+
+
+def test_a_bridge_is_matched_by_names() -> None:
+    """The order does not matter; who is in one file only, or lacks a value, does not count."""
+    values, matched = bridged(TEXTS, ["A", "B"])
+    assert values["A"] == pytest.approx([9, 11, 13])
+    assert "B" not in values
+    assert matched.first.tolist() == [0, 1, 2]
+    assert matched.second.tolist() == [2, 1, 0]
+    assert matched.remark == "only 3 samples are in both, of 4 and 4"
+
+
+@pytest.mark.parametrize(
+    ("fpkm", "vst", "said"),
+    [
+        ("sample,A\nx,0\ny,1\nz,2\n", "sample,A\nx,0\ny,1\nw,2\n", "share 2 of 3 and 3"),
+        ("A\n0\n1\n2\n", "A\n7\n9\n11\n8\n", "have 3 and 4 rows"),
+        (",A\n0,0\n1,1\n2,2\n", ",A\n0,7\n1,9\n2,11\n3,8\n", "have 3 and 4 rows"),
+        ("", "A\n7\n", "have 0 and 1 rows"),
+    ],
+    ids=["two shared", "without names", "numbered", "empty"],
+)
+def test_a_bridge_of_other_people(fpkm: str, vst: str, said: str) -> None:
+    with pytest.raises(SecgenError, match=said) as caught:
+        bridged({"log2_fpkm": fpkm, "vst": vst}, ["A"])
+    assert caught.value.diagnostics[0].code == "SG225"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "A,B\n3,1\n1,2\n2,3",
+        "row,A\n1,3\n2,1\n3,2",
+        "site,A\nx,3\nx,1\nx,2",
+        "C,A\n.5,3\n2,1\n3,2",
+        "C,A\n9.0,3\n2.0,1\n3.0,2",
+    ],
+)
+def test_rows_without_names_are_taken_in_order(columns: str) -> None:
+    """Genes, numberings, repeated words and measured values are no names."""
+    values, matched = bridged({"log2_fpkm": columns, "vst": columns.replace("3\n", "4\n")}, ["A"])
+    assert "has no names of samples" in matched.remark
+    assert matched.first.tolist() == [0, 1, 2]
+    assert len(values["A"]) == 3
+
+
+def test_whole_numbers_are_names_if_both_files_have_them() -> None:
+    """Else they are counts of a gene that nobody asks for."""
+    texts = {"log2_fpkm": "C,A\n5,0\n7,1\n9,2", "vst": "C,A\n9,11\n7,9\n5,7"}
+    _, matched = bridged(texts, ["A"])
+    assert (matched.second.tolist(), matched.remark) == ([2, 1, 0], "")
+    _, matched = bridged(texts | {"vst": "C,A\n50,7\n70,9\n90,11"}, ["A"])
+    assert matched.second.tolist() == [0, 1, 2]
+    assert "has no names of samples" in matched.remark

@@ -48,7 +48,9 @@ def test_an_absent_gene_is_named_or_left_out(tmp_path: Path) -> None:
     file = written(tmp_path, TEXT.replace("A", "MLH1"))
     found = failure(file, "MHL1")
     assert found.code == "SG214"
-    assert 'did you mean "MLH1"?' in found.next_step
+    assert failure(file, *"PQRSTU").as_json()["names"] == [*"PQRSTU"]
+    assert "MLH1" not in found.next_step  # a similar name is another gene: MSH2, MSX2
+    assert 'the table has "MLH1"' in failure(file, "mlh1").next_step
     assert reference_values(file, ["MHL1", "B"], skip_absent=True).keys() == {"B"}
 
 

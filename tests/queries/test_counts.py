@@ -96,6 +96,7 @@ PAIRS = PairMarginal(
     kind="pairs",
     id="pairs of panel",
     statement="",
+    columns=(),
     panel="panel",
     sets="",
     set_names=(),

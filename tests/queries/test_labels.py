@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secgen_dsl.queries.labels import NO_CELL, column_codes, label_cells, label_key
+from secgen_dsl.ir.labels import label_key
+from secgen_dsl.queries.labels import NO_CELL, column_codes, label_cells
 from tests.site_programs import GRADE, SEX, SUBTYPE, make_table
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from secgen_dsl.ir.base import Node
+from secgen_dsl.ir.labels import label_key
 from secgen_dsl.ir.plan import LinearMap
 from secgen_dsl.ir.program import Program
 from secgen_dsl.ir.queries import Marginal
 from secgen_dsl.queries.contribution import encode, raw_cells
-from secgen_dsl.queries.labels import label_key
 from secgen_dsl.queries.maps import apply_map
 from secgen_dsl.queries.table import SampleTable, empty_table
 from tests.site_programs import (

@@ -146,12 +146,6 @@ def test_tables_that_cannot_be_used(
     assert code_of(table(tmp_path, text), "A") == (code, place)
 
 
-def test_a_missing_gene_suggests_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(SecgenError) as error:
-        read(table(tmp_path, "id,EPCAM\n1,2\n"), "EPCAN")
-    assert error.value.diagnostics[0].next_step == 'did you mean "EPCAM"?'
-
-
 def test_gene_lists(tmp_path: Path) -> None:
     text = '# genes\nMLH1, MSH2\tMSH6\n\n"PMS2"  # the last but one\r\nEPCAM'
     (tmp_path / "g.txt").write_text(text)
@@ -168,7 +162,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 
 def test_values_are_compared_as_the_encoder_compares_them() -> None:
-    from secgen_dsl.queries.labels import label_key
+    from secgen_dsl.ir.labels import label_key
     from tests.study import complete, meaning_faults
 
     for first, second in (

@@ -143,6 +143,25 @@ def test_pairs_come_from_public_files_alone(folder: Path) -> None:
     assert query.genes == ("A", "C")  # type: ignore[union-attr]
 
 
+def test_pairs_by_labels(folder: Path) -> None:
+    pairs = "sex * blasts * pairs of p in 2 bins from r keep 2 by correlation in r"
+    measure = f"measure {{ marginal subtype; marginal {pairs} }}"
+    program = program_of(folder, measure=measure)
+    query = program.queries[1]
+    assert isinstance(query, PairMarginal)
+    assert (query.id, query.columns) == ("sex*blasts*pairs of p", ("sex", "blasts"))
+    assert query.statement == f"marginal {pairs}"
+    assert program.shape(query) == (2, 6 * 2, 2)
+    # A column with such a name needs quotes behind `*`; labels of moments need none.
+    columns = "columns { subtype category { X, Y }; pairs category { X, Y } else X }"
+    for statement in (
+        'marginal subtype * "pairs"',
+        "moments p by subtype * pairs in 2 factors from r",
+    ):
+        found = program_of(folder, columns=columns, measure=f"measure {{ {statement} }}")
+        assert found.queries[0].columns == ("subtype", "pairs")
+
+
 def test_else_equal_stands_in_for_absent_genes(folder: Path) -> None:
     panel = "panel p expression log2 0..20 { A, Q }"
     query = program_of(
@@ -171,6 +190,74 @@ def test_references_are_aligned_by_a_bridge(folder: Path) -> None:
     assert program.reference_unit(program.reference("r")) == "vst"
     assert program.bridge("b").units == ("log2_fpkm", "vst")
     assert program.queries[0].edges[0] == (Fraction(25, 2),)  # 9.5 + 3
+
+
+def test_labels_of_a_public_table(folder: Path) -> None:
+    rows = ["sample,A,B,C,subtype,sex", "1,1,1,1,Y,f", "2,2,2,2,X,?", "3,3,3,3,NA,", "4,4,4,4, Y,m"]
+    (folder / "l.csv").write_text("\n".join(rows))
+    found = resolved(folder, public='public r from "l.csv" log2 labelled by subtype, sex "far"')
+    assert found.program.reference("r").labelled_by == ("subtype", "sex")
+    assert found.labelled == (
+        "r: 4 people, labelled by subtype: X 1, Y 2, 1 without (missing 1); "
+        'by sex: f 1, 3 without ("?" 1, missing 1, "m" 1)',
+    )
+    verify(plan_program(found.program))
+
+
+def test_listed_labels_that_no_public_person_has_are_remarked_on(folder: Path) -> None:
+    (folder / "l.csv").write_text("sample,A,B,C,subtype,sex\n1,1,1,1,Y,f\n2,2,2,2,ix,f\n")
+    found = resolved(folder, public='public r from "l.csv" log2 labelled by subtype, sex')
+    (said,) = [one for one in found.warnings if one.code == "SG224"]
+    assert said.message == (
+        'nobody in the public table "r" is labelled "X"; its people without a label: "ix" 1'
+    )
+
+
+@pytest.mark.parametrize(("high", "severe"), [(18, 0), (10, 1), (5, 2)])
+def test_values_outside_a_panels_range(folder: Path, high: int, severe: int) -> None:
+    blocks = {
+        "panel": f"panel p expression log2 0..{high} {{ A, B, C }}",
+        "measure": "measure { marginal subtype * p in 2 equal bins }",
+    }
+    if severe == 2:
+        assert errors(folder, **blocks) == [("SG226", "r")]
+    else:
+        codes = [one.code for one in resolved(folder, **blocks).warnings]
+        assert codes.count("SG226") == severe
+
+
+@pytest.mark.parametrize(
+    ("fpkm", "found"),
+    [
+        ("id,A,B,C\ns,0,0,0\nt,1,1,1\nu,2,2,2\n", []),
+        ("A,B,C\n0,0,0\n1,1,1\n2,2,2\n", [("SG225", "warning")]),
+        ("id,A,B,C\nx,0,0,0\ny,1,1,1\nz,2,2,2\n", [("SG225", "error")]),
+    ],
+    ids=["same", "without names", "others"],
+)
+def test_a_bridge_is_of_the_same_people(
+    folder: Path, fpkm: str, found: list[tuple[str, str]]
+) -> None:
+    """Said once, at the bridge's name, however often the reference is used."""
+    (folder / "f.csv").write_text(fpkm)
+    (folder / "v.csv").write_text("id,A,B,C\nt,4,4,4\ns,3,3,3\nu,5,5,5\n")
+    blocks = {
+        "public": 'public r from "r.csv" log2_fpkm "far" aligned by both\n'
+        'public both from "f.csv" log2_fpkm and "v.csv" vst',
+        "panel": "panel p expression vst 0..30 { A, B, C }",
+        "measure": "measure { marginal subtype * p in 2 bins from r; "
+        "marginal sex * p in 3 bins from r }",
+    }
+    try:
+        said = resolved(folder, **blocks).warnings
+    except SecgenError as error:
+        said = error.diagnostics
+    said = [one for one in said if one.code not in ("SG221", "SG223")]
+    assert [(one.code, one.severity) for one in said] == found
+    assert all(
+        one.span is not None and one.span.source.text[one.span.start : one.span.end] == "both"
+        for one in said
+    )
 
 
 def test_counts(folder: Path) -> None:
@@ -249,6 +336,53 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
     ({"measure": "measure { marginal blasts in 4 equal bins }"}, [("SG211", "in 4 equal bins")]),
     ({"measure": "measure { marginal pairs of q in 2 equal bins }"}, [("SG205", "q")]),
     ({"measure": "measure { marginal pairs of p }"}, [("SG211", "marginal pairs of p")]),
+    ({"measure": "measure { marginal stage * pairs of p in 2 equal bins }"}, [("SG205", "stage")]),
+    ({"measure": "measure { marginal p * pairs of p in 2 equal bins }"}, [("SG205", "p")]),
+    (
+        {"measure": "measure { marginal each flags * pairs of p in 2 equal bins }"},
+        [("SG211", "flags")],
+    ),
+    (
+        {"measure": "measure { marginal sex * sex * pairs of p in 2 equal bins }"},
+        [("SG207", "sex")],
+    ),
+    (
+        {
+            "measure": "measure { marginal sex * pairs of p in 2 equal bins\n"
+            "marginal pairs of p in 3 equal bins\n"  # may stand beside them
+            "marginal sex * pairs of p in 3 equal bins\n"
+            "marginal subtype * pairs of p in 2 equal bins }"
+        },
+        [("SG112", "subtype")],
+    ),
+    (
+        {
+            "columns": "columns { "
+            + "; ".join(f"c{k} number 0..9 in 9 equal bins" for k in range(7))
+            + " }",
+            "measure": f"measure {{ marginal {' * '.join(f'c{k}' for k in range(7))} "
+            "* pairs of p in 2 equal bins }",
+        },
+        [("SG311", "marginal c0 * c1 * c2 * c3 * c4 * c5 * c6 * pairs of p in 2 equal bins")],
+    ),
+    (  # label cells times the pairs of all statements
+        {
+            "columns": "columns { "
+            + "; ".join(f"c{k} number 0..9 in 9 equal bins" for k in range(4))
+            + " }",
+            "measure": "measure { marginal c0 * c1 * c2 * c3 * pairs of p in 2 equal bins\n"
+            + "\n".join(f"marginal pairs of p in {bins} equal bins" for bins in (2, 3))
+            + " }",
+        },
+        [("SG311", "marginal pairs of p in 3 equal bins")],
+    ),
+    (
+        {
+            "measure": "measure { marginal sex * pairs of p in 2 equal bins\n"
+            "marginal sex * pairs of p in 2 equal bins }"
+        },
+        [("SG215", "marginal sex * pairs of p in 2 equal bins")],
+    ),
     (
         {"measure": "measure { marginal pairs of p within hallmrk in 2 equal bins }"},
         [("SG205", "hallmrk")],
@@ -289,6 +423,28 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
     ({"measure": "measure { moments p by subtype in 3 factors from r }"}, [("SG214", "3")]),
     ({"measure": "measure { moments p by subtype in 3 factors from hallmark }"}, [("SG220", "3")]),
     ({"measure": "measure { moments p by subtype in 65 factors from r }"}, [("SG216", "65")]),
+    (
+        {
+            "measure": "measure { moments p by sex in factors from r }",
+            "privacy": "privacy { add or remove one person; epsilon 4; delta 0 }",
+        },
+        [("SG220", "moments p by sex in factors from r")],
+    ),
+    (
+        {
+            "measure": "measure { moments p by sex in 2 factors from r }",
+            "panel": "panel p expression tpm 0..20 { A, B, C }",
+            "public": 'public r from "r.csv" tpm',
+        },
+        [("SG220", "p")],
+    ),
+    (
+        {
+            "measure": "measure { moments p by sex in 2 factors from r }",
+            "panel": "panel p expression log2 0..5 { A, B, C }",
+        },
+        [("SG226", "r")],
+    ),
     ({"measure": "measure { moments p by p in 2 factors from r }"}, [("SG205", "p")]),
     ({"measure": "measure { moments p by sex * sex in 2 factors from r }"}, [("SG207", "sex")]),
     ({"measure": "measure { moments q by sex in 2 factors from r }"}, [("SG205", "q")]),
@@ -393,6 +549,34 @@ FAULTS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [
         [("SG212", "tpm")],
     ),
     ({"public": 'public r from "r.csv" log2 aligned by b'}, [("SG205", "b")]),
+    (
+        {"public": 'public r from "r.csv" log2 labelled by subtyp, flags, blasts, sex, sex'},
+        [
+            ("SG207", "sex"),
+            ("SG205", "subtyp"),
+            ("SG205", "flags"),
+            ("SG220", "blasts"),
+            ("SG214", "sex"),
+        ],
+    ),
+    (
+        {
+            "columns": "columns { sample category { X, Y }; subtype category { X } else Z }",
+            "public": 'public r from "r.csv" log2 labelled by sample, subtype',
+        },
+        [("SG208", "subtype category { X } else Z"), ("SG205", "Z"), ("SG224", "sample")],
+    ),
+    (
+        {
+            "columns": "columns { subtype category { } }",
+            "measure": "measure { moments p by subtype in factors from r }",
+        },
+        [("SG208", "subtype category { }")],
+    ),
+    (
+        {"public": 'public b from "r.csv" log2 and "r2.csv" vst labelled by sex'},
+        [("SG220", "sex")],
+    ),
     (
         {"public": 'public r from "r.csv" log2\npublic b from "r.csv" vst and "r2.csv" vst'},
         [("SG212", "vst")],

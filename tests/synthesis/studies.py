@@ -115,11 +115,13 @@ def gene_pairs(
     pairs: Sequence[tuple[int, int]],
     edges: Sequence[Sequence[float]],
     reference: str = "",
+    columns: Sequence[str] = (),
 ) -> PairMarginal:
     return PairMarginal(
         kind="pairs",
-        id=f"pairs of {panel}",
-        statement=f"marginal pairs of {panel}",
+        id="*".join([*columns, f"pairs of {panel}"]),
+        statement=f"marginal {' * '.join([*columns, f'pairs of {panel}'])}",
+        columns=tuple(columns),
         panel=panel,
         sets="",
         set_names=(),
@@ -185,7 +187,7 @@ def plan_of(
         opened = {
             "identity": labels * bins,
             "centred": labels * (bins - 1),
-            "double-centred": (labels - 1) * (bins - 1),
+            "double-centred": labels // bins * (bins - 1) ** 2,
         }
         releases.append(
             Release(
@@ -239,13 +241,14 @@ def raw_counts(study: Program, item: Query, people: People) -> Integers:
 
     for table in range(counts.shape[0]):
         for person in range(people.number):
-            if isinstance(item, PairMarginal):
-                first, second = item.pairs[table]
-                counts[table, bin_of(first, person), bin_of(second, person)] += 1
-                continue
             cell = 0
             for name in item.columns:
                 cell = cell * len(study.column(name).values) + int(people.codes[name][person])
+            if isinstance(item, PairMarginal):
+                first, second = item.pairs[table]
+                row = cell * item.bins + bin_of(first, person)
+                counts[table, row, bin_of(second, person)] += 1
+                continue
             counts[table, cell, bin_of(table, person) if genes else 0] += 1
     return counts
 
@@ -262,6 +265,7 @@ def measure(plan: Plan, people: People, rng: np.random.Generator | None) -> Meas
         if release.map == "centred":
             cells = (item.bins * cells - cells.sum(axis=2, keepdims=True))[:, :, :-1]
         elif release.map == "double-centred":
+            cells = cells.reshape(-1, item.bins, item.bins)
             rows, columns = cells.sum(axis=2, keepdims=True), cells.sum(axis=1, keepdims=True)
             mapped = item.bins**2 * cells - item.bins * (rows + columns)
             cells = (mapped + cells.sum(axis=(1, 2), keepdims=True))[:, :-1, :-1]

@@ -3,7 +3,12 @@ import pytest
 
 from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.program import CategoryColumn
-from secgen_dsl.synthesis.conditioning import balanced, only_where, with_proportions
+from secgen_dsl.synthesis.conditioning import (
+    balanced,
+    only_where,
+    warn_of_lost_values,
+    with_proportions,
+)
 from secgen_dsl.synthesis.measured import Floats
 from secgen_dsl.synthesis.model import Component, LatentCorrelations, TableModel
 from secgen_dsl.synthesis.sample import draw_samples
@@ -35,7 +40,7 @@ def model_with(sets: list[str], seed: int, empty: bool = False) -> TableModel:
         components=(Component(tree, tuple(tables), 100.0),),
         tables=(),
         genes=(),
-        latent=LatentCorrelations((), np.zeros((0, 0))),
+        latent=LatentCorrelations((), np.zeros((1, 0, 0))),
     )
 
 
@@ -86,6 +91,18 @@ def test_nobody_is_invented() -> None:
     assert set(draw_samples(balanced(model, "a"), 20, np.random.default_rng(1)).labels("a")) == {
         "a1"
     }
+
+
+def test_a_value_that_noise_left_to_nobody_is_told() -> None:
+    model = model_with(["ab", "bc"], 7, empty=True)
+    samples = draw_samples(balanced(model, "a"), 60, np.random.default_rng(1))
+    (told,) = warn_of_lost_values(model, samples)
+    assert (told.code, told.severity) == ("SG615", "warning")
+    assert 'no synthetic row has a "a0"' in told.message
+    assert "noise" in told.message
+    assert warn_of_lost_values(model, samples, {"a"}) == ()
+    few = draw_samples(model, 1, np.random.default_rng(1))
+    assert "too few people" in warn_of_lost_values(model, few)[1].message
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from secgen_dsl.synthesis.model import (
     TableModel,
 )
 from secgen_dsl.synthesis.sample import draw_samples
+from secgen_dsl.synthesis.shrinkage import MAX_REFERENCE_ROWS
 
 from .studies import ORDINARY, column, panel
 from .test_sample import component
@@ -81,6 +82,18 @@ def sums_of(
     )
 
 
+def test_cells_follow_the_public_people_that_are_kept() -> None:
+    labels, reference = people(3 * MAX_REFERENCE_ROWS, seed=2)
+    sums = sums_of(labels, reference, reference)
+    known = np.where(labels == 2, -1, labels)
+    public = describe_factors(sums, reference, known)
+    assert public.cells.shape == public.scores.shape[:1] == (MAX_REFERENCE_ROWS,)
+    again = describe_factors(sums, np.where(known[:, None] == 1, reference, np.nan))
+    np.testing.assert_array_equal((again.scores != 0).any(axis=1), public.cells == 1)
+    assert set(describe_factors(sums, reference).cells.tolist()) == {-1}
+    assert describe_factors(sums, np.zeros((0, 1))).cells.shape == (0,)
+
+
 def model_of(sums: MomentSums, reference: Floats, rows: int) -> TableModel:
     factors = fit_factors(sums, SHARES, rows, describe_factors(sums, reference))
     genes = tuple(
@@ -90,7 +103,7 @@ def model_of(sums: MomentSums, reference: Floats, rows: int) -> TableModel:
         for k, gene in enumerate(GENES)
     )
     held = component((LABEL,), SHARES)
-    nothing = LatentCorrelations((), np.zeros((0, 0)))
+    nothing = LatentCorrelations((), np.zeros((1, 0, 0)))
     return TableModel((LABEL,), {}, (held,), (), genes, nothing, (factors,))
 
 
@@ -173,7 +186,7 @@ def test_genes_of_tables_keep_their_table_and_take_co_expression_from_the_factor
     genes = tuple(
         SyntheticGene(g, "p", "log2", ((0, k),), curve, (0, k)) for k, g in enumerate("AB")
     )
-    nothing = LatentCorrelations((), np.zeros((0, 0)))
+    nothing = LatentCorrelations((), np.zeros((1, 0, 0)))
     held: Component = component((LABEL,), SHARES)
     model = TableModel((LABEL,), {}, (held,), (table,), genes, nothing, (factors,))
     samples = draw_samples(model, 1000, np.random.default_rng(1))
@@ -182,7 +195,7 @@ def test_genes_of_tables_keep_their_table_and_take_co_expression_from_the_factor
     rank = 6 / np.pi * np.arcsin(0.8 / 2)  # Spearman's of a normal copula
     assert np.corrcoef(samples.values.T)[0, 1] == pytest.approx(rank, abs=0.03)
     # A measured pair has the last word.
-    pair = LatentCorrelations((0, 1), np.array([[1.0, -0.5], [-0.5, 1.0]]))
+    pair = LatentCorrelations((0, 1), np.array([[[1.0, -0.5], [-0.5, 1.0]]]))
     latent = draw_latent(
         replace(model, latent=pair), {"subtype": 3}, samples.codes, np.random.default_rng(1)
     )
@@ -194,4 +207,20 @@ def test_factors_are_drawn_without_sampling_error() -> None:
     drawn = exact_normals(100, 4, cells, np.random.default_rng(3))
     np.testing.assert_allclose(drawn.T @ drawn / 100, np.eye(4), atol=1e-12)
     np.testing.assert_allclose(drawn[:50].mean(axis=0), 0, atol=1e-12)
+    few = np.stack(
+        [exact_normals(100, 4, np.repeat([0, 1], [99, 1]), np.random.default_rng(k))[-1]
+         for k in range(200)]
+    )  # fmt: skip
+    assert few.std() == pytest.approx(1, abs=0.1)
     assert exact_normals(5, 4, np.zeros(5, dtype=int), np.random.default_rng(3)).shape == (5, 4)
+
+
+@pytest.mark.parametrize("public", [5, 9, 200])
+def test_genes_vary_at_least_as_much_as_among_public_people(public: int) -> None:
+    """Along components of few people others hardly vary: the rest is each gene's own."""
+    labels, values = people(2_000, 3)
+    _, reference = people(200, 4)
+    reference = reference[:public]
+    sums = sums_of(labels, values, reference)
+    fitted = fit_factors(sums, SHARES, 2_000, describe_factors(sums, reference))
+    assert fitted.pooled()[1].min() > 0.99

@@ -27,7 +27,7 @@ from .studies import (
 
 SUBTYPE = column("subtype", "x", "y", "z")
 SEX = column("sex", "f", "m")
-INDEPENDENT = LatentCorrelations((), np.zeros((0, 0)))
+INDEPENDENT = LatentCorrelations((), np.zeros((1, 0, 0)))
 
 
 def some_people(number: int, genes: tuple[str, ...], seed: int = 4) -> People:
@@ -278,8 +278,8 @@ def test_pairs_keep_dependence_and_every_genes_own_table(correlation: float, bin
     # Inside a bin of the gene's table labels are not told apart: what they explain there counts
     # as dependence.
     if bins != "across":
-        assert model.latent.matrix[0, 1] == pytest.approx(correlation, abs=0.06)
-        assert model.latent.matrix[1, 2] == pytest.approx(0, abs=0.08)
+        assert model.latent.matrices[0, 0, 1] == pytest.approx(correlation, abs=0.06)
+        assert model.latent.matrices[0, 1, 2] == pytest.approx(0, abs=0.08)
     samples = draw_samples(model, 3000, np.random.default_rng(2))
     # Four bins flatten what labels explain; without the pairs the first two would be further off.
     real = np.corrcoef(np.array([people.expression[gene] for gene in "ABC"]))

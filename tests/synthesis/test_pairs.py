@@ -104,23 +104,25 @@ def pairs_of(
         prior = np.zeros(_CORRELATIONS.size)
         if public is not None:
             prior = _likelihood(200 * expected[nearest(public[number])], expected, 200, 0.0)
-        found.append(_Pair(_likelihood(counts, expected, 800, noise**2), prior))
+        nothing = np.zeros((1, _CORRELATIONS.size))
+        found.append(_Pair(_likelihood(counts, expected, 800, noise**2), nothing, prior))
     return found
 
 
 def test_without_noise_neither_the_prior_nor_the_reference_can_bias() -> None:
     truth = np.array([-0.6, 0.1, 0.3, 0.7])
     for public in (None, -truth):
-        means, _ = _shrunk(pairs_of(truth, 0.5, np.random.default_rng(0), public))
-        np.testing.assert_allclose(np.tanh(means), truth, atol=0.03)
+        means, _ = _shrunk(pairs_of(truth, 0.5, np.random.default_rng(0), public), by_labels=False)
+        np.testing.assert_allclose(np.tanh(means[0]), truth, atol=0.03)
 
 
 def test_noise_alone_leaves_the_reference_or_nothing() -> None:
     truth = np.zeros(40)
     public = np.linspace(-0.6, 0.6, 40)
-    means, _ = _shrunk(pairs_of(truth, 3_000.0, np.random.default_rng(1)))
+    (means,), _ = _shrunk(pairs_of(truth, 3_000.0, np.random.default_rng(1)), by_labels=False)
     assert np.abs(np.tanh(means)).mean() < 0.05
-    means, _ = _shrunk(pairs_of(truth, 3_000.0, np.random.default_rng(1), public))
+    noisy = pairs_of(truth, 3_000.0, np.random.default_rng(1), public)
+    (means,), _ = _shrunk(noisy, by_labels=False)
     assert np.abs(np.tanh(means) - public).mean() < 0.05
 
 
@@ -131,11 +133,12 @@ def test_shrinkage_lowers_the_error_under_noise() -> None:
     errors = {"plain": 0.0, "shrunk": 0.0, "with reference": 0.0}
     for seed in range(5):
         pairs = pairs_of(truth, 60.0, np.random.default_rng(seed))
-        plain = np.array([_CORRELATIONS[pair.likelihood.argmax()] for pair in pairs])
+        plain = np.array([_CORRELATIONS[pair.everyone.argmax()] for pair in pairs])
         known = pairs_of(truth, 60.0, np.random.default_rng(seed), public)
         errors["plain"] += float(((plain - truth) ** 2).mean())
-        errors["shrunk"] += float(((np.tanh(_shrunk(pairs)[0]) - truth) ** 2).mean())
-        errors["with reference"] += float(((np.tanh(_shrunk(known)[0]) - truth) ** 2).mean())
+        for name, given in (("shrunk", pairs), ("with reference", known)):
+            (means,), _ = _shrunk(given, by_labels=False)
+            errors[name] += float(((np.tanh(means) - truth) ** 2).mean())
     assert errors["shrunk"] < 0.8 * errors["plain"], errors
     assert errors["with reference"] < 0.6 * errors["shrunk"], errors
 

@@ -9,9 +9,14 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.ir.program import Bridge, Program
 from secgen_dsl.public.aligned import bridge_key
 from secgen_dsl.public.files import PublicFile, read_public_file
-from secgen_dsl.synthesis.reference import read_numbers, read_references
+from secgen_dsl.synthesis.reference import (
+    public_cells,
+    read_label_codes,
+    read_numbers,
+    read_references,
+)
 
-from .studies import marginal, number, panel, program, reference
+from .studies import column, marginal, number, panel, program, reference
 
 
 def written(folder: Path, name: str, text: str) -> PublicFile:
@@ -67,6 +72,41 @@ def test_a_gene_that_the_bridge_cannot_align_is_left_out(tmp_path: Path) -> None
 def test_number_columns_are_read_as_they_stand(tmp_path: Path) -> None:
     study, files = bridged(tmp_path)
     np.testing.assert_array_equal(read_numbers(study, files)["age"], [61, 40, np.nan])
+
+
+def labelled(folder: Path) -> tuple[Program, dict[str, PublicFile]]:
+    rows = ["id,sex,A,stage", "1,m,5,II", "2,f,6,I", "3,,7,I", "4,f,8,?", "5,m,,I"]
+    file = written(folder, "far.csv", "\n".join(rows))
+    far = reference("far", sha256=file.sha256).model_copy(update={"labelled_by": ("stage", "sex")})
+    study = program(
+        [column("stage", "I", "II"), column("sex", "m", "f"), column("grade", "1", "2")],
+        [marginal(["sex"], "p", [[9.0]])],
+        [panel("p", ["A"])],
+        [far, reference("bare", sha256=file.sha256)],
+    )
+    return study, {"far": file, "bare": file}
+
+
+def test_labels_are_in_the_order_of_the_values(tmp_path: Path) -> None:
+    study, files = labelled(tmp_path)
+    codes = read_label_codes(study, files)
+    assert codes.keys() == {"far"}
+    assert codes["far"]["stage"].tolist() == [1, 0, 0, -1, 0]
+    assert codes["far"]["sex"].tolist() == [0, 1, -1, 1, 0]
+    assert read_references(study, files)["far"]["A"].shape == codes["far"]["sex"].shape
+    for columns, cells in (
+        (["sex"], [0, 1, -1, 1, 0]),
+        (["stage", "sex"], [2, 1, -1, -1, 0]),
+        (["sex", "stage"], [1, 2, -1, -1, 0]),
+    ):
+        found = public_cells(study, columns, codes["far"])
+        assert found is not None
+        assert found.tolist() == cells
+    assert public_cells(study, ["sex", "grade"], codes["far"]) is None
+    assert public_cells(study, [], codes["far"]) is None
+    with pytest.raises(SecgenError) as raised:
+        read_label_codes(study, files | {"far": written(tmp_path, "far.csv", "id,sex\n")})
+    assert raised.value.diagnostics[0].code == "SG603"
 
 
 @pytest.mark.parametrize("unit", ["log2_fpkm", "log2"])

@@ -48,7 +48,7 @@ def model(
     """``correlations`` are of the first genes."""
     matrix = np.zeros((0, 0)) if correlations is None else correlations
     curves = {c.name: number_curve(c, None) for c in columns if c.kind == "number"}
-    latent = LatentCorrelations(tuple(range(matrix.shape[0])), matrix)
+    latent = LatentCorrelations(tuple(range(matrix.shape[0])), matrix[None])
     return TableModel(columns, curves, components, tables, genes, latent)
 
 
@@ -304,3 +304,16 @@ def test_rows_below_one_are_refused() -> None:
     with pytest.raises(SecgenError) as raised:
         draw_samples(one_gene_model(), 0, np.random.default_rng(0))
     assert raised.value.diagnostics[0].code == "SG611"
+
+
+def test_two_tables_of_a_gene_are_proper_where_a_label_has_nobody() -> None:
+    """p(bin) is 0 of a bin that only such a label's noise reaches; found by a plan that crashed."""
+    tables = [
+        GeneTable(("s",), np.array([[[0, 1.0], [0.5, 0.5]]]), np.array([[0, 1.0]])),
+        GeneTable(("x",), np.array([[[0, 1.0], [0.2, 0.8]]]), np.array([[0, 1.0]])),
+    ]
+    curve = bin_curve(np.array([5.0]), 0, 10, None)
+    gene = SyntheticGene("g", "p", "log2", ((0, 0), (1, 0)), curve)
+    found = bin_probabilities(tables, [gene], np.array([[1, 1], [0, 0], [1, 0], [0, 1]]))
+    np.testing.assert_allclose(found.sum(axis=2), 1)
+    np.testing.assert_allclose(found[0, :, 0], [0.5, 0, 0, 0])

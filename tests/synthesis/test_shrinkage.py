@@ -108,11 +108,70 @@ def test_golden_utility_labels_of_people_are_recognised() -> None:
     assert recognised["axes"] > recognised["plain"] + 0.1, recognised
 
 
-def test_without_noise_the_reference_cannot_bias() -> None:
+def test_without_noise_neither_the_reference_nor_moments_can_bias() -> None:
     counts, truth, reference, _ = study(1)
-    misleading = BINS - 1 - reference
-    estimate = estimate_rows(contrasts(counts), 1e-6, PEOPLE, describe_reference(misleading, BINS))
-    np.testing.assert_allclose(estimate, truth, atol=1e-3)
+    misleading = describe_reference(BINS - 1 - reference, BINS)
+    for predicted in (None, np.roll(truth, 1, axis=1)[:, :, ::-1]):
+        estimate = estimate_rows(contrasts(counts), 1e-6, PEOPLE, misleading, predicted)
+        np.testing.assert_allclose(estimate, truth, atol=1e-3)
+
+
+def wrong_by(rng: np.random.Generator, truth: Floats, size: float) -> Floats:
+    """Rows as moments might predict them."""
+    return project_to_simplex(truth + rng.normal(0, size, truth.shape), 1.0)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_where_noise_hides_all_rows_are_those_that_moments_predict(empty: bool) -> None:
+    """Also those of a label that nobody has."""
+    counts, truth, reference, _ = study(2)
+    people = PEOPLE * [1, 1, 1, not empty]
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        predicted = wrong_by(rng, truth, 0.05)
+        noisy = contrasts(counts + rng.normal(0, 3000.0, counts.shape))
+        rows = estimate_rows(
+            noisy, 3000.0**2, people, describe_reference(reference, BINS), predicted
+        )
+        # Rows by tables alone are wrong by .2 and more.
+        assert np.abs(rows - predicted).mean() < 0.02
+        if empty:
+            np.testing.assert_allclose(rows[:, 3], predicted[:, 3], atol=0.02)
+
+
+def test_golden_utility_rows_are_better_than_prediction_and_tables_alone() -> None:
+    counts, truth, reference, _ = study(1)
+    rng = np.random.default_rng(300)
+    predicted = wrong_by(rng, truth, 0.08)
+    noisy = contrasts(counts + rng.normal(0, 10.0, counts.shape))
+    described = describe_reference(reference, BINS)
+    found = {
+        "moments": predicted,
+        "tables": estimate_rows(noisy, 100.0, PEOPLE, described),
+        "both": estimate_rows(noisy, 100.0, PEOPLE, described, predicted),
+    }
+    errors = {name: float(np.abs(rows - truth).mean()) for name, rows in found.items()}
+    assert errors["both"] < 0.8 * min(errors["moments"], errors["tables"]), errors
+
+
+def test_beside_moments_labels_keep_their_true_size() -> None:
+    """Predictions of the true size, as factor models make them: shrunk by √f they outgrow it."""
+    rng = np.random.default_rng(6)
+    genes, labels, size, noise = 400, 6, 0.05, 0.05
+    basis = contrast_basis(2)[:, 0]
+    effects = rng.normal(0, size, (genes, labels))
+    share = size**2 / (size**2 + noise**2)
+    guessed = share**0.5 * (effects + rng.normal(0, noise, effects.shape))
+    people = np.full(labels, 100.0)
+    counted = 100 * (effects + rng.normal(0, noise, effects.shape))
+    rows = estimate_rows(
+        counted[:, :, None] * basis,
+        (100 * noise) ** 2,
+        people,
+        no_reference(genes, 2),
+        0.5 + guessed[:, :, None] * basis,
+    )
+    assert ((rows - 0.5) @ basis).std() == pytest.approx(size, rel=0.05)
 
 
 def test_where_noise_hides_all_rows_stay_near_the_reference() -> None:

@@ -70,6 +70,7 @@ CLAIMED: dict[str, Change] = {
     "program.references.*.unit": other,
     "program.references.*.sha256": constant(""),
     "program.references.*.aligned_by": other,
+    "program.references.*.labelled_by.*": other,
     "program.bridges.*.name": other,
     "program.bridges.*.units.*": other,
     "program.bridges.*.sha256.*": constant(""),

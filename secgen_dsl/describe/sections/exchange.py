@@ -6,7 +6,7 @@ from secgen_dsl.describe.measured import added_for, error_words, measured_as, se
 from secgen_dsl.describe.subject import Message
 from secgen_dsl.describe.writer import Writer, join, listed
 from secgen_dsl.ir.plan import LaplaceNoise
-from secgen_dsl.ir.queries import Marginal, Moments, SecondMoment, VectorSum
+from secgen_dsl.ir.queries import Marginal, Moments, PairMarginal, SecondMoment, VectorSum
 from secgen_dsl.planner.predict import Prediction, predict
 
 
@@ -132,8 +132,17 @@ def _opening(w: Writer, prediction: Prediction, *, laplace: bool) -> list[Part]:
         statement = (*statement, *say("disclosure.in_spec", place=given(source)))
     tables, labels, bins = w.subject.plan.program.shape(prediction.query)
     opened = w.integer(release.opened, "plan: openings[].values")
+    query = prediction.query
     if tables == 1 and bins == 1:
         shape = say("disclosure.shape_flat", opened=opened)
+    elif isinstance(query, PairMarginal) and query.columns:
+        shape = say(
+            "disclosure.shape_pairs",
+            tables=say.integer(tables),
+            labels=say.integer(labels // bins),
+            bins=say.integer(bins),
+            opened=opened,
+        )
     else:
         shape = say(
             "disclosure.shape_tables",

@@ -6,7 +6,7 @@ from math import ceil
 from secgen_dsl.describe.catalogue import Part, code, given
 from secgen_dsl.describe.document import Block, Figure, Paragraph, Section, Text
 from secgen_dsl.describe.measured import error_words
-from secgen_dsl.describe.writer import Writer, join
+from secgen_dsl.describe.writer import Writer, join, listed
 from secgen_dsl.ir.program import Bridge, Reference
 from secgen_dsl.ir.queries import PairMarginal, VectorSum
 from secgen_dsl.planner.predict import Prediction, expected_people, predict
@@ -59,8 +59,12 @@ def _named(name: str) -> list[Part]:
 
 def _reference(w: Writer, reference: Reference) -> Text:
     if reference.aligned_by:
-        return w.say("inputs.aligned", unit=reference.unit, bridge=given(reference.aligned_by))
-    return w.say("inputs.reference", unit=reference.unit)
+        text = w.say("inputs.aligned", unit=reference.unit, bridge=given(reference.aligned_by))
+    else:
+        text = w.say("inputs.reference", unit=reference.unit)
+    if not reference.labelled_by:
+        return text
+    return (*text, *w.say("inputs.labelled", columns=listed(reference.labelled_by)))
 
 
 def _bridge(w: Writer, bridge: Bridge) -> Text:
@@ -145,6 +149,6 @@ def _groups(w: Writer, prediction: Prediction) -> list[list[Part]]:
     cells = program.label_cells(prediction.query)
     kind = "evenly" if cells > 1 else "all"
     if isinstance(prediction.query, PairMarginal):
-        kind = "first_gene"
+        kind = "first_gene_of_label" if prediction.query.columns else "first_gene"
     even = w.value(say.short(bound / cells), "plan: program.person.people_bound", "people_even")
     return [[statement, say(f"utility.{kind}"), (even,), error, relative, smallest]]

@@ -1,20 +1,23 @@
 """Figures of genes: densities, differential expression, co-expression."""
 
 from collections.abc import Iterator
+from math import log10
 
 import numpy as np
 
 from secgen_dsl.describe.figures.drawing import (
+    STROKE,
     STROKE_1,
     STROKE_2,
     WIDTH,
     cut,
+    length,
     path,
     picture,
     text,
 )
 from secgen_dsl.evaluation.accuracy import Floats
-from secgen_dsl.evaluation.biology import Agreement, Expressed, correlation
+from secgen_dsl.evaluation.biology import LEVEL, Agreement, Expressed, correlation
 from secgen_dsl.evaluation.coexpression import gene_order
 from secgen_dsl.evaluation.evaluate import Evaluation
 from secgen_dsl.evaluation.report.parts import (
@@ -58,7 +61,8 @@ def densities(found: Evaluation) -> Picture:
         top = max(line.max() for line in lines)
         left, up = 24 + 232 * (place // 2), 34 + 166 * (place % 2)
         frame = Frame(left, up, 200, 104, (low, 0.0), (high, float(top)))
-        elements += frame.axes(cut(f"{tables.genes[gene]} ({words})", 200))
+        name = cut(tables.genes[gene], 200 - length(f" ({words})"))
+        elements += frame.axes(f"{name} ({words})")
         for line, ink in zip(
             lines,
             (f'{STROKE_1} stroke-width="2"', f'{STROKE_2} stroke-width="2" stroke-dasharray="5 3"'),
@@ -121,7 +125,9 @@ def volcano(found: Evaluation, pair: Agreement, place: int) -> Picture:
     elements: list[str] = []
     for side, (words, each) in enumerate(zip(("Real", "Synthetic"), both, strict=True)):
         frame = Frame(30 + 360 * side, 34, 320, 240, (-wide, 0.0), (wide, high))
-        elements += frame.axes(f"{words} rows", "difference", f"−log10 q, to {high:.0f}")
+        elements += frame.axes(f"{words} rows", "difference", "−log10 q")
+        level = [frame.at(x, -log10(LEVEL)) for x in (-wide, wide)]
+        elements.append(path(level, f'{STROKE} stroke-width="0.8" stroke-dasharray="1.5 4"'))
         points = [frame.at(x, y) for x, y in zip(each.difference, _height(each), strict=True)]
         rest = [points[gene] for gene in np.flatnonzero(~(called | made))]
         dots = "".join(f"M{x:.0f} {y:.0f}h0" for x, y in rest) or "M0 0"
@@ -137,10 +143,15 @@ def volcano(found: Evaluation, pair: Agreement, place: int) -> Picture:
         elements.append(text(x + 12, 322, f"{_KINDS[kind]} ({those.sum():,})", SMALL_TEXT))
     title = f"{pair.first} against {pair.second}: differential expression"
     about = (
-        f"True positive rate {percent(pair.tpr)} at a false positive rate of {percent(pair.fpr)}; "
-        f"of the genes called in both, {percent(pair.same_direction)} go in one direction.  Each "
+        f"True positive rate {percent(pair.tpr)} at a false positive rate of {percent(pair.fpr)}"
+        + (
+            f"; of the genes called in both, {percent(pair.same_direction)} go in one direction"
+            if kinds[0].any()
+            else ""
+        )
+        + ".  Each "
         "gene has the same mark in both pictures; small dots are called in neither "
-        f"({(~(called | made)).sum():,})."
+        f"({(~(called | made)).sum():,}).  Above the dotted line q is below {LEVEL}."
     )
     strongest = np.argsort(pair.real.adjusted, kind="stable")[:_LISTED]
     name = f"volcano-{place}"
@@ -285,6 +296,6 @@ def class_means(found: Evaluation) -> Picture | None:
         "sets",
         title,
         about,
-        picture("sets", 400, title, about, LANGUAGE, elements),
+        picture("sets", max(400, 52 + 22 * len(classes)), title, about, LANGUAGE, elements),
         Grid("Mean scores, real / synthetic", ("set", "genes", *classes), rows),
     )

@@ -18,7 +18,7 @@ LANGUAGE = "en"
 SMALL_TEXT = f'font-size="{SMALL}"'
 
 COLOURS = ("#3f7fbf", "#c8553d", "#3d9970", "#b07d2b", "#8a63b0", "#808080")
-"""Middling: they stand out on white and on black.  Every one has a mark of its own as well."""
+"""Middling: they stand out on white and on black.  Marks differ as well: see ``marks``."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,24 @@ class Frame:
         if across:
             middle = self.left + self.width / 2
             found.append(text(middle, bottom + 16, across, f'{SMALL_TEXT} text-anchor="middle"'))
-        if up:
-            x, y = self.left - 8, self.top + self.height / 2
-            turned = f'transform="rotate(-90 {x:.1f} {y:.1f})" text-anchor="middle"'
-            found.append(text(x, y, up, f"{SMALL_TEXT} {turned}"))
+        for words, y, anchor in (
+            (f"{self.low[1]:.{digits}f}", bottom, "start"),
+            (up, self.top + self.height / 2, "middle"),
+            (f"{self.high[1]:.{digits}f}", self.top, "end"),
+        ):
+            if up:
+                x = self.left - 8
+                turned = f'transform="rotate(-90 {x:.1f} {y:.1f})" text-anchor="{anchor}"'
+                found.append(text(x, y, words.replace("-", "−"), f"{SMALL_TEXT} {turned}"))
         return found
 
 
 def marks(kind: int, points: Sequence[tuple[float, float]], size: float = 3.0) -> str:
-    """Points of one kind as one element: each kind has its shape and its colour."""
+    """Points of one kind as one element: each of 36 kinds has its shape and colour."""
     colour = COLOURS[kind % len(COLOURS)]
-    shape = "".join(_mark(kind % len(COLOURS), x, y, size) for x, y in points)
-    line = kind % len(COLOURS) in (4, 5)
+    form = (kind + kind // len(COLOURS)) % len(COLOURS)
+    shape = "".join(_mark(form, x, y, size) for x, y in points)
+    line = form in (4, 5)
     ink = f'fill="none" stroke="{colour}" stroke-width="1.3"' if line else f'fill="{colour}"'
     return f'<path d="{shape or "M0 0"}" {ink} fill-opacity="0.75"/>'
 

@@ -1,6 +1,6 @@
 """Figures of rows: principal components, confusion of classes, attacks under the promise."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log10
 
 import numpy as np
@@ -33,6 +33,8 @@ from secgen_dsl.evaluation.report.parts import (
 from secgen_dsl.evaluation.utility import Scores
 
 _MOST_POINTS = 700
+_FEW = 5  # classes whose names may be cut
+_LEAST_CELL = 20  # pixels that a number takes
 _LEAST = 1e-3  # the left end of the figure of attacks
 
 
@@ -106,17 +108,29 @@ def legend(names: tuple[str, ...], top: float) -> Iterator[str]:
 
 
 def confusion(found: Evaluation, learner: str, words: str) -> Picture:
-    """Which class real rows are called, by what the classifier was trained on."""
+    """Which class real rows are called, by what the classifier was trained on.
+
+    Columns have the classes' names, or numbers if a name does not fit.
+    """
     sides = (
         ("Trained on synthetic rows", found.synthetic_scores[learner]),
         ("Trained on real rows", found.real_scores[learner]),
     )
     classes = found.tables.classes
     cell = min(270 / len(classes), 64.0)
+    numbered = any(cut(name, cell, 12) != name for name in classes) and len(classes) > _FEW
+    heads = [str(k) if numbered else cut(name, cell, 12) for k, name in enumerate(classes, start=1)]
     elements: list[str] = []
     rows = []
     for side, (title, scores) in enumerate(sides):
-        elements += _matrix(scores, title, 96 + 352 * side, cell, first=side == 0)
+        if not side:
+            size = min(12.0, cell)
+            names = [
+                f"{cut(name, 62, size)} · {k}" if numbered else cut(name, 84, size)
+                for k, name in zip(heads, classes, strict=True)
+            ]
+            elements += _names(names, 88, cell)
+        elements += _matrix(scores, title, 96 + 352 * side, cell, heads)
         for name, row in zip(classes, scores.confusion, strict=True):
             rows.append((f"{name} ({title.lower()})", *(f"{count:,}" for count in row)))
     title = f"Which class real rows are called: {words}"
@@ -124,6 +138,8 @@ def confusion(found: Evaluation, learner: str, words: str) -> Picture:
         "A line for each true class, a column for each class that rows are called: share of the "
         "line, in per cent.  Where the two pictures differ, synthetic rows teach something else."
     )
+    if numbered:
+        about += "  Columns have the numbers of the lines."
     name = f"confusion-{learner}"
     height = 66 + cell * len(classes) + 20
     return Picture(
@@ -135,24 +151,33 @@ def confusion(found: Evaluation, learner: str, words: str) -> Picture:
     )
 
 
-def _matrix(scores: Scores, title: str, left: float, cell: float, *, first: bool) -> Iterator[str]:
+def _names(names: Sequence[str], right: float, cell: float) -> Iterator[str]:
+    """Headings of lines."""
+    size = min(12.0, cell)
+    for row, name in enumerate(names):
+        middle = 56 + row * cell + cell / 2 + size / 3
+        yield text(right, middle, name, f'font-size="{size:.0f}" text-anchor="end"')
+
+
+def _matrix(
+    scores: Scores, title: str, left: float, cell: float, heads: Sequence[str]
+) -> Iterator[str]:
     yield text(left, 20, title)
     totals = scores.confusion.sum(axis=1)
-    for row, name in enumerate(scores.classes):
+    for row, head in enumerate(heads):
         top = 56 + row * cell
-        if first:
-            words = cut(name, 84, 12)
-            yield text(left - 8, top + cell / 2 + 4, words, f'{SMALL_TEXT} text-anchor="end"')
         middle = left + row * cell + cell / 2
-        yield text(middle, 48, cut(name, cell, 12), f'{SMALL_TEXT} text-anchor="middle"')
+        if cell >= _LEAST_CELL or row % 5 == 4:
+            yield text(middle, 48, head, f'{SMALL_TEXT} text-anchor="middle"')
         for column, count in enumerate(scores.confusion[row]):
             share = count / totals[row] if totals[row] else 0.0
             x = left + column * cell
             shade = f'fill="{COLOURS[0]}" fill-opacity="{0.6 * share:.2f}"'
             yield box(x, top, cell, cell, f'{shade} {STROKE_SOFT} stroke-width="0.6"')
-            yield text(
-                x + cell / 2, top + cell / 2 + 4, f"{100 * share:.0f}", 'text-anchor="middle"'
-            )
+            if cell >= _LEAST_CELL:
+                yield text(
+                    x + cell / 2, top + cell / 2 + 4, f"{100 * share:.0f}", 'text-anchor="middle"'
+                )
 
 
 def attacks(found: Evaluation, privacy: Privacy) -> Picture:

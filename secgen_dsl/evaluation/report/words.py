@@ -21,6 +21,12 @@ from secgen_dsl.evaluation.results import ratios
 from secgen_dsl.evaluation.utility import mean
 
 _LEARNERS = {"logistic": "logistic regression", "boosting": "gradient boosting"}
+_SCORES = (
+    ("accuracy", "accuracy"),
+    ("balanced accuracy", "balanced_accuracy"),
+    ("macro F1", "macro_f1"),
+    ("AUPR", "aupr"),
+)
 _MOST_PAIRS = 10
 
 
@@ -28,13 +34,21 @@ def headline(found: Evaluation) -> list[tuple[str, str]]:
     """The figures of the terminal and of the page's head."""
     tpr, fpr = mean_rates(found.pairs)
     scores, real = found.synthetic_scores["logistic"], found.real_scores["logistic"]
+    ratio = ratios(scores, real)
     fidelity, together = found.fidelity, found.coexpression
     lines = [
         ("classes", ", ".join(found.tables.classes)),
         (
             "TSTR accuracy",
             f"{number(scores.accuracy)} (trained on real rows {number(real.accuracy)}; ratio "
-            f"{number(ratios(scores, real)['accuracy'], 2)})",
+            f"{number(ratio['accuracy'], 2)}; majority class for all "
+            f"{number(scores.majority_rate)})",
+        ),
+        (
+            "balanced accuracy",
+            f"{number(scores.balanced_accuracy)} (trained on real rows "
+            f"{number(real.balanced_accuracy)}; ratio {number(ratio['balanced_accuracy'], 2)}; "
+            f"one class for all {number(1 / np.sum(scores.confusion.sum(axis=1) > 0))})",
         ),
         (
             "Wasserstein, mean",
@@ -114,7 +128,7 @@ def _utility(found: Evaluation) -> Iterator[Block]:
     for learner, scores in found.synthetic_scores.items():
         real = found.real_scores[learner]
         ratio = ratios(scores, real)
-        for words, name in (("accuracy", "accuracy"), ("macro F1", "macro_f1"), ("AUPR", "aupr")):
+        for words, name in _SCORES:
             rows.append(
                 (
                     f"{_LEARNERS[learner]}: {words}",
@@ -127,6 +141,11 @@ def _utility(found: Evaluation) -> Iterator[Block]:
         "Scores, by what the classifier was trained on",
         ("score", "synthetic", "real", "ratio"),
         tuple(rows),
+    )
+    yield (
+        "Accuracy says little by itself: calling every row by the most frequent class has "
+        f"{number(found.synthetic_scores['logistic'].majority_rate)} in the same test rows. "
+        "Balanced accuracy is the mean of the classes' recalls: each class counts alike."
     )
     for learner in found.synthetic_scores:
         yield confusion(found, learner, _LEARNERS[learner])

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 import numpy as np
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, nearest
+from secgen_dsl.ir.labels import label_key, value_positions
 from secgen_dsl.ir.program import CategoryColumn, Program
 from secgen_dsl.public.reference import MISSING_WORDS
-from secgen_dsl.queries.labels import label_key, value_positions
 from secgen_dsl.runtime.site.description import Site
 from secgen_dsl.runtime.site.source import Source, parse_numbers, text_of
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail
@@ -60,6 +61,40 @@ class Places:
     def flat_genes(self) -> list[int]:
         """All positions of genes, one after another."""
         return [place for places in self.genes.values() for place in places]
+
+
+def refuse_public_files(program: Program, site: Site) -> None:
+    """SG429: a file of the site is a public one of the plan, byte for byte.
+
+    Either public people would be counted as patients, or patients were passed off as public.
+    """
+    public = {one.sha256: one.name for one in program.references}
+    public |= {sha256: one.name for one in program.bridges for sha256 in one.sha256}
+    if not public:
+        return
+    files = site.description.files
+    faults = []
+    for key, name in (("clinical", files.clinical), ("expression", files.expression)):
+        path = site.file(name)
+        if not path.is_file():
+            continue
+        try:
+            with path.open("rb") as file:
+                found = public.get(file_digest(file, "sha256").hexdigest())
+        except (OSError, ValueError):
+            continue  # said by whoever opens it
+        if found is not None:
+            faults.append(
+                site.fault(
+                    "SG429",
+                    f'the file is the public table "{found}" of the spec, byte for byte',
+                    ("files", key),
+                    "name the file of the site's own patients; if this is it, it was taken for a "
+                    "public one: tell who wrote the spec, and do not take part before it is out",
+                )
+            )
+    if faults:
+        raise SecgenError(faults)
 
 
 def positions_of(place: int | None) -> list[int]:

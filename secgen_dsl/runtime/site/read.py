@@ -22,6 +22,7 @@ from secgen_dsl.runtime.site.files import (
     find_places,
     open_files,
     positions_of,
+    refuse_public_files,
 )
 from secgen_dsl.runtime.site.genes import WantedGenes, check_unit, wanted_genes
 from secgen_dsl.runtime.site.report import (
@@ -65,11 +66,12 @@ def read_site(
             there twice; SG416 rows do not fit the header; SG418, SG419 site.toml; SG420 format or
             layer; SG421 turned the other way; SG422 the map of genes; SG423 a gene is there
             several times; SG424 no library sizes; SG426 files that are joined hold a sample in
-            several rows; SG427 another unit.  No message holds a name out of the files:
-            ``Diagnostic.local`` does.
+            several rows; SG427 another unit; SG429 a public file of the plan.  No message holds a
+            name out of the files: ``Diagnostic.local`` does.
     """
     site = Site(path, place)
     needed = needed_columns(program, site)
+    refuse_public_files(program, site)
     check_unit(program, site)
     wanted = wanted_genes(program, site)
     with ExitStack() as stack:

@@ -8,9 +8,9 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
+from secgen_dsl.ir.labels import label_key, value_positions
 from secgen_dsl.ir.program import CategoryColumn, Panel
 from secgen_dsl.public.reference import MISSING_WORDS
-from secgen_dsl.queries.labels import label_key, value_positions
 from secgen_dsl.queries.table import SampleTable
 
 _LONGEST_LABEL = 200  # of an unknown text that is kept: one long cell widens the whole array

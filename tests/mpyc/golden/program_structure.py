@@ -9,7 +9,7 @@ from fractions import Fraction
 from secgen_dsl.backends.mpyc.party import Party
 from secgen_dsl.queries.maps import apply_map
 
-PLAN_SHA256 = "d234b495ff8096567611629bf5ff18c4a797dc0f46f850b00d2d76309f7cb37d"
+PLAN_SHA256 = "80e43ac47ff8826b9ca2c8c01c4ca587f297bbd6d184df469fe34acce06a1647"
 PARTIES = (
     "northeast",
     "south",
