@@ -61,7 +61,7 @@ def aligned_values(
         reference: a public table; its file is ``files[reference.name]``.
         bridge: the one that the reference is aligned by, or None.
         files: public files by name; a bridge's by ``bridge_key``.
-        genes: names of columns.
+        genes: names of columns.  One that the reference is labelled by is no gene of it.
         skip_absent: leave out genes that a table lacks or cannot align, instead of failing.
 
     Returns:
@@ -71,6 +71,10 @@ def aligned_values(
         SecgenError: SG213, SG214 as ``reference_values``; SG214 too where a gene does not vary in
             the bridge, or has fewer than three values there; SG225 as ``matched_samples``.
     """
+    labels = [gene for gene in genes if gene in reference.labelled_by]
+    if labels and not skip_absent:
+        raise _is_label(files[reference.name], labels[0])
+    genes = [gene for gene in genes if gene not in reference.labelled_by]
     values = reference_values(files[reference.name], genes, skip_absent=skip_absent)
     if bridge is None:
         return values
@@ -164,4 +168,15 @@ def _other_samples(first: PublicFile, second: PublicFile, what: str) -> SecgenEr
         place=f"{first.name}, {second.name}",
         next_step="give the same public samples in both units, by the same names in the first "
         "column; other people would take the difference between populations for one of units",
+    )
+
+
+def _is_label(file: PublicFile, name: str) -> SecgenError:
+    return fail(
+        "SG214",
+        f'the public table "{file.name}" has no values of the gene {name}: by `labelled by` its '
+        f'column "{name}" holds labels',
+        place=file.name,
+        next_step="leave the label out of `labelled by`, or the gene out of the panel: one column "
+        "cannot be both",
     )

@@ -238,27 +238,36 @@ class Binner:
             if reference.aligned_by:
                 self._remark_on_bridge(reference, list(genes))
             if reference.name not in self._mistaken:
-                for panel in panels:
-                    if panel.unit == unit:
-                        self._check_scale(reference, panel, read, line.name)
+                own = [panel for panel in panels if panel.unit == unit]
+                ranges = _ranges_of_genes(own)
+                for panel in own:
+                    self._check_scale(reference, panel, ranges, read, line.name)
 
     def _check_scale(
         self,
         reference: Reference,
         panel: Panel,
+        ranges: Mapping[str, tuple[float, float]],
         columns: Mapping[str, "NDArray[np.float64]"],
         place: tree.Name,
     ) -> None:
         """SG226: values far outside the range are hardly in the unit that the spec says.
 
         All that takes means and spreads from such a table would be clamped to the range's ends.
+
+        Args:
+            ranges: as ``_ranges_of_genes`` returns.
         """
         import numpy as np
 
-        held = [columns[gene] for gene in panel.genes if gene in columns]
-        values = np.concatenate([np.empty(0), *held])
-        values = values[np.isfinite(values)]
-        outside = int(((values < float(panel.low)) | (values > float(panel.high))).sum())
+        held, outside = [np.empty(0)], 0
+        for gene in panel.genes:
+            if gene in columns:
+                low, high = ranges[gene]
+                own = columns[gene][np.isfinite(columns[gene])]
+                outside += int(((own < low) | (own > high)).sum())
+                held.append(own)
+        values = np.concatenate(held)
         if outside * 10 <= values.size:
             return
         most = outside * 2 > values.size
@@ -405,3 +414,14 @@ class Binner:
 def _quarters(low: Fraction, high: Fraction) -> str:
     """Three edges inside a range, as a spec writes them."""
     return ", ".join(decimal_text(low + (high - low) * k / 4) for k in (1, 2, 3))
+
+
+def _ranges_of_genes(panels: Sequence[Panel]) -> dict[str, tuple[float, float]]:
+    """Gene → from the lowest end to the highest of those panels that have it; all in one unit."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for panel in panels:
+        own = (float(panel.low), float(panel.high))
+        for gene in panel.genes:
+            low, high = ranges.get(gene, own)
+            ranges[gene] = (min(low, own[0]), max(high, own[1]))
+    return ranges

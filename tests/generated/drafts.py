@@ -71,6 +71,7 @@ class TableDraft:
         low: its values lie above.
         high: its values lie below.
         columns: genes and number columns that it has.
+        labels: label columns that it has; a gene may have the name of one of them.
     """
 
     name: str
@@ -78,11 +79,12 @@ class TableDraft:
     low: Decimal
     high: Decimal
     columns: frozenset[str]
+    labels: frozenset[str]
 
     def fits(self, panel: PanelDraft) -> bool:
         """Whether its quantiles can be bins of a panel."""
         inside = panel.low <= self.low and self.high <= panel.high
-        return self.unit == panel.unit and inside
+        return self.unit == panel.unit and inside and not self.labels & set(panel.genes)
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Draft:
         sets: file of gene sets → set → genes.
         public_names: of references and bridges.
         pair_labels: what pairs are counted by, where they are by labels.
+        moments: there are to be some; left to chance they hardly ever go with the rest.
     """
 
     draw: st.DrawFn
@@ -112,6 +115,7 @@ class Draft:
     sets: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     public_names: set[str] = field(default_factory=set)
     pair_labels: tuple[str, ...] = ()
+    moments: bool = False
     people: int | None = None
     replaced: bool = False
     blocks: list[Block] = field(default_factory=list)

@@ -44,8 +44,9 @@ def declare_measure(draft: Draft) -> None:
     queries: list[_Query] = []
     seen: set[object] = set()
     cells = 0
-    for _ in range(draft.draw(st.integers(1, 5))):
-        for query in _candidates(draft):
+    for number in range(draft.draw(st.integers(1, 5))):
+        moments = draft.moments and number == 0
+        for query in _moments(draft) if moments else _candidates(draft):
             new = set(_each_same(query))
             if not new & seen and cells + query.cells <= MOST_CELLS:
                 queries.append(query)

@@ -29,6 +29,7 @@ def specs(draw: st.DrawFn) -> GeneratedSpec:
     contents of files) come from one drawn seed.
     """
     draft = Draft(draw, Random(draw(st.integers(0, 2**16))))  # noqa: S311 (invented specs)
+    draft.moments = draw(st.integers(0, 3)) == 3
     draft.blocks.append(Block(("secgen", draft.number(1))))
     declare_study(draft)
     declare_parties(draft)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from secgen_dsl.ir.program import UNITS
+from secgen_dsl.ir.program import LINEAR_UNITS, UNITS
 from tests.generated.drafts import Draft, PanelDraft, TableDraft, table_bytes
 from tests.generated.layout import Block, Statement
 from tests.generated.words import NAMES, TEXTS, compared, quoted, unused
@@ -89,11 +89,12 @@ def given_bins(draft: Draft, low: Decimal, high: Decimal, bins: int) -> Statemen
 def declare_panels(draft: Draft) -> None:
     """``panel …`` lines, each gene of one unit throughout."""
     units: dict[str, tuple[str, bool]] = {}
-    for _ in range(draft.draw(st.sampled_from((0, 1, 1, 1, 2, 2)))):
+    for _ in range(draft.draw(st.sampled_from((draft.moments, 1, 1, 1, 2, 2)))):
         taken = {*draft.values, *draft.groups, *(panel.name for panel in draft.panels)}
         name = unused(draft.draw, NAMES, taken)
-        converted = draft.rarely() or draft.rarely()
-        unit = "counts" if converted else draft.pick(UNITS)
+        converted = not draft.moments and (draft.rarely() or draft.rarely())
+        units_of = [unit for unit in UNITS if unit not in LINEAR_UNITS or not draft.moments]
+        unit = "counts" if converted else draft.pick(units_of)
         known = [gene for gene, of in units.items() if of == (unit, converted)]
         genes = list(_distinct(draft, set(units), 1, 3))
         if draft.flag():  # many genes share a label histogram: their tables are centred
@@ -184,17 +185,17 @@ def _table(
     clause = ["labelled", "by", *clause[1:]] if labels else []
     line = ("public", draft.name(name), "from", file, unit, *clause, *_provenance(draft))
     draft.blocks.append(Block(line))
-    draft.tables.append(TableDraft(name, unit, low, high, frozenset(columns)))
+    draft.tables.append(TableDraft(name, unit, low, high, frozenset(columns), frozenset(labels)))
     return draft.tables[-1]
 
 
 def declare_references(draft: Draft) -> None:
     """Public tables of the panels' genes, some by way of a bridge from another unit."""
     for panel in draft.panels:
-        if draft.flag():
+        if not draft.moments and draft.flag():
             continue
         genes = list(panel.genes)
-        if len(genes) > 1 and draft.rarely():
+        if len(genes) > 1 and not draft.moments and draft.rarely():
             genes.pop()  # the queries say `else equal`
         inside = {gene: _values(draft, panel.low, panel.high) for gene in genes}
         if draft.rarely():

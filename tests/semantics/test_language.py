@@ -213,6 +213,36 @@ def test_listed_labels_that_no_public_person_has_are_remarked_on(folder: Path) -
     )
 
 
+def test_a_label_is_no_gene_of_the_table(folder: Path) -> None:
+    """A mutation and an expression may have one name; a table's column is one of them."""
+    (folder / "l.csv").write_text("id,A,B,TP53\ns,1,4,yes\nt,2,5,no\nu,3,6,yes\n")
+    blocks = {
+        "public": 'public r from "l.csv" log2 labelled by TP53',
+        "panel": "panel p expression log2 0..20 { A, B, TP53 }",
+    }
+    measure = "measure { marginal TP53 * p in 2 bins from r else equal }"
+    edges = resolved(folder, **blocks, measure=measure).program.queries[0].edges
+    assert edges[2] == (10,)
+    assert edges[0] == (2,)
+    measure = "measure { marginal TP53 * p in 2 bins from r }"
+    with pytest.raises(SecgenError, match="no values of the gene TP53: by `labelled by`"):
+        resolved(folder, **blocks, measure=measure)
+
+
+def test_a_gene_of_two_panels_may_lie_in_the_range_of_either(folder: Path) -> None:
+    panels = "panel p expression log2 0..20 { A, B, C }\npanel q expression log2 0..1 { A, B }"
+    measure = (
+        "measure { marginal subtype * p in 2 bins from r; marginal subtype * q in 2 equal bins }"
+    )
+    found = resolved(folder, panel=panels, measure=measure)
+    assert "SG226" not in [one.code for one in found.warnings]
+    alone = panels.replace("{ A, B }", "{ D, E }")
+    (folder / "r.csv").write_text(
+        "id,A,B,C,D,E\n" + "\n".join(f"s{k},{k},{k},9,{k + 2},9" for k in range(9))
+    )
+    assert ("SG226", "r") in errors(folder, panel=alone, measure=measure)
+
+
 @pytest.mark.parametrize(("high", "severe"), [(18, 0), (10, 1), (5, 2)])
 def test_values_outside_a_panels_range(folder: Path, high: int, severe: int) -> None:
     blocks = {

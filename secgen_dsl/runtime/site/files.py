@@ -294,7 +294,7 @@ def _all_genes(
     # Not the categories and numbers: a mutation and a gene may share a name.
     labels = {column.name for column in program.columns}
     others = {name for spec, name in needed.file_names.items() if spec not in labels}
-    others |= set(SAMPLE_COLUMNS)
+    others |= set(SAMPLE_COLUMNS) - {gene for panel in program.panels for gene in panel.genes}
     strangers = [
         name for place, name in enumerate(source.columns) if place != sample and name in others
     ]
