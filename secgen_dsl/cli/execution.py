@@ -21,7 +21,13 @@ from secgen_dsl.cli.earlier_runs import (
     read_earlier,
     require_own_plan,
 )
-from secgen_dsl.cli.results import Finished, Protocol, RowsUnmadeError, write_results
+from secgen_dsl.cli.results import (
+    Finished,
+    Protocol,
+    RowsUnmadeError,
+    rows_at_no_cost,
+    write_results,
+)
 from secgen_dsl.cli.study import PlannedStudy
 from secgen_dsl.describe.guarantees import certified_by
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError, fail, nearest
@@ -183,7 +189,8 @@ def _check_out(planned: PlannedStudy, out: Path, state: Path) -> None:
             "the results' folder is not empty" if out.is_dir() else "the results' folder is a file",
             place=str(out),
             next_step="give the name of a new folder with --out"
-            + _price_of_a_new_folder(planned, state),
+            + _price_of_a_new_folder(planned, state)
+            + rows_at_no_cost(out),
         )
     require_writable(out)
 

@@ -20,6 +20,7 @@ from secgen_dsl.cli.results import (
     Protocol,
     RowsUnmadeError,
     common_seed,
+    rows_at_no_cost,
     write_results,
 )
 from secgen_dsl.cli.study import PlannedStudy, plan_of
@@ -285,7 +286,7 @@ def _require_new(out: Path) -> None:
             "the results' folder is not empty" if out.is_dir() else "the results' folder is a file",
             place=str(out),
             next_step="give the name of a new folder with --out; what was stored in --state is "
-            "used again and spends nothing more",
+            "used again and spends nothing more" + rows_at_no_cost(out),
         )
     require_writable(out)
 

@@ -175,6 +175,20 @@ def _write_own_rows(
     )
 
 
+def rows_at_no_cost(out: Path) -> str:
+    """What whoever only wants rows may do instead of a run; empty if ``out`` holds none's results.
+
+    They may be those of a run whose synthesis failed.
+    """
+    if not (out / RECEIPT).is_file():
+        return ""
+    command = f"secgen synthesize {shlex.quote(str(out))} --spec SPEC -o DIR"
+    return (
+        f"; if it is rows that you want: a run was completed here, and `{command}` makes rows "
+        "of what it opened, at no cost"
+    )
+
+
 def _rows_unmade(planned: PlannedStudy, seed: int | None, out: Path, fault: str) -> RowsUnmadeError:
     spec = " --spec SPEC" if planned.plan.program.references else ""
     same = "" if seed is None else f" --seed {seed}"

@@ -2,7 +2,8 @@
 
 With ``w`` a weight for each value of a column, the model p(x) becomes p(x)·w(x_column), normalised:
 whatever else a row holds keeps its distribution given the column.  A weight of 0 leaves a value
-out; ``wanted/p`` gives a column the proportions that are wanted.  Both are post-processing.
+out; ``wanted/p`` gives a column the proportions that are wanted.  Both are post-processing.  The
+column that was weighted last is drawn first: its counts are the wanted ones, rounded.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -171,7 +172,9 @@ def _weighted(model: TableModel, column: str, weights: Floats) -> TableModel:
         tables[separator.parent] = tables[separator.parent] * ratio.reshape(separator.along_parent)
         child = separator.parent
     tables[0] = tables[0] / tables[0].sum()
-    changed = replace(chosen, tables=tuple(tree.calibrated(tables)))  # … and from there all others
+    tables = tree.calibrated(tables)  # … and from there all others
+    tree, order = tree.rooted_at(start)
+    changed = replace(chosen, tree=tree, tables=tuple(tables[k] for k in order), first=column)
     components = tuple(changed if one is chosen else one for one in model.components)
     return replace(model, components=components)
 

@@ -75,6 +75,20 @@ class JunctionTree:
         """Shapes of the cliques' tables."""
         return tuple(tuple(self.sizes[name] for name in clique) for clique in self.cliques)
 
+    def rooted_at(self, root: int) -> tuple["JunctionTree", tuple[int, ...]]:
+        """The same tree with another clique as its root, and where its cliques were in this one."""
+        shared = {(one.child, one.parent): one.columns for one in self.separators}
+        shared |= {(one.parent, one.child): one.columns for one in self.separators}
+        order, edges = [root], []
+        for parent in order:  # grows meanwhile: breadth first
+            for child in range(len(self.cliques)):
+                if (child, parent) in shared and child not in order:
+                    edges.append(Edge(len(order), order.index(parent), shared[child, parent]))
+                    order.append(child)
+        ordered = tuple(self.cliques[number] for number in order)
+        separators = tuple(_separator(self.sizes, ordered, edge) for edge in edges)
+        return JunctionTree(self.sizes, ordered, separators), tuple(order)
+
     def clique_of(self, columns: Sequence[str]) -> int:
         """Index of the first clique that holds all of ``columns``.
 

@@ -24,11 +24,14 @@ class Component:
         tree: its cliques.
         tables: probabilities of each clique; they agree on separators.
         people: the estimated number of people in these tables; ≥ 1, not an integer.
+        first: the column, in the root clique, that rows are to hold in its proportions as exactly
+            as whole numbers can; empty: none.
     """
 
     tree: JunctionTree
     tables: tuple[Floats, ...]
     people: float
+    first: str = ""
 
 
 @dataclass(frozen=True)

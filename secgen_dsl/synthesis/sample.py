@@ -61,7 +61,8 @@ def draw_samples(model: TableModel, rows: int, rng: np.random.Generator) -> Samp
     * Labels, clique by clique: systematic sampling (Madow, Ann. Math. Statist. 20 (1949) 333): of
       n rows that are alike in what was drawn before, a cell of probability p gets ⌊n·p⌋ or ⌈n·p⌉,
       n·p on average.  Multinomial draws would add noise for nothing; the largest remainder would
-      never draw many small cells.
+      never draw many small cells.  A column whose proportions were chosen (``conditioning``) gets
+      ⌊n·p⌋ or ⌈n·p⌉ rows of each value.
     * Numbers: in each bin one from each n-th of its curve.
     * Genes of tables: Latin hypercube sampling (McKay, Beckman, Conover, Technometrics 21 (1979)
       239): among the n rows of a label cell every gene takes one value from each n-th of its
@@ -122,9 +123,12 @@ def _draw_labels(model: TableModel, rows: int, rng: np.random.Generator) -> Code
 
 def _draw_component(component: Component, rows: int, rng: np.random.Generator) -> dict[str, Codes]:
     """The root clique's columns, then along the tree what each clique adds."""
-    tree, root = component.tree, component.tables[0]
+    tree, root, names = component.tree, component.tables[0], list(component.tree.cliques[0])
+    if component.first:  # systematic samples are as exact over the outermost axis as over cells
+        root = np.moveaxis(root, names.index(component.first), 0)
+        names.insert(0, names.pop(names.index(component.first)))
     cells = _systematic(root.ravel(), rows, rng)
-    drawn = dict(zip(tree.cliques[0], np.unravel_index(cells, root.shape), strict=True))
+    drawn = dict(zip(names, np.unravel_index(cells, root.shape), strict=True))
     for separator in tree.separators:
         clique, shape = tree.cliques[separator.child], tree.shapes[separator.child]
         shared = [clique.index(name) for name in separator.columns]

@@ -71,6 +71,7 @@ def test_any_spec(text: str) -> None:
     same(text, format_text(text))
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @given(st.data())
 @pytest.mark.parametrize("name", LAID_OUT)
 def test_any_layout_of_a_study(name: str, data: st.DataObject) -> None:

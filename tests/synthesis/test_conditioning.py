@@ -83,6 +83,21 @@ def test_balanced_rows_have_each_value_equally_often() -> None:
     )
 
 
+@pytest.mark.parametrize("sets", CHAINS, ids=",".join)
+def test_rows_hold_each_value_as_often_as_wished(sets: list[str]) -> None:
+    """Wherever the column is in the tree, and however many cells its people are spread over."""
+    model = model_with(sets, 9)
+    for column in model.columns:
+        parts = {value: float(2 * i + 1) for i, value in enumerate(column.values)}
+        total = int(sum(parts.values()))
+        wished = with_proportions(model, column.name, parts)
+        for seed in range(10):
+            drawn = draw_samples(wished, 7 * total, np.random.default_rng(seed))
+            values, counts = np.unique(drawn.labels(column.name), return_counts=True)
+            held = dict(zip(values.tolist(), counts.tolist(), strict=True))
+            assert held == {value: 7 * part for value, part in parts.items()}
+
+
 def test_nobody_is_invented() -> None:
     model = model_with(["ab", "bc"], 7, empty=True)
     with pytest.raises(SecgenError) as refused:

@@ -16,7 +16,13 @@ from enum import StrEnum
 from typing import Any
 
 from secgen_dsl.diagnostics.diagnostic import Diagnostic, SecgenError
-from secgen_dsl.runtime.network.check import Check, check_frame, clock, read_check_frame
+from secgen_dsl.runtime.network.check import (
+    NO_HASH,
+    Check,
+    check_frame,
+    clock,
+    read_check_frame,
+)
 from secgen_dsl.runtime.network.frames import (
     HEADER,
     HELLO_BYTES,
@@ -373,10 +379,19 @@ class Consultation:
     # -- whether all is known ----------------------------------------------------------------
 
     def _learn(self, contact: Contact, check: Check) -> None:
-        # A site may have both, a party that waits and a doctor: the doctor tells more.
-        if contact.check is None or contact.check.waits_to_run or not check.waits_to_run:
+        if contact.check is None or self._worth(check) >= self._worth(contact.check):
             contact.check = check
         self._look()
+
+    def _worth(self, check: Check) -> int:
+        """A site may have both, a party that waits and a doctor; which of them tells more.
+
+        A doctor knows whom it has reached.  But of the plan, one without a bundle knows nothing.
+        """
+        if check.waits_to_run:
+            return 1
+        lacks_plan = check.plan_sha256 == NO_HASH != self._standing.plan_sha256
+        return 0 if lacks_plan else 2
 
     def _look(self) -> None:
         if self._row_is_full() and all(map(self._is_settled, self.contacts)):
