@@ -40,8 +40,9 @@ FIGURES = (
 def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for file in sorted(RESULTS.glob("*.csv")):
-        if file.stem == "attacks":
-            page = replaced(page, "table attacks", attack_table(pd.read_csv(file)))
+        if file.stem in OTHER_TABLES:
+            own = OTHER_TABLES[file.stem](pd.read_csv(file))
+            page = replaced(page, f"table {file.stem}", own)
             continue
         lines = pd.read_csv(file, dtype={"epsilon": "string"}, keep_default_na=True)
         lines["epsilon"] = lines["epsilon"].fillna("")
@@ -87,6 +88,21 @@ def attack_table(lines: pd.DataFrame) -> str:
             ]
         )
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def level_table(lines: pd.DataFrame) -> str:
+    """Means over folds and seeds, a line a method and epsilon, a column a level."""
+    levels = sorted(lines["level"].unique())
+    rows = [["method", "ε", *(f"q < {level:g}" for level in levels)], ["---"] * (2 + len(levels))]
+    for (method, epsilon), runs in lines.groupby(["method", "epsilon"], sort=False):
+        means = runs.groupby("level")[["de_tpr", "de_fpr"]].mean()
+        rates = [f"{tpr:.2f} at {fpr:.2f}" for tpr, fpr in means.loc[levels].to_numpy()]
+        rows.append([str(method), str(epsilon), *rates])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+OTHER_TABLES = {"attacks": attack_table, "thresholds": level_table}
+"""File of results → the table of it; of all others ``table``."""
 
 
 def chart(name: str, lines: pd.DataFrame, metric: str, words: str) -> Chart:

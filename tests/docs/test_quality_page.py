@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from benchmarks.quality.report import PAGE, RESULTS, attack_table, table
+from benchmarks.quality.report import OTHER_TABLES, PAGE, RESULTS, table
 from benchmarks.quality.sweep import METHODS
 
 PAGE_TEXT = PAGE.read_text(encoding="utf-8")
@@ -11,8 +11,8 @@ PAGE_TEXT = PAGE.read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in RESULTS.glob("*.csv")))
 def test_tables_are_those_of_the_results(name: str) -> None:
-    if name == "attacks":
-        shown = attack_table(pd.read_csv(RESULTS / "attacks.csv"))
+    if name in OTHER_TABLES:
+        shown = OTHER_TABLES[name](pd.read_csv(RESULTS / f"{name}.csv"))
     else:
         lines = pd.read_csv(RESULTS / f"{name}.csv", dtype={"epsilon": "string"})
         shown = table(lines.assign(epsilon=lines["epsilon"].fillna("")))
