@@ -18,7 +18,9 @@ noisy second moment of f, and noisy sums of the genes.  The model is
    *Labelled public people* (a reference that is ``labelled by`` the moments' columns) are a second
    observation of ``μ_l``: their means are N(μ_l − b, τΛ + W/n_l), b ~ N(0, βΛ) how the populations
    differ, τ how labels differ between them, W the variance within labels.  β and τ are those of
-   largest marginal likelihood of the differences between patients' and public means.
+   largest marginal likelihood of the differences between patients' and public means.  *Beyond the K
+   factors* patients say nothing of labels: their differences are those of the n_l labelled people,
+   times n_l/(n_l + 5) and 1 − τ/2κ, at least 0; public labels differ by κΛ along the factors.
 3. *Covariance within labels*: second moment, shrunk to the public one entry by entry (a normal
    prior of the scale of largest marginal likelihood), less the means' part; eigenvalues relative
    to the public ones are kept above ``_LEAST_PART``.
@@ -68,6 +70,9 @@ _PART_OF_SETS = 0.4
 _LEAST_VARIANCE = 1e-4
 """Of scores without a reference, in units of the panel's scale squared."""
 
+_PEOPLE_OF_PRIOR = 5.0
+"""As many people's worth of no difference are there between labels beyond the factors."""
+
 _SHIFT_SCALE = 0.02
 """Of how far the reference's classes lie from the cohort's, in public variances."""
 
@@ -85,6 +90,8 @@ class PublicFactors:
         axes: shape (rest, genes): orthonormal, of what the factors leave of the reference.
         spread: shape (rest,), their variances, > 0.
         kept: shrunk covariances of the rest as a part of the reference's, 0..1.
+        beyond: shape (L, genes): how labelled people differ from the mean in what factors leave,
+            shrunk; 0 where that is not known.
         gene_variance: mean variance of a gene.
     """
 
@@ -96,6 +103,7 @@ class PublicFactors:
     axes: Floats
     spread: Floats
     kept: float
+    beyond: Floats
     gene_variance: float = 1.0
 
 
@@ -127,10 +135,19 @@ def describe_factors(
     known = np.full(len(chosen), UNLABELLED) if cells is None else cells[chosen]
     rest = values - scores @ lift
     people = len(values)
+    beyond = np.zeros((len(sums.scores), loadings.shape[1]))
     if people < 3:
-        empty = np.zeros((0, loadings.shape[1]))
-        return PublicFactors(lift, divisors, variances, scores, known, empty, np.zeros(0), 0.0)
+        axes, spread = np.zeros((0, loadings.shape[1])), np.zeros(0)
+        return PublicFactors(
+            lift, divisors, variances, scores, known, axes, spread, kept=0.0, beyond=beyond
+        )
     rest -= rest.mean(axis=0)
+    labelled = known != UNLABELLED
+    means, sizes = _label_means(rest[labelled], known[labelled], len(beyond))
+    if (sizes > 0).sum() > 1:
+        apart = means - rest[labelled].mean(axis=0)
+        beyond = apart * (sizes / (sizes + _PEOPLE_OF_PRIOR))[:, None]
+        rest[labelled] -= beyond[known[labelled]]  # their covariance within labels is left
     squares, sides = np.linalg.eigh(rest @ rest.T)
     held = squares > 1e-8 * max(float(squares[-1]), 1.0)
     axes = (sides[:, held] / np.sqrt(squares[held])).T @ rest
@@ -143,7 +160,18 @@ def describe_factors(
         axes=axes,
         spread=squares[held] / (people - 1),
         kept=_kept_part(rest),
+        beyond=beyond,
     )
+
+
+def _label_means(
+    values: Floats, cells: NDArray[np.int64], labels: int
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Means of labelled people, shape (L, columns), 0 where there are none; how many each has."""
+    sizes = np.bincount(cells, minlength=labels)
+    sums = np.zeros((labels, values.shape[1]))
+    np.add.at(sums, cells, values)
+    return sums / np.maximum(sizes, 1)[:, None], sizes
 
 
 def fit_factors(
@@ -170,10 +198,11 @@ def fit_factors(
         observed = observed - centre
         moment -= np.outer(centre, centre)
     second = _second_moment(moment, sums, people, public, units)
+    observed, noise, slope = _joined_with_labelled(observed, noise, public)
     means = _class_means(observed, noise, shares, second, public)
     within = _within(means, shares, second, public.variances)
-    shift = _rest_of_means(sums, people, public)
-    return _assembled(sums, shares, means + centre, within, shift, public)
+    rest = _rest_of_means(sums, people, public) + slope * _centred(public.beyond, shares)
+    return _assembled(sums, shares, means + centre, within, rest, public)
 
 
 def moment_curve(
@@ -316,7 +345,6 @@ def _class_means(
     observed: Floats, noise: Floats, shares: Floats, second: Floats, public: PublicFactors
 ) -> Floats:
     """Means of the scores in the label cells, shape (L, K): steps 1 and 2 of the module's text."""
-    observed, noise = _joined_with_labelled(observed, noise, public)
     effects = _RandomEffects(observed, noise, public.variances)
     cohort, deviations, sized = effects.predict(observed, noise)
     scores = public.scores[public.cells == UNLABELLED]
@@ -347,20 +375,18 @@ def _class_means(
 
 def _joined_with_labelled(
     observed: Floats, noise: Floats, public: PublicFactors
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, float]:
     """Patients' means of scores and their noise, (L, K) each, once labelled people have spoken.
 
-    One label alone cannot be told from how the populations differ, and adds nothing.
+    One label alone cannot be told from how the populations differ, and adds nothing.  Also returned
+    is the slope, 0..1, with which patients' labels differ as public ones do.
     """
     labelled = public.cells != UNLABELLED
-    sizes = np.bincount(public.cells[labelled], minlength=len(observed))
+    scores, cells = public.scores[labelled], public.cells[labelled]
+    own, sizes = _label_means(scores, cells, len(observed))
     there = sizes > 0
     if there.sum() < 2:
-        return observed, noise
-    scores, cells = public.scores[labelled], public.cells[labelled]
-    own = np.zeros_like(observed)
-    np.add.at(own, cells, scores)
-    own[there] /= sizes[there, None]
+        return observed, noise, 0.0
     freedom = max(len(scores) - int(there.sum()), 1)
     within = ((scores - own[cells]) ** 2).sum(axis=0) / freedom
     error = within / sizes[there, None]
@@ -370,7 +396,18 @@ def _joined_with_labelled(
     weight = np.zeros_like(noise)
     weight[there] = 1 / np.maximum(effects.label_variance + error, _LEAST_VARIANCE)
     precision = 1 / noise + weight
-    return (observed / noise + weight * (own + shift)) / precision, 1 / precision
+    joined = (observed / noise + weight * (own + shift)) / precision
+    # Of patients' label effects p and public ones q, both of variance κ: the regression of p on q
+    # has the slope cov(p, q)/κ = 1 − τ/2κ, for τ = var(p − q).
+    variance = float(_RandomEffects(own[there], error, public.variances).label_variance.sum())
+    differing = float(effects.label_variance.sum())
+    slope = 1 - differing / (2 * variance) if variance > 0 else 0.0
+    return joined, 1 / precision, max(slope, 0.0)
+
+
+def _centred(means: Floats, shares: Floats) -> Floats:
+    centred: Floats = means - shares @ means
+    return centred
 
 
 def _memberships(scores: Floats, means: Floats, within: Floats, shares: Floats) -> Floats:
@@ -430,23 +467,25 @@ def _assembled(
     shares: Floats,
     means: Floats,
     within: Floats,
-    shift: Floats,
+    rest_of_means: Floats,
     public: PublicFactors,
 ) -> FactorModel:
+    """The model; ``rest_of_means`` of shape (L, genes) is what the factors leave of the means."""
     measured = np.linalg.cholesky(within).T @ public.lift
     rest = np.sqrt(public.kept * public.spread)[:, None] * public.axes
     loadings = np.concatenate([measured, rest])
-    apart = means - shares @ means
+    apart = _centred(means, shares)
     found = (within + (shares[:, None] * apart).T @ apart) @ public.lift
     explained = (rest**2).sum(axis=0) + np.minimum(
         public.variances @ public.lift**2, (public.lift * found).sum(axis=0)
     )
+    explained += shares @ _centred(rest_of_means, shares) ** 2
     unique = np.maximum(public.gene_variance - explained, _LEAST_UNIQUE * public.gene_variance)
     deviations = np.sqrt((loadings**2).sum(axis=0) + unique)
     return FactorModel(
         columns=sums.query.columns,
         shares=shares,
-        means=means @ public.lift + shift,
+        means=means @ public.lift + rest_of_means,
         deviations=deviations,
         loadings=loadings / deviations,
         unique=np.sqrt(unique) / deviations,
