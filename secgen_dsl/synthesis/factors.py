@@ -20,7 +20,7 @@ noisy second moment of f, and noisy sums of the genes.  The model is
    differ, τ how labels differ between them, W the variance within labels.  β and τ are those of
    largest marginal likelihood of the differences between patients' and public means.  *Beyond the K
    factors* patients say nothing of labels: their differences are those of the n_l labelled people,
-   times n_l/(n_l + 5) and 1 − τ/2κ, at least 0; public labels differ by κΛ along the factors.
+   times n_l/(n_l + 30) and 1 − τ/2κ, at least 0; public labels differ by κΛ along the factors.
 3. *Covariance within labels*: second moment, shrunk to the public one entry by entry (a normal
    prior of the scale of largest marginal likelihood), less the means' part; eigenvalues relative
    to the public ones are kept above ``_LEAST_PART``.
@@ -70,7 +70,7 @@ _PART_OF_SETS = 0.4
 _LEAST_VARIANCE = 1e-4
 """Of scores without a reference, in units of the panel's scale squared."""
 
-_PEOPLE_OF_PRIOR = 5.0
+_PEOPLE_OF_PRIOR = 30.0
 """As many people's worth of no difference are there between labels beyond the factors."""
 
 _SHIFT_SCALE = 0.02
