@@ -148,6 +148,7 @@ def describe_factors(
         apart = means - rest[labelled].mean(axis=0)
         beyond = apart * (sizes / (sizes + _PEOPLE_OF_PRIOR))[:, None]
         rest[labelled] -= beyond[known[labelled]]  # their covariance within labels is left
+        rest -= rest.mean(axis=0)
     squares, sides = np.linalg.eigh(rest @ rest.T)
     held = squares > 1e-8 * max(float(squares[-1]), 1.0)
     axes = (sides[:, held] / np.sqrt(squares[held])).T @ rest

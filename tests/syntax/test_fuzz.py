@@ -11,6 +11,7 @@ from secgen_dsl.diagnostics.diagnostic import SecgenError
 from secgen_dsl.diagnostics.full import render
 from secgen_dsl.syntax.parser import MAXIMUM_BYTES, read_source
 from tests.conftest import SPECS
+from tests.generated.studies import FULL
 from tests.study import meaning_faults, syntax_faults
 from tests.wording import assert_helpful
 
@@ -76,7 +77,7 @@ def test_edited_tokens(data: st.DataObject) -> None:
 @pytest.mark.parametrize("tokens", TOKENS, ids=[path.stem for path in SPEC_FILES])
 def test_any_one_lost_token_gives_one_syntax_error_at_most(tokens: list[str]) -> None:
     """The promise of LANGUAGE rule 4: one typo does not make ten."""
-    for at in range(len(tokens)):
+    for at in range(0, len(tokens), 1 if FULL else 3):
         found = syntax_faults("".join(tokens[:at] + tokens[at + 1 :]))
         assert len(found) <= 1, render(found)
 
@@ -110,4 +111,4 @@ def test_large_odd_texts_end_soon(text: str) -> None:
     assert len(text) <= MAXIMUM_BYTES
     start = time.process_time()
     read(text)
-    assert time.process_time() - start < 8
+    assert time.process_time() - start < 60  # what is not linear takes many minutes
