@@ -21,7 +21,7 @@ from tests.generated.specs import specs
 from tests.generated.studies import OUT_OF_REACH, examples, folder_of, resolved
 from tests.generated.words import BARE, GRAMMAR, KEYWORDS, NAMES, quoted
 
-SECONDS = 2.0
+SECONDS = 10.0
 """Of a processor, for a text of at most 50 kB up to its meaning."""
 
 MOST_ERRORS = 100

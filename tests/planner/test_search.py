@@ -107,7 +107,7 @@ def test_time_does_not_grow_with_the_square_of_the_queries(line: str) -> None:
     program = meaning(text[: text.index("release {")] + "release { measurements to silos }").program
     start = time.process_time()
     plan = plan_program(program)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 40
     assert len(program.queries) == 2002
     assert len({release.noise.variance for release in plan.releases()}) < 200
 
