@@ -184,7 +184,7 @@ def rows_at_no_cost(out: Path) -> str:
         return ""
     command = f"secgen synthesize {shlex.quote(str(out))} --spec SPEC -o DIR"
     return (
-        f"; if it is rows that you want: a run was completed here, and `{command}` makes rows "
+        f"; for rows alone no run is needed: one was completed here, and `{command}` makes rows "
         "of what it opened, at no cost"
     )
 
